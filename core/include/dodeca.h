@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT
+ * dodeca: train GPT-2-style transformers on CPU threads arranged as kissing spheres, with the same
+ * bits for every number of threads.
+ *
+ * Words of this interface. A *lane* is a fixed, contiguous share of a step's sequences; there are
+ * 12^(lane depth) of them. *Workers* process lanes, one lane after another; *Node Zero* is the
+ * control thread that runs the step and never processes a lane. *Point A* makes a step's work visible
+ * to every worker, at *Point B* every lane's gradient is in, V carries the verdict (finite, norm,
+ * clipping), and after U every slice of the weights is updated. A *fold* adds two gradients, left + right,
+ * in an order fixed by geometry alone.
+ *
+ * The contract. The weights after any number of steps are a function of shape, data, seed, batch, T, lane
+ * depth, optimiser settings, schedule horizon and NaN policy alone: not of workers, barrier,
+ * reduction, SIMD, compiler or timing. core/model/NUMERICS.md is the normative text.
+ *
+ * threads  a trainer is driven by one caller thread at a time; only dd_trainer_cancel may be called from
+ *          any thread or signal handler. Different trainers are independent.
+ * The library never prints, exits, installs signal handlers or reads the environment. */
+#ifndef DODECA_H
+#define DODECA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Errors ------------------------------------------------------------------------------- */
+
+typedef enum dd_status {
+    DD_OK = 0,
+    DD_ERR_ARGUMENT,   /* a value is out of range or does not fit another */
+    DD_ERR_DATA,       /* a data source is unreadable, malformed or too short */
+    DD_ERR_MEMORY,     /* an allocation failed */
+    DD_ERR_THREAD,     /* a thread could not be created */
+    DD_ERR_CPU,        /* the CPU or this build lacks the kernel set asked for */
+    DD_ERR_FP_ENV,     /* a worker found its floating-point environment changed */
+    DD_ERR_NONFINITE,  /* policy abort: a loss or gradient was not finite; weights as before */
+    DD_ERR_CANCELLED,  /* dd_trainer_cancel took effect; weights as before the step */
+} dd_status;
+
+/* Says in one line what was wrong, where, and what would be right. Filled by every function that
+ * takes one and does not return DD_OK; may be NULL. */
+typedef struct dd_error {
+    char message[512];
+} dd_error;
+
+/* The constant's name, e.g. "DD_ERR_DATA". Never NULL. */
+const char *dd_status_name(dd_status status);
+
+/* ---- Data --------------------------------------------------------------------------------- */
+
+/* A token source: the tokens of a text in memory, cut into windows of T + 1 (NUMERICS 9). */
+typedef struct dd_data dd_data;
+
+/* Opens a source.
+ *   "builtin"       an embedded first-order Markov source of 64 symbols, a function of the seed
+ *   "bytes:FILE"    every byte of FILE is a token, vocabulary 256
+ *   "tokens:FILE"   an llm.c token shard: magic 20240520, version 1, uint16 tokens
+ * owns     *out on success, released by dd_data_close; nothing on failure
+ * threads  a source is immutable: any number of trainers and threads may share it
+ * errors   DD_ERR_ARGUMENT for an unknown scheme, DD_ERR_DATA, DD_ERR_MEMORY                   */
+dd_status dd_data_open(const char *spec, uint64_t seed, dd_data **out, dd_error *error);
+void dd_data_close(dd_data *data); /* NULL allowed */
+
+typedef struct dd_data_info {
+    const char *spec;      /* as given; owned by the source */
+    uint64_t n_tokens;
+    uint32_t vocabulary;   /* 1 + the largest token the source may hold */
+    uint32_t largest;      /* the largest token that occurs */
+    double floor_nats;     /* entropy rate, the lowest reachable loss; NaN if unknown */
+    uint8_t hash[16];      /* XXH3-128 of the tokens as little-endian uint16, high half first */
+} dd_data_info;
+void dd_data_info_get(const dd_data *data, dd_data_info *out);
+
+/* How a source of this length divides for T and B (NUMERICS 9).
+ * errors   DD_ERR_DATA when it is too short for one batch of training windows                  */
+typedef struct dd_data_split {
+    uint64_t train_windows;
+    uint64_t validation_windows;
+    uint64_t steps_per_epoch;
+    uint64_t left_out; /* training windows an epoch leaves out */
+} dd_data_split;
+dd_status dd_data_split_get(const dd_data *data, uint32_t T, uint32_t B, dd_data_split *out,
+                            dd_error *error);
+
+/* ---- Model and training settings -------------------------------------------------------------- */
+
+typedef struct dd_shape {
+    uint32_t L;  /* layers */
+    uint32_t NH; /* attention heads */
+    uint32_t C;  /* channels, a multiple of NH */
+    uint32_t V;  /* vocabulary */
+    uint32_t T;  /* positions the model has; also the sequence length of a step */
+} dd_shape;
+
+/* A named shape: "nano" (0.83 M parameters), "micro" (3.3 M), "gpt2-124M".
+ * returns  false for an unknown name                                                           */
+bool dd_shape_named(const char *name, dd_shape *out);
+/* The i-th name, NULL after the last. */
+const char *dd_shape_name(size_t i);
+/* Number of parameters; 0 if the shape is invalid. */
+uint64_t dd_shape_n_parameters(const dd_shape *shape);
+
+typedef enum dd_barrier { DD_BARRIER_TREE, DD_BARRIER_PTHREAD } dd_barrier;
+typedef enum dd_reduce { DD_REDUCE_TREE, DD_REDUCE_CONTROL } dd_reduce;
+typedef enum dd_nan_policy { DD_NAN_ABORT, DD_NAN_SKIP_STEP } dd_nan_policy;
+
+/* DD_SIMD_… : which kernel set */
+typedef enum dd_simd {
+    DD_SIMD_AUTO, /* the widest set this CPU runs */
+    DD_SIMD_OFF,  /* scalar reference, with hardware FMA where the CPU has it */
+    DD_SIMD_AVX2,
+} dd_simd;
+
+typedef struct dd_config {
+    /* these decide the bits */
+    dd_shape shape;
+    uint32_t batch;      /* B, sequences per step */
+    uint32_t lane_depth; /* 1: twelve lanes. Other depths are refused by this version */
+    uint64_t seed;
+    uint64_t horizon; /* N, steps of the schedule */
+    uint64_t warmup;  /* W, its warm-up steps */
+    double lr, min_lr_ratio;
+    double beta1, beta2, eps, weight_decay;
+    double grad_clip; /* 0: off */
+    dd_nan_policy nan_policy;
+    /* these do not */
+    uint32_t workers; /* 0: as many as cores and non-empty lanes allow */
+    uint32_t depth;   /* 1. Other depths are refused by this version */
+    bool allow_idle;  /* more workers than non-empty lanes: the rest idle */
+    dd_simd simd;
+    dd_barrier barrier;
+    dd_reduce reduce;
+} dd_config;
+
+/* Defaults: nano, batch 12, lane depth 1, seed 1, horizon 100, warm-up 10, lr 1e-3, floor 0.1, betas 0.9 and
+ * 0.95, eps 1e-8, weight decay 0.1, clip 1, abort; workers 0, tree barrier, tree reduction. */
+void dd_config_default(dd_config *config);
+
+/* ---- Trainer ------------------------------------------------------------------------------------ */
+
+typedef struct dd_trainer dd_trainer;
+
+/* Builds model, memory and threads. A step allocates nothing afterwards.
+ * owns     the trainer borrows `data`, which must outlive it; *out is released by dd_trainer_close;
+ *          on failure nothing is left behind
+ * errors   DD_ERR_ARGUMENT, DD_ERR_DATA, DD_ERR_MEMORY, DD_ERR_THREAD, DD_ERR_CPU                  */
+dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_trainer **out,
+                          dd_error *error);
+/* Stops and joins every thread, releases everything. NULL allowed. */
+void dd_trainer_close(dd_trainer *trainer);
+
+typedef struct dd_step {
+    uint64_t step;   /* number of this step, from 0 */
+    double loss;     /* mean cross-entropy in nats per token */
+    double norm;     /* global gradient norm before clipping */
+    float lr;        /* as used */
+    bool discarded;  /* skip-step: the update did not take place */
+    uint64_t wall_ns; /* caller to caller */
+} dd_step;
+
+/* One step of training: posts a request to Node Zero and sleeps until Point U.
+ * errors   DD_ERR_NONFINITE (the message names lane, worker, tensor and index), DD_ERR_CANCELLED,
+ *          DD_ERR_FP_ENV; the weights are then those before the step                            */
+dd_status dd_trainer_step(dd_trainer *trainer, dd_step *out, dd_error *error);
+
+/* Mean loss over the first n_batches batches of validation windows (all, if fewer), forward only.
+ * errors   DD_ERR_DATA if validation holds no full batch; as dd_trainer_step otherwise           */
+dd_status dd_trainer_validate(dd_trainer *trainer, uint32_t n_batches, double *loss, dd_error *error);
+
+/* Asks the step in progress, if any, else the next one, to end: lanes not yet begun are cancelled and the step is
+ * discarded. Safe from any thread and from signal handlers. */
+void dd_trainer_cancel(dd_trainer *trainer);
+
+/* XXH3-128 of all parameters in canonical order, high half first. Between steps only. */
+void dd_trainer_hash(const dd_trainer *trainer, uint8_t hash[16]);
+
+/* All parameters in canonical order. Valid until close; may be read and written between steps only. */
+float *dd_trainer_weights(dd_trainer *trainer, uint64_t *n);
+
+/* What the trainer is made of and what it has done. Between steps only. */
+#define DD_MAX_WORKERS 12
+typedef struct dd_worker_info {
+    uint32_t first_lane, n_lanes; /* placement: its consecutive non-empty lanes */
+    uint64_t lanes_done;
+    uint64_t lanes_cancelled;
+    uint64_t folds;
+    uint64_t cpu_ns;   /* CPU time of its thread */
+    uint32_t segments; /* gradient segments it holds */
+} dd_worker_info;
+
+typedef struct dd_trainer_info {
+    uint32_t workers, n_lanes, non_empty_lanes;
+    const char *kernels; /* "avx2", "reference+fma", "reference" */
+    double lane_bound;   /* tokens / most tokens on one worker: the speedup that placement allows */
+    uint64_t n_parameters;
+    uint64_t weights_bytes, moments_bytes, segments_bytes, workspaces_bytes;
+    uint64_t steps;           /* requests completed */
+    uint64_t node_zero_lanes; /* lanes that Node Zero processed: 0 */
+    uint64_t node_zero_lane_cpu_ns; /* CPU time of Node Zero between A and B, all steps */
+    uint64_t node_zero_folds;
+    dd_worker_info worker[DD_MAX_WORKERS];
+} dd_trainer_info;
+void dd_trainer_info_get(const dd_trainer *trainer, dd_trainer_info *out);
+
+/* Progress counter, read by any thread at any time: grows with every lane and every point. */
+uint64_t dd_trainer_heartbeat(const dd_trainer *trainer);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT
+ * Kernel sets: the arithmetic of a training step, one table of functions per instruction set.
+ * Every set writes the same bits; core/model/NUMERICS.md is the law they follow. Kernels know no
+ * threads and no model: they get pointers, sizes and scratch memory, allocate nothing and assert
+ * their preconditions. */
+#ifndef DD_KERNELS_H
+#define DD_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dodeca.h"
+
+#define DD_NORM_BLOCK 4096 /* elements per block of the norm, NUMERICS 8 */
+
+/* What becomes of a finished chain. */
+typedef enum dd_sink {
+    DD_STORE,  /* C = chain */
+    DD_FOLD,   /* C = C + chain: C holds the value of the lanes to the left */
+    DD_RESUME, /* the chain goes on from what C holds */
+} dd_sink;
+
+/* Matrix product  C(i, j) = chain(k < K: A(i, k) * B(k, j); bias[j] or +0)
+ * shapes   C is M x N, row stride c_row, columns contiguous;
+ *          A(i, k) = a[i * a_row + k * a_col], B(k, j) = b[k * b_row + j * b_col];
+ *          one of a_row, a_col and one of b_row, b_col is 1; bias (N) or NULL
+ * order    ascending k in one chain per element, DD_RESUME begins with what C holds (bias NULL)
+ * alias    C overlaps neither A, B nor bias
+ * threads  reentrant; scratch belongs to the caller                                       */
+typedef struct dd_matmul {
+    size_t M, N, K;
+    const float *a;
+    size_t a_row, a_col;
+    const float *b;
+    size_t b_row, b_col;
+    const float *bias;
+    float *c;
+    size_t c_row;
+    dd_sink sink;
+} dd_matmul;
+
+/* One attention head over one sequence (NUMERICS 4.2.3 and 5.4.6).
+ * shapes   q, k, v, gatt, att, gq, gk, gv: (T, d), row strides given; P (T, T) row-major, row t
+ *          holds s <= t, the rest is neither read nor written
+ * alias    none                                                                            */
+typedef struct dd_attention {
+    size_t T, d;
+    const float *q, *k, *v; /* row stride qkv_row */
+    size_t qkv_row;
+    float *P;
+    float *att; /* forward: written; row stride att_row */
+    size_t att_row;
+    const float *gatt; /* backward: read; row stride att_row */
+    float *gq, *gk, *gv; /* backward: written; row stride qkv_row */
+} dd_attention;
+
+/* AdamW over n consecutive elements (NUMERICS 8). */
+typedef struct dd_adamw {
+    float clip;             /* factor c */
+    float b1, b2, a1, a2;   /* moments' decay and its complement */
+    float r1, r2;           /* bias corrections */
+    float eps, lr;
+    float weight_decay; /* used only if decayed */
+    bool decayed;
+} dd_adamw;
+
+/* One kernel set. Shapes are (R, C) row-major and contiguous unless said otherwise; all functions
+ * are reentrant; outputs overlap inputs only where a line says so. */
+typedef struct dd_kernels {
+    const char *name; /* "reference", "reference+fma", "avx2" */
+
+    /* bytes of scratch, 64-byte aligned, that matmul and attention need at most for these bounds */
+    size_t (*scratch_bytes)(size_t max_n, size_t max_k, size_t max_T, size_t max_d);
+    void (*matmul)(const dd_matmul *m, void *scratch);
+    void (*attention_forward)(const dd_attention *a, void *scratch);
+    void (*attention_backward)(const dd_attention *a, void *scratch);
+
+    /* y = LN(x); mean, rstd (R) written */
+    void (*layernorm)(size_t R, size_t C, const float *x, const float *w, const float *b, float *y,
+                      float *mean, float *rstd);
+    /* gx = LNB(gy; x) if !add, else gx = gx + LNB(gy; x) */
+    void (*layernorm_backward)(size_t R, size_t C, const float *gy, const float *x, const float *w,
+                               const float *mean, const float *rstd, float *gx, bool add);
+    /* gw, gb (C): the chains over rows of NUMERICS 6 */
+    void (*layernorm_grad)(size_t R, size_t C, const float *gy, const float *x, const float *mean,
+                           const float *rstd, float *gw, float *gb, dd_sink sink);
+    /* gb (N) = addchain over rows of gy (R, N) with row stride gy_row */
+    void (*bias_grad)(size_t R, size_t N, const float *gy, size_t gy_row, float *gb, dd_sink sink);
+
+    void (*gelu)(size_t n, const float *x, float *y);
+    /* gx = gy * dgelu(x); gx == gy allowed */
+    void (*gelu_backward)(size_t n, const float *gy, const float *x, float *gx);
+    /* y = a + b; y == a or y == b allowed */
+    void (*add)(size_t n, const float *a, const float *b, float *y);
+
+    /* logits (R, V) become glogits in place; loss (R) written; target[r] < V */
+    void (*cross_entropy)(size_t R, size_t V, float *logits, const uint32_t *target, float inv_tokens,
+                          float *loss);
+    /* the same losses, logits untouched */
+    void (*cross_entropy_loss)(size_t R, size_t V, const float *logits, const uint32_t *target,
+                               float *loss);
+
+    /* dst = dst + src */
+    void (*fold)(size_t n, float *dst, const float *src);
+    /* sum of squares of n <= DD_NORM_BLOCK elements in double (NUMERICS 8) */
+    double (*sum_squares)(size_t n, const float *g);
+    void (*adamw)(size_t n, float *w, float *m, float *v, const float *g, const dd_adamw *opt);
+} dd_kernels;
+
+/* The kernel set for `simd` on this CPU.
+ * returns  NULL when this build or this CPU has none; *why then says which
+ * threads  any, any time                                                                   */
+const dd_kernels *dd_kernels_select(dd_simd simd, const char **why);
+
+#endif
