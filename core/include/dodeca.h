@@ -93,7 +93,7 @@ typedef struct dd_shape {
     uint32_t NH; /* attention heads */
     uint32_t C;  /* channels, a multiple of NH */
     uint32_t V;  /* vocabulary */
-    uint32_t T;  /* positions the model has; also the sequence length of a step */
+    uint32_t T_max; /* positions the model knows: the longest sequence */
 } dd_shape;
 
 /* A named shape: "nano" (0.83 M parameters), "micro" (3.3 M), "gpt2-124M".
@@ -119,6 +119,7 @@ typedef struct dd_config {
     /* these decide the bits */
     dd_shape shape;
     uint32_t batch;      /* B, sequences per step */
+    uint32_t seq;        /* T, tokens per sequence, at most shape.T_max; 0: shape.T_max */
     uint32_t lane_depth; /* 1: twelve lanes. Other depths are refused by this version */
     uint64_t seed;
     uint64_t horizon; /* N, steps of the schedule */
