@@ -154,12 +154,22 @@ dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_train
 /* Stops and joins every thread, releases everything. NULL allowed. */
 void dd_trainer_close(dd_trainer *trainer);
 
+/* Where a value that is not finite appeared first: the lowest (lane, tensor, index). */
+#define DD_NO_LANE UINT32_MAX
+typedef struct dd_culprit {
+    uint32_t lane;      /* DD_NO_LANE: every lane is finite, their fold is not */
+    uint32_t worker;    /* that ran the lane */
+    const char *tensor; /* whose gradient; "loss" where all gradients are finite; NULL: no culprit */
+    uint64_t index;     /* element inside the tensor */
+} dd_culprit;
+
 typedef struct dd_step {
     uint64_t step;   /* number of this step, from 0 */
     double loss;     /* mean cross-entropy in nats per token */
     double norm;     /* global gradient norm before clipping */
     float lr;        /* as used */
-    bool discarded;  /* skip-step: the update did not take place */
+    bool discarded;  /* loss or gradient not finite: the update did not take place */
+    dd_culprit culprit; /* of a discarded step */
     uint64_t wall_ns; /* caller to caller */
 } dd_step;
 
@@ -199,9 +209,10 @@ typedef struct dd_trainer_info {
     double lane_bound;   /* tokens / most tokens on one worker: the speedup that placement allows */
     uint64_t n_parameters;
     uint64_t weights_bytes, moments_bytes, segments_bytes, workspaces_bytes;
-    uint64_t steps;           /* requests completed */
+    uint64_t requests;        /* completed: steps, validation batches, replays */
     uint64_t node_zero_lanes; /* lanes that Node Zero processed: 0 */
-    uint64_t node_zero_lane_cpu_ns; /* CPU time of Node Zero between A and B, all steps */
+    uint64_t node_zero_lane_cpu_ns; /* CPU time of Node Zero between A and B, all requests */
+    uint64_t node_zero_lane_wall_ns; /* and the time that passed between them */
     uint64_t node_zero_folds;
     dd_worker_info worker[DD_MAX_WORKERS];
 } dd_trainer_info;

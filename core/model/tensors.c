@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT
+ * Names, sizes and start values of the parameter tensors. */
+#include "tensors.h"
+
+#include "random.h"
+
+#include <assert.h>
+#include <math.h>
+
+/* clang-format off */
+static const struct {
+    const char *name;
+    bool layered, decayed;
+} tensors[DD_N_TENSORS] = {
+    [DD_WTE]      = {"wte",      false, true},
+    [DD_WPE]      = {"wpe",      false, true},
+    [DD_LN1W]     = {"ln1w",     true,  false},
+    [DD_LN1B]     = {"ln1b",     true,  false},
+    [DD_QKVW]     = {"qkvw",     true,  true},
+    [DD_QKVB]     = {"qkvb",     true,  false},
+    [DD_ATTPROJW] = {"attprojw", true,  true},
+    [DD_ATTPROJB] = {"attprojb", true,  false},
+    [DD_LN2W]     = {"ln2w",     true,  false},
+    [DD_LN2B]     = {"ln2b",     true,  false},
+    [DD_FCW]      = {"fcw",      true,  true},
+    [DD_FCB]      = {"fcb",      true,  false},
+    [DD_FCPROJW]  = {"fcprojw",  true,  true},
+    [DD_FCPROJB]  = {"fcprojb",  true,  false},
+    [DD_LNFW]     = {"lnfw",     false, false},
+    [DD_LNFB]     = {"lnfb",     false, false},
+};
+/* clang-format on */
+
+void dd_layout_make(const dd_shape *shape, dd_layout *out)
+{
+    uint64_t L = shape->L, C = shape->C;
+    const uint64_t size[DD_N_TENSORS] = {
+        [DD_WTE] = shape->V * C,     [DD_WPE] = shape->T_max * C,
+        [DD_LN1W] = L * C,           [DD_LN1B] = L * C,
+        [DD_QKVW] = L * 3 * C * C,   [DD_QKVB] = L * 3 * C,
+        [DD_ATTPROJW] = L * C * C,   [DD_ATTPROJB] = L * C,
+        [DD_LN2W] = L * C,           [DD_LN2B] = L * C,
+        [DD_FCW] = L * 4 * C * C,    [DD_FCB] = L * 4 * C,
+        [DD_FCPROJW] = L * C * 4 * C, [DD_FCPROJB] = L * C,
+        [DD_LNFW] = C,               [DD_LNFB] = C,
+    };
+    out->shape = *shape;
+    out->offset[0] = 0;
+    for (int k = 0; k < DD_N_TENSORS; k++)
+        out->offset[k + 1] = out->offset[k] + size[k];
+}
+
+const char *dd_tensor_name(dd_tensor k)
+{
+    return tensors[k].name;
+}
+
+bool dd_tensor_decayed(dd_tensor k)
+{
+    return tensors[k].decayed;
+}
+
+dd_tensor dd_layout_tensor_of(const dd_layout *layout, uint64_t element)
+{
+    assert(element < dd_layout_size(layout));
+    int k = 0;
+    while (element >= layout->offset[k + 1])
+        k++;
+    return (dd_tensor)k;
+}
+
+uint64_t dd_layout_layer(const dd_layout *layout, dd_tensor k, uint32_t l)
+{
+    assert(l == 0 || tensors[k].layered);
+    uint64_t size = layout->offset[k + 1] - layout->offset[k];
+    return layout->offset[k] + (l ? l * (size / layout->shape.L) : 0);
+}
+
+void dd_weights_start(const dd_layout *layout, uint64_t seed, float *weights)
+{
+    float plain = (float)0.02;
+    float residual = (float)(0.02 / sqrt(2.0 * layout->shape.L));
+    for (int k = 0; k < DD_N_TENSORS; k++) {
+        float *w = weights + layout->offset[k];
+        uint64_t n = layout->offset[k + 1] - layout->offset[k];
+        bool gain = k == DD_LN1W || k == DD_LN2W || k == DD_LNFW;
+        float scale = k == DD_ATTPROJW || k == DD_FCPROJW ? residual : plain;
+        for (uint64_t e = 0; e < n; e++)
+            w[e] = tensors[k].decayed ? dd_random_normal(seed, (uint32_t)k, e, scale)
+                   : gain             ? 1.0f
+                                      : 0.0f;
+    }
+}

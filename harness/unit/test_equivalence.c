@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT
+ * The bit contract, end to end: for every worker count, barrier, reduction and kernel set the trainer's losses,
+ * norms and weights are those of the oracle, bit for bit, over at least 20 steps. */
+#include "dodeca.h"
+#include "kernels.h"
+#include "serial.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define STEPS 20
+
+/* What a run leaves behind. */
+typedef struct trace {
+    double loss[STEPS], norm[STEPS], validation;
+    uint8_t hash[16];
+} trace;
+
+static dd_data *data;
+
+static int open_data(void **state)
+{
+    (void)state;
+    return dd_data_open("builtin", 7, &data, NULL);
+}
+
+static int close_data(void **state)
+{
+    (void)state;
+    dd_data_close(data);
+    return 0;
+}
+
+static dd_config shape_config(dd_shape shape, uint32_t batch, uint32_t seq)
+{
+    dd_config config;
+    dd_config_default(&config);
+    config.shape = shape;
+    config.batch = batch;
+    config.seq = seq;
+    config.seed = 11;
+    config.horizon = STEPS;
+    config.warmup = 5;
+    config.lr = 3e-3;
+    return config;
+}
+
+static void check(dd_status st, const dd_error *error)
+{
+    if (st)
+        fail_msg("%s: %s", dd_status_name(st), error->message);
+}
+
+static trace run_oracle(const dd_config *config)
+{
+    trace t;
+    dd_error error;
+    dd_serial *oracle;
+    check(dd_serial_open(config, data, &oracle, &error), &error);
+    for (int i = 0; i < STEPS; i++) {
+        dd_step step;
+        check(dd_serial_step(oracle, &step, &error), &error);
+        t.loss[i] = step.loss;
+        t.norm[i] = step.norm;
+    }
+    check(dd_serial_validate(oracle, 2, &t.validation, &error), &error);
+    dd_serial_hash(oracle, t.hash);
+    dd_serial_close(oracle);
+    return t;
+}
+
+static trace run_trainer(const dd_config *config)
+{
+    trace t;
+    dd_error error;
+    dd_trainer *trainer;
+    check(dd_trainer_open(config, data, &trainer, &error), &error);
+    for (int i = 0; i < STEPS; i++) {
+        dd_step step;
+        check(dd_trainer_step(trainer, &step, &error), &error);
+        t.loss[i] = step.loss;
+        t.norm[i] = step.norm;
+    }
+    check(dd_trainer_validate(trainer, 2, &t.validation, &error), &error);
+    dd_trainer_hash(trainer, t.hash);
+    dd_trainer_close(trainer);
+    return t;
+}
+
+static void compare(const dd_config *c, const trace *got, const trace *want)
+{
+    char cell[160];
+    snprintf(cell, sizeof cell, "B %u T %u workers %u barrier %d reduce %d simd %d", c->batch, c->seq,
+             c->workers, (int)c->barrier, (int)c->reduce, (int)c->simd);
+    for (int i = 0; i < STEPS; i++)
+        if (memcmp(&got->loss[i], &want->loss[i], sizeof(double)) ||
+            memcmp(&got->norm[i], &want->norm[i], sizeof(double)))
+            fail_msg("%s: step %d: loss %a norm %a, the oracle has %a %a", cell, i, got->loss[i],
+                     got->norm[i], want->loss[i], want->norm[i]);
+    if (memcmp(&got->validation, &want->validation, sizeof(double)))
+        fail_msg("%s: validation loss %a, the oracle has %a", cell, got->validation, want->validation);
+    if (memcmp(got->hash, want->hash, sizeof got->hash))
+        fail_msg("%s: the weights' hash differs from the oracle's", cell);
+}
+
+/* Every barrier and reduction for the given worker counts (0-terminated) and kernel set. */
+static void sweep(dd_config config, const trace *want, dd_simd simd, const uint32_t *workers)
+{
+    const char *why;
+    config.simd = simd;
+    if (!dd_kernels_select(simd, &why)) {
+        print_message("SKIP simd %d: %s\n", (int)simd, why);
+        return;
+    }
+    for (; *workers; workers++)
+        for (int cell = 0; cell < 4; cell++) {
+            config.workers = *workers;
+            config.barrier = cell % 2 ? DD_BARRIER_PTHREAD : DD_BARRIER_TREE;
+            config.reduce = cell / 2 ? DD_REDUCE_CONTROL : DD_REDUCE_TREE;
+            trace got = run_trainer(&config);
+            compare(&config, &got, want);
+        }
+}
+
+static const uint32_t all_workers[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0};
+
+/* Awkward in every dimension; B from one sequence to more than two a lane. */
+static void small_odd_shape(void **state)
+{
+    (void)state;
+    const dd_shape shape = {.L = 2, .NH = 3, .C = 27, .V = 67, .T_max = 9};
+    const uint32_t batches[] = {1, 2, 5, 10, 12, 13, 26};
+    for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+        dd_config config = shape_config(shape, batches[i], 7);
+        config.allow_idle = true;
+        trace want = run_oracle(&config);
+        sweep(config, &want, DD_SIMD_OFF, all_workers);
+        sweep(config, &want, DD_SIMD_AVX2, all_workers);
+    }
+}
+
+static void nano(void **state)
+{
+    (void)state;
+    dd_shape shape;
+    assert_true(dd_shape_named("nano", &shape));
+    const uint32_t few[] = {1, 5, 0}, more[] = {1, 2, 3, 7, 12, 0};
+    dd_config config = shape_config(shape, 12, 16);
+    trace want = run_oracle(&config);
+    sweep(config, &want, DD_SIMD_AVX2, more);
+    config.workers = 2;
+    config.simd = DD_SIMD_OFF;
+    trace got = run_trainer(&config);
+    compare(&config, &got, &want);
+
+    config = shape_config(shape, 13, 15); /* uneven lanes, 195 tokens */
+    want = run_oracle(&config);
+    sweep(config, &want, DD_SIMD_AVX2, few);
+    config = shape_config(shape, 10, 17); /* two empty lanes */
+    want = run_oracle(&config);
+    sweep(config, &want, DD_SIMD_AVX2, few);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(small_odd_shape),
+        cmocka_unit_test(nano),
+    };
+    return cmocka_run_group_tests(tests, open_data, close_data);
+}

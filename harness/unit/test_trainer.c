@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: MIT
+ * The trainer as its users meet it: opening and closing, counters, cancelling, non-finite values and the culprit's
+ * name, the floating-point environment, failing allocations, steps that allocate nothing. */
+#define _GNU_SOURCE /* mallinfo2 */
+#include "dodeca.h"
+#include "serial.h"
+#include "tokens.h"
+
+#include <dirent.h>
+#include <malloc.h>
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
+
+#include <cmocka.h>
+
+/* ---- Every allocation of the library goes through here (linked with --wrap) ----------------------- */
+
+static long n_allocations, n_live, fail_at = -1;
+
+void *__real_dd_alloc(size_t bytes);
+void __real_dd_free(void *p);
+void *__wrap_dd_alloc(size_t bytes);
+void __wrap_dd_free(void *p);
+
+void *__wrap_dd_alloc(size_t bytes)
+{
+    if (n_allocations++ == fail_at)
+        return NULL;
+    void *p = __real_dd_alloc(bytes);
+    n_live += p != NULL;
+    return p;
+}
+
+void __wrap_dd_free(void *p)
+{
+    n_live -= p != NULL;
+    __real_dd_free(p);
+}
+
+/* ---- Fixtures ------------------------------------------------------------------------------------- */
+
+static dd_data *data;
+
+static int open_data(void **state)
+{
+    (void)state;
+    return dd_data_open("builtin", 3, &data, NULL);
+}
+
+static int close_data(void **state)
+{
+    (void)state;
+    dd_data_close(data);
+    return 0;
+}
+
+static dd_config tiny(void)
+{
+    dd_config config;
+    dd_config_default(&config);
+    config.shape = (dd_shape){.L = 1, .NH = 2, .C = 8, .V = 64, .T_max = 8};
+    config.seq = 8;
+    config.workers = 3;
+    return config;
+}
+
+static dd_trainer *open_trainer(const dd_config *config)
+{
+    dd_error error;
+    dd_trainer *t;
+    dd_status st = dd_trainer_open(config, data, &t, &error);
+    if (st)
+        fail_msg("%s: %s", dd_status_name(st), error.message);
+    return t;
+}
+
+static void step_ok(dd_trainer *t)
+{
+    dd_error error;
+    dd_status st = dd_trainer_step(t, NULL, &error);
+    if (st)
+        fail_msg("%s: %s", dd_status_name(st), error.message);
+}
+
+static int count_entries(const char *folder)
+{
+    int n = 0;
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
+
+/* ---- Tests ------------------------------------------------------------------------------------------ */
+
+static void open_and_close_leave_nothing(void **state)
+{
+    (void)state;
+    const char *cycles = getenv("DD_TEST_CYCLES"); /* fewer under valgrind */
+    int n = cycles ? atoi(cycles) : 1000;
+    dd_config config = tiny();
+    long live = n_live;
+    int threads = count_entries("/proc/self/task"), fds = count_entries("/proc/self/fd");
+    size_t used = 0;
+    for (int i = 0; i < n; i++) {
+        config.workers = 1 + (uint32_t)i % 12;
+        config.barrier = i % 2 ? DD_BARRIER_PTHREAD : DD_BARRIER_TREE;
+        dd_trainer *t = open_trainer(&config);
+        if (i % 3)
+            step_ok(t);
+        dd_trainer_close(t);
+        if (i == n / 2)
+            used = mallinfo2().uordblks;
+    }
+    assert_int_equal(n_live, live);
+    assert_int_equal(count_entries("/proc/self/task"), threads);
+    assert_int_equal(count_entries("/proc/self/fd"), fds);
+    assert_true(mallinfo2().uordblks <= used + 4096);
+    dd_trainer_close(NULL);
+}
+
+static void every_failed_allocation_is_reported(void **state)
+{
+    (void)state;
+    dd_config config = tiny();
+    long live = n_live;
+    int threads = count_entries("/proc/self/task"), failures = 0;
+    for (dd_status st = DD_ERR_MEMORY; st;) {
+        dd_error error = {""};
+        dd_trainer *t;
+        fail_at = n_allocations + failures;
+        st = dd_trainer_open(&config, data, &t, &error);
+        fail_at = -1;
+        if (st) {
+            assert_int_equal(st, DD_ERR_MEMORY);
+            assert_null(t);
+            assert_non_null(strstr(error.message, "memory"));
+            failures++;
+        } else {
+            dd_trainer_close(t);
+        }
+        assert_int_equal(n_live, live);
+        assert_int_equal(count_entries("/proc/self/task"), threads);
+    }
+    assert_true(failures > 20);
+}
+
+static void steps_allocate_nothing(void **state)
+{
+    (void)state;
+    dd_config config = tiny();
+    dd_trainer *t = open_trainer(&config);
+    step_ok(t);
+    long before = n_allocations;
+    size_t used = mallinfo2().uordblks;
+    for (int i = 0; i < 20; i++)
+        step_ok(t);
+    assert_int_equal(n_allocations, before);
+    assert_int_equal(mallinfo2().uordblks, used);
+    dd_trainer_close(t);
+}
+
+static void counters_tell_what_happened(void **state)
+{
+    (void)state;
+    for (uint32_t workers = 1; workers <= 12; workers++)
+        for (uint32_t batch = workers; batch <= 25; batch += 4) {
+            dd_config config = tiny();
+            config.batch = batch;
+            config.workers = workers;
+            config.reduce = batch % 2 ? DD_REDUCE_CONTROL : DD_REDUCE_TREE;
+            dd_trainer *t = open_trainer(&config);
+            uint64_t heartbeat = dd_trainer_heartbeat(t);
+            for (int i = 0; i < 3; i++)
+                step_ok(t);
+            dd_trainer_info info;
+            dd_trainer_info_get(t, &info);
+            uint64_t lanes = 0, folds = info.node_zero_folds;
+            for (uint32_t w = 0; w < info.workers; w++) {
+                assert_int_equal(info.worker[w].lanes_done, 3 * info.worker[w].n_lanes);
+                assert_true(info.worker[w].segments <= 4);
+                lanes += info.worker[w].lanes_done;
+                folds += info.worker[w].folds;
+            }
+            assert_int_equal(info.workers, workers);
+            assert_int_equal(info.non_empty_lanes, batch < 12 ? batch : 12);
+            assert_int_equal(lanes, 3 * info.non_empty_lanes);
+            assert_int_equal(folds, 3 * (info.non_empty_lanes - 1));
+            assert_int_equal(info.node_zero_lanes, 0);
+            assert_int_equal(info.requests, 3);
+            assert_true(info.lane_bound >= 1 && info.lane_bound <= workers);
+            assert_true(dd_trainer_heartbeat(t) > heartbeat);
+            dd_trainer_close(t);
+        }
+}
+
+/* Finds a token that stands at position p of the next step's batch in exactly one lane, `lane`. */
+static bool lonely_token(const dd_config *c, uint64_t step, uint32_t lane, uint16_t *token, uint32_t *p)
+{
+    uint64_t n, first[12];
+    const uint16_t *tokens = dd_data_tokens(data, &n);
+    dd_data_split split;
+    assert_int_equal(dd_data_split_get(data, c->seq, c->batch, &split, NULL), DD_OK);
+    assert_true(c->batch == 12);
+    dd_batch_train(&split, c->seed, c->seq, c->batch, step, first);
+    for (*p = 0; *p < c->seq; (*p)++) {
+        *token = tokens[first[lane] + *p];
+        uint32_t seen = 0;
+        for (uint32_t b = 0; b < 12; b++)
+            seen += tokens[first[b] + *p] == *token;
+        if (seen == 1)
+            return true;
+    }
+    return false;
+}
+
+/* Weights under which one lane alone overflows: channel 0 of token v and of position p is huge, their sum is
+ * infinite, and the final LayerNorm hides the channel from every other row. */
+static void poison(const dd_config *c, float *w, uint64_t n, uint16_t token, uint32_t p)
+{
+    const dd_shape *s = &c->shape;
+    w[(size_t)token * s->C] = 3e38f;
+    w[((size_t)s->V + p) * s->C] = 3e38f;
+    w[n - 2 * s->C] = 0; /* lnfw[0] */
+    w[n - s->C] = 0;     /* lnfb[0] */
+}
+
+static void culprit_is_named_and_nothing_changes(void **state)
+{
+    (void)state;
+    for (uint32_t lane = 0; lane < 12; lane += 3)
+        for (int policy = 0; policy < 2; policy++)
+            for (uint32_t workers = 1; workers <= 12; workers += 4) {
+                dd_config config = tiny();
+                config.workers = workers;
+                config.nan_policy = policy ? DD_NAN_SKIP_STEP : DD_NAN_ABORT;
+                dd_trainer *t = open_trainer(&config);
+                dd_serial *oracle;
+                assert_int_equal(dd_serial_open(&config, data, &oracle, NULL), DD_OK);
+                uint64_t n, step = 2;
+                uint16_t token;
+                uint32_t p;
+                for (uint64_t i = 0; i < step; i++) {
+                    step_ok(t);
+                    assert_int_equal(dd_serial_step(oracle, NULL, NULL), DD_OK);
+                }
+                float *w = dd_trainer_weights(t, &n), *o = dd_serial_weights(oracle, NULL);
+                float *saved = malloc(n * sizeof *saved), *poisoned = malloc(n * sizeof *saved);
+                memcpy(saved, w, n * sizeof *w);
+                assert_true(lonely_token(&config, step, lane, &token, &p));
+                poison(&config, w, n, token, p);
+                memcpy(poisoned, w, n * sizeof *w);
+                memcpy(o, w, n * sizeof *w);
+
+                dd_step report;
+                dd_error error = {""};
+                dd_status st = dd_trainer_step(t, &report, &error);
+                dd_status want = policy ? DD_OK : DD_ERR_NONFINITE;
+                assert_int_equal(st, want);
+                assert_int_equal(dd_serial_step(oracle, NULL, NULL), want);
+                assert_true(report.discarded);
+                assert_int_equal(report.culprit.lane, lane);
+                assert_int_equal(report.culprit.worker, lane * workers / 12);
+                assert_string_equal(report.culprit.tensor, "wte");
+                assert_int_equal(report.culprit.index, 0);
+                char named[32];
+                snprintf(named, sizeof named, "lane %u (worker %u)", lane, report.culprit.worker);
+                assert_non_null(strstr(error.message, named));
+                assert_memory_equal(w, poisoned, n * sizeof *w);
+
+                /* moments and Adam's t were left alone too: training goes on as the oracle's does */
+                memcpy(w, saved, n * sizeof *w);
+                memcpy(o, saved, n * sizeof *w);
+                for (int i = 0; i < 3; i++) {
+                    step_ok(t);
+                    assert_int_equal(dd_serial_step(oracle, NULL, NULL), DD_OK);
+                }
+                assert_memory_equal(w, o, n * sizeof *w);
+                free(saved);
+                free(poisoned);
+                dd_serial_close(oracle);
+                dd_trainer_close(t);
+            }
+}
+
+static void *cancel_soon(void *trainer)
+{
+    dd_trainer_cancel(trainer);
+    return NULL;
+}
+
+/* A cancelled step is as if it had not been asked for: a run that goes on ends in the same bits, whether the
+ * cancel came before a step, in its middle or too late for it. */
+static void cancelled_steps_leave_no_trace(void **state)
+{
+    (void)state;
+    enum { N = 40 };
+    dd_config config = tiny();
+    uint8_t want[16], got[16];
+    dd_trainer *t = open_trainer(&config);
+    for (int i = 0; i < N; i++)
+        step_ok(t);
+    dd_trainer_hash(t, want);
+    dd_trainer_close(t);
+
+    t = open_trainer(&config);
+    dd_trainer_cancel(t); /* before any step: the next one is cancelled */
+    assert_int_equal(dd_trainer_step(t, NULL, NULL), DD_ERR_CANCELLED);
+    int cancelled = 0, asked = 0;
+    for (int done = 0; done < N;) {
+        pthread_t thread;
+        bool ask = asked < 4 * N;
+        asked += ask;
+        if (ask)
+            assert_int_equal(pthread_create(&thread, NULL, cancel_soon, t), 0);
+        dd_status st = dd_trainer_step(t, NULL, NULL);
+        if (ask)
+            pthread_join(thread, NULL);
+        assert_true(st == DD_OK || st == DD_ERR_CANCELLED);
+        cancelled += st == DD_ERR_CANCELLED;
+        done += st == DD_OK;
+    }
+    dd_trainer_hash(t, got);
+    assert_memory_equal(got, want, sizeof want);
+    dd_trainer_close(t);
+    print_message("%d of %d cancels took effect\n", cancelled + 1, asked + 1);
+}
+
+static void changed_floating_point_environment_is_named(void **state)
+{
+    (void)state;
+#if defined(__SSE2__)
+    dd_config config = tiny();
+    unsigned saved = _mm_getcsr();
+    _mm_setcsr(saved | 0x8000); /* flush to zero, as -Ofast start-up code sets it; threads inherit it */
+    dd_trainer *t = open_trainer(&config);
+    _mm_setcsr(saved);
+    uint8_t before[16], after[16];
+    dd_error error;
+    dd_trainer_hash(t, before);
+    assert_int_equal(dd_trainer_step(t, NULL, &error), DD_ERR_FP_ENV);
+    assert_non_null(strstr(error.message, "worker"));
+    assert_non_null(strstr(error.message, "Point A"));
+    dd_trainer_hash(t, after);
+    assert_memory_equal(before, after, sizeof before);
+    dd_trainer_close(t);
+#else
+    skip();
+#endif
+}
+
+static void trainers_do_not_disturb_each_other(void **state)
+{
+    (void)state;
+    dd_config one = tiny(), two = tiny();
+    two.seed = 99;
+    two.workers = 5;
+    uint8_t alone[16], beside[16];
+    dd_trainer *a = open_trainer(&one);
+    for (int i = 0; i < 10; i++)
+        step_ok(a);
+    dd_trainer_hash(a, alone);
+    dd_trainer_close(a);
+    a = open_trainer(&one);
+    dd_trainer *b = open_trainer(&two);
+    for (int i = 0; i < 10; i++) {
+        step_ok(b);
+        step_ok(a);
+    }
+    dd_trainer_hash(a, beside);
+    assert_memory_equal(alone, beside, sizeof alone);
+    dd_trainer_close(a);
+    dd_trainer_close(b);
+}
+
+static void validation_leaves_training_alone(void **state)
+{
+    (void)state;
+    dd_config config = tiny();
+    uint8_t want[16], got[16];
+    double first, again;
+    dd_trainer *t = open_trainer(&config);
+    for (int i = 0; i < 6; i++)
+        step_ok(t);
+    dd_trainer_hash(t, want);
+    dd_trainer_close(t);
+    t = open_trainer(&config);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(dd_trainer_validate(t, 3, &first, NULL), DD_OK);
+        assert_int_equal(dd_trainer_validate(t, 3, &again, NULL), DD_OK);
+        assert_true(first == again && first > 0);
+        step_ok(t);
+    }
+    dd_trainer_hash(t, got);
+    assert_memory_equal(got, want, sizeof want);
+    dd_trainer_close(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(open_and_close_leave_nothing),
+        cmocka_unit_test(every_failed_allocation_is_reported),
+        cmocka_unit_test(steps_allocate_nothing),
+        cmocka_unit_test(counters_tell_what_happened),
+        cmocka_unit_test(culprit_is_named_and_nothing_changes),
+        cmocka_unit_test(cancelled_steps_leave_no_trace),
+        cmocka_unit_test(changed_floating_point_environment_is_named),
+        cmocka_unit_test(trainers_do_not_disturb_each_other),
+        cmocka_unit_test(validation_leaves_training_alone),
+    };
+    return cmocka_run_group_tests(tests, open_data, close_data);
+}
