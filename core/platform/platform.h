@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The platform: every atomic, futex wait, thread, clock and CPU question of core/ goes through this
  * interface, so that one source runs on the machine, under the schedule explorer and under the race
- * detectors. Backends are chosen by include path: each has a dd_backend.h that defines the types and
- * functions below (inline where speed matters). Nothing else in core/ may use raw atomics,
+ * detectors. Backends are chosen by include path: each has a dd_backend.h that defines the types
+ * and functions below (inline where speed matters). Nothing else in core/ may use raw atomics,
  * volatile, fences or sleeps.
  *
  *   native/      the machine; with valgrind's annotations compiled in when its header is present
@@ -10,38 +10,50 @@
  *
  * What a backend provides:
  *
- *   dd_order           DD_RELAXED DD_ACQUIRE DD_RELEASE DD_ACQ_REL DD_SEQ_CST
+ *   dd_order     DD_RELAXED DD_ACQUIRE DD_RELEASE DD_ACQ_REL DD_SEQ_CST
  *   dd_atomic_u32, dd_atomic_u64
- *   void     dd_u32_init(dd_atomic_u32 *a, uint32_t value)             before anybody shares it
+ *   void     dd_u32_init(dd_atomic_u32 *a, uint32_t value)    before anybody shares it
+ *   void     dd_u32_forget(dd_atomic_u32 *a)                  after the last use
  *   uint32_t dd_u32_load(const dd_atomic_u32 *a, dd_order order)
  *   void     dd_u32_store(dd_atomic_u32 *a, uint32_t value, dd_order order)
  *   uint32_t dd_u32_exchange(dd_atomic_u32 *a, uint32_t value, dd_order order)   the old value
  *   uint32_t dd_u32_fetch_add(dd_atomic_u32 *a, uint32_t n, dd_order order)      the old value
  *   bool     dd_u32_compare_exchange(dd_atomic_u32 *a, uint32_t *expected, uint32_t desired,
- *                                    dd_order success, dd_order failure)   strong; *expected updated
- *   the same for u64
+ *                                    dd_order success, dd_order failure)
+ *                strong; *expected updated
+ *   The same for u64. What valgrind must be told of an operation is the backend's business.
  *
- *   void dd_futex_wait(dd_atomic_u32 *a, uint32_t expected)   sleeps while *a == expected; may
- *                                       return early; gives no happens-before: load again
- *   void dd_futex_wake(dd_atomic_u32 *a, uint32_t n)          n = UINT32_MAX: all
+ *   void dd_futex_wait(dd_atomic_u32 *a, uint32_t expected)
+ *                sleeps while *a == expected; may return early; gives no happens-before: load again
+ *   void dd_futex_wake(dd_atomic_u32 *a, uint32_t n)
+ *                n = UINT32_MAX: all
+ *   bool DD_AWAIT(expr, spins)
+ *                polls expr, an expression of acquire loads, once and then at most `spins` times
+ *                with a pause between; true as soon as it holds. DD_FOREVER never gives up. The
+ *                explorer suspends the thread instead of polling
+ *   DD_READ(ptr, bytes), DD_WRITE(ptr, bytes)
+ *                the plain shared memory that the code around is about to touch; empty on the
+ *                machine, a race check in the explorer
  *
- *   bool DD_AWAIT(expr, spins)   polls expr, an expression of acquire loads, at most `spins` times
- *                                with a pause between; true as soon as it holds. DD_FOREVER never
- *                                gives up. The explorer suspends the thread instead of polling.
- *   DD_READ(ptr, bytes), DD_WRITE(ptr, bytes)   the plain shared memory that the code around is
- *                                about to touch; empty on the machine, a race check in the explorer
- *   DD_HAPPENS_BEFORE(ptr), DD_HAPPENS_AFTER(ptr), DD_SYNC_WORD(ptr, bytes), DD_SYNC_FORGET(ptr)
- *                                valgrind's annotations; empty elsewhere
- *
- *   dd_thread                    opaque thread handle
- *   int  dd_thread_create(dd_thread *t, const char *name, size_t stack_bytes, void (*run)(void *), void *arg)
- *                                0 or an errno; every signal is blocked in the new thread
+ *   dd_thread    thread handle; stays in place from create to join
+ *   int  dd_thread_create(dd_thread *t, const char *name, size_t stack_bytes,
+ *                         void (*run)(void *), void *arg)
+ *                0 or an errno. In the new thread every signal is blocked but those of faults
+ *                (SEGV, BUS, FPE, ILL, TRAP, SYS). The name's first 15 bytes count; stack_bytes 0:
+ *                the default
  *   void dd_thread_join(dd_thread *t)
+ *
+ *   dd_pbarrier  pthread_barrier_t, opaque
+ *   dd_pbarrier *dd_pbarrier_open(uint32_t n_threads)    NULL on failure
+ *   void dd_pbarrier_wait(dd_pbarrier *barrier)
+ *                everything before any thread's wait happens-before every thread's return
+ *   void dd_pbarrier_close(dd_pbarrier *barrier)         NULL allowed
+ *
  *   void *dd_alloc(size_t bytes)         zeroed, 64-byte aligned; NULL on failure or overflow
  *   void  dd_free(void *p)               NULL allowed
  *   uint64_t dd_now_ns(void)             monotonic
  *   uint64_t dd_thread_cpu_ns(void)      CPU time of the calling thread
- *   uint32_t dd_fp_env(void)             floating-point control bits (flags masked): MXCSR or FPCR
+ *   uint32_t dd_fp_env(void)             floating-point control (flags masked): MXCSR or FPCR
  *   #define DD_FP_ENV_DEFAULT            what dd_fp_env() must return
  */
 #ifndef DD_PLATFORM_H

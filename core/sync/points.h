@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Points A, B, V and U: the four places of a step that Node Zero and all workers pass together. A and V
- * are releases (Node Zero lets the workers through), B and U are collections (Node Zero waits for the
- * last of them). Owns the words and barriers threads wait on; knows no lanes and no model. */
+ * Points A, B, V and U: the four places of a step that Node Zero and all workers pass together. A
+ * and V are releases (Node Zero lets the workers through), B and U are collections (Node Zero waits
+ * for the last of them). Owns the words and barriers threads wait on; knows no lanes, no model. */
 #ifndef DD_POINTS_H
 #define DD_POINTS_H
 
@@ -16,11 +16,12 @@ typedef struct dd_points dd_points;
  *            centre; Node Zero releases through one word that belongs to the centre
  *   pthread  every point is one pthread_barrier_t of workers + 1
  * position[w] is the position worker w acts for. spins bounds polling before a worker sleeps at A
- * or V: 0 where Node Zero needs the core. Node Zero never polls.
+ * or V: 0 where Node Zero needs the core. Node Zero never polls. Releases and collections are
+ * counted from `generation` on and may wrap; 0 will do, tests of the wrap begin elsewhere.
  * owns     *out, released by dd_points_close, which no thread may still use
  * errors   DD_ERR_MEMORY                                                                   */
-dd_status dd_points_open(dd_barrier kind, uint32_t workers, const uint32_t *position, uint32_t spins,
-                         dd_points **out);
+dd_status dd_points_open(dd_barrier kind, uint32_t workers, const uint32_t *position,
+                         uint32_t spins, uint32_t generation, dd_points **out);
 void dd_points_close(dd_points *p); /* NULL allowed */
 
 /* A worker's crossing. A, V: returns once Node Zero has released the point; everything Node Zero

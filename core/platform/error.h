@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ * One-line error messages for the public API's dd_error. */
+#ifndef DD_ERROR_H
+#define DD_ERROR_H
+
+#include "dodeca.h"
+
+/* Formats into error->message (cut at its size) and returns status; error may be NULL. */
+__attribute__((format(printf, 3, 4))) dd_status dd_error_set(dd_error *error, dd_status status,
+                                                             const char *format, ...);
+
+#endif

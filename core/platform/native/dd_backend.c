@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT
+ * The platform on Linux: futexes, POSIX threads and barriers, memory, clocks. */
+#define _GNU_SOURCE /* pthread_setname_np, syscall */
+#include "platform.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- Futexes ---- */
+
+void dd_futex_wait(dd_atomic_u32 *a, uint32_t expected)
+{
+    /* Every outcome (woken, value differs, interrupted) asks the same of the caller: look again. */
+    syscall(SYS_futex, &a->word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+}
+
+void dd_futex_wake(dd_atomic_u32 *a, uint32_t n)
+{
+    syscall(SYS_futex, &a->word, FUTEX_WAKE_PRIVATE, n > INT_MAX ? INT_MAX : (int)n, NULL, NULL, 0);
+}
+
+/* ---- Threads ---- */
+
+static void *thread_main(void *handle)
+{
+    dd_thread *t = handle;
+    pthread_setname_np(pthread_self(), t->name);
+    t->run(t->arg);
+    return NULL;
+}
+
+/* All but those a faulting instruction raises: blocked, they would kill the process unreported. */
+static void asynchronous_signals(sigset_t *set)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigfillset(set);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
+        sigdelset(set, faults[i]);
+}
+
+int dd_thread_create(dd_thread *t, const char *name, size_t stack_bytes, void (*run)(void *),
+                     void *arg)
+{
+    t->run = run;
+    t->arg = arg;
+    memset(t->name, 0, sizeof t->name);
+    memcpy(t->name, name, strnlen(name, sizeof t->name - 1));
+
+    pthread_attr_t attributes;
+    int error = pthread_attr_init(&attributes);
+    if (error)
+        return error;
+    if (stack_bytes)
+        error = pthread_attr_setstacksize(&attributes, stack_bytes);
+    if (!error) {
+        /* The new thread inherits the mask: no signal can reach it before it has blocked them. */
+        sigset_t blocked, before;
+        asynchronous_signals(&blocked);
+        pthread_sigmask(SIG_BLOCK, &blocked, &before);
+        error = pthread_create(&t->id, &attributes, thread_main, t);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+    }
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+
+void dd_thread_join(dd_thread *t)
+{
+    int error = pthread_join(t->id, NULL);
+    assert(error == 0);
+    (void)error;
+}
+
+/* ---- Barriers ---- */
+
+struct dd_pbarrier {
+    pthread_barrier_t barrier;
+};
+
+dd_pbarrier *dd_pbarrier_open(uint32_t n_threads)
+{
+    dd_pbarrier *b = dd_alloc(sizeof *b);
+    if (b && pthread_barrier_init(&b->barrier, NULL, n_threads) != 0) {
+        dd_free(b);
+        b = NULL;
+    }
+    return b;
+}
+
+void dd_pbarrier_wait(dd_pbarrier *b)
+{
+    int result = pthread_barrier_wait(&b->barrier);
+    assert(result == 0 || result == PTHREAD_BARRIER_SERIAL_THREAD);
+    (void)result;
+}
+
+void dd_pbarrier_close(dd_pbarrier *b)
+{
+    if (!b)
+        return;
+    pthread_barrier_destroy(&b->barrier);
+    dd_free(b);
+}
+
+/* ---- Memory ---- */
+
+#ifdef __SANITIZE_ADDRESS__
+
+/* Blocks that end where they were asked to end, so that a read just past them is reported. */
+void *dd_alloc(size_t bytes)
+{
+    void *block;
+    if (bytes > PTRDIFF_MAX || posix_memalign(&block, DD_CACHE_LINE, bytes) != 0)
+        return NULL;
+    return memset(block, 0, bytes);
+}
+
+void dd_free(void *p)
+{
+    free(p);
+}
+
+#else
+
+/* calloc, not memset: large blocks come as untouched pages, which then belong to the memory node of
+ * the thread that first writes them. The word before an aligned block remembers where its
+ * allocation began. */
+void *dd_alloc(size_t bytes)
+{
+    const size_t slack = DD_CACHE_LINE - 1 + sizeof(void *);
+    if (bytes > PTRDIFF_MAX - slack)
+        return NULL;
+    char *whole = calloc(1, bytes + slack);
+    if (!whole)
+        return NULL;
+    size_t to_line = -((uintptr_t)whole + sizeof(void *)) % DD_CACHE_LINE;
+    char *block = whole + sizeof(void *) + to_line;
+    memcpy(block - sizeof(void *), &whole, sizeof whole);
+    return block;
+}
+
+void dd_free(void *p)
+{
+    if (!p)
+        return;
+    char *whole;
+    memcpy(&whole, (char *)p - sizeof whole, sizeof whole);
+    free(whole);
+}
+
+#endif
+
+/* ---- Clocks ---- */
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec t;
+    int error = clock_gettime(clock, &t);
+    assert(error == 0);
+    (void)error;
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t dd_now_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t dd_thread_cpu_ns(void)
+{
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
