@@ -51,15 +51,15 @@ typedef struct dd_attention {
     float *P;
     float *att; /* forward: written; row stride att_row */
     size_t att_row;
-    const float *gatt; /* backward: read; row stride att_row */
+    const float *gatt;   /* backward: read; row stride att_row */
     float *gq, *gk, *gv; /* backward: written; row stride qkv_row */
 } dd_attention;
 
 /* AdamW over n consecutive elements (NUMERICS 8). */
 typedef struct dd_adamw {
-    float clip;             /* factor c */
-    float b1, b2, a1, a2;   /* moments' decay and its complement */
-    float r1, r2;           /* bias corrections */
+    float clip;           /* factor c */
+    float b1, b2, a1, a2; /* moments' decay and its complement */
+    float r1, r2;         /* bias corrections */
     float eps, lr;
     float weight_decay; /* used only if decayed */
     bool decayed;
@@ -95,8 +95,8 @@ typedef struct dd_kernels {
     void (*add)(size_t n, const float *a, const float *b, float *y);
 
     /* logits (R, V) become glogits in place; loss (R) written; target[r] < V */
-    void (*cross_entropy)(size_t R, size_t V, float *logits, const uint32_t *target, float inv_tokens,
-                          float *loss);
+    void (*cross_entropy)(size_t R, size_t V, float *logits, const uint32_t *target,
+                          float inv_tokens, float *loss);
     /* the same losses, logits untouched */
     void (*cross_entropy_loss)(size_t R, size_t V, const float *logits, const uint32_t *target,
                                float *loss);

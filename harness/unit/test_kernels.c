@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT
+ * Every kernel of every set that runs here, bit for bit against plain loops written from
+ * NUMERICS.md, on seeded random shapes, strides, alignments and values. Buffers lie against
+ * inaccessible pages, before or behind, so that one element read too far is a crash; what a kernel
+ * must leave alone is compared too. DD_TEST_SEED repeats a run. Refuses tolerances: bits are equal,
+ * or both are NaN. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "elementary.h"
+#include "guarded.h"
+#include "kernels_plain.h"
+#include "sets.h"
+
+static const dd_kernels *sets[3];
+static size_t n_sets;
+
+/* ---- Shapes and values --------------------------------------------------------------------------
+ */
+
+/* 1 .. most, with a liking for 1, primes and the neighbours of vector widths. */
+static size_t any_size(size_t most)
+{
+    static const size_t liked[] = {1,  2,  3,  5,  6,  7,  8,  9,  13, 15,
+                                   16, 17, 31, 32, 33, 47, 48, 64, 97};
+    const size_t n = random_below(2) ? liked[random_below(sizeof liked / sizeof *liked)]
+                                     : 1 + random_below(most);
+    return n < most ? n : most;
+}
+
+static dd_sink any_sink(void)
+{
+    static const dd_sink all[] = {DD_STORE, DD_FOLD, DD_RESUME};
+    return all[random_below(3)];
+}
+
+/* Scratch of exactly the promised size, full of NaN. */
+static void *scratch_for(const dd_kernels *k, size_t n, size_t K, size_t T, size_t d)
+{
+    const size_t bytes = (k->scratch_bytes(n, K, T, d) + 63) / 64 * 64;
+    return guarded_take_at_end(bytes / sizeof(float), __builtin_nanf(""));
+}
+
+/* One kernel's output against what it should be: `want` starts as a copy of `got`. */
+typedef struct outcome {
+    float *got, *want;
+    size_t n;
+} outcome;
+
+static outcome output(size_t n, values kind)
+{
+    outcome o = {.got = guarded_values(n, kind), .n = n};
+    o.want = guarded_copy(o.got, n);
+    return o;
+}
+
+static void expect(const dd_kernels *k, const char *what, const outcome *o)
+{
+    for (size_t i = 0; i < o->n; i++)
+        if (!same_bits(o->got[i], o->want[i]))
+            fail_msg("%s: %s: element %zu of %zu is %a, should be %a (DD_TEST_SEED=%llu)", k->name,
+                     what, i, o->n, (double)o->got[i], (double)o->want[i], test_seed);
+}
+
+/* ---- Matrix product -----------------------------------------------------------------------------
+ */
+
+static void product_case(const dd_kernels *k, size_t M, size_t N, size_t K, unsigned layout,
+                         dd_sink sink)
+{
+    const values kind = any_values();
+    dd_matmul m = {.M = M, .N = N, .K = K, .sink = sink};
+    const size_t pad_a = random_below(3) * 5, pad_b = random_below(3) * 3;
+    const bool a_across = layout & 1, b_across = layout & 2;
+    m.a_row = a_across ? 1 : K + pad_a;
+    m.a_col = a_across ? M + pad_a : 1;
+    m.b_row = b_across ? 1 : N + pad_b;
+    m.b_col = b_across ? K + pad_b : 1;
+    m.c_row = N + random_below(3) * 7;
+    m.a = guarded_values((M - 1) * m.a_row + (K - 1) * m.a_col + 1, kind);
+    m.b = guarded_values((K - 1) * m.b_row + (N - 1) * m.b_col + 1, kind);
+    m.bias = sink != DD_RESUME && random_below(2) ? guarded_values(N, kind) : NULL;
+    outcome o = output((M - 1) * m.c_row + N, kind);
+    m.c = o.want;
+    plain_matmul(&m);
+    m.c = o.got;
+    k->matmul(&m, scratch_for(k, N, K, 1, 1));
+    char what[160];
+    snprintf(what, sizeof what, "matmul %zux%zux%zu strides a %zu,%zu b %zu,%zu c %zu sink %d", M,
+             N, K, m.a_row, m.a_col, m.b_row, m.b_col, m.c_row, (int)sink);
+    expect(k, what, &o);
+    guarded_release();
+}
+
+static void matmul_is_chains(void **state)
+{
+    (void)state;
+    /* past every block size of every set, each way */
+    static const size_t large[][3] = {{259, 33, 67},  {35, 530, 19},  {17, 40, 521},
+                                      {128, 96, 256}, {270, 262, 37}, {16, 301, 300},
+                                      {64, 64, 513},  {253, 18, 257}};
+    for (size_t s = 0; s < n_sets; s++) {
+        for (int i = 0; i < 400; i++)
+            product_case(sets[s], any_size(70), any_size(70), any_size(90),
+                         (unsigned)random_below(4), any_sink());
+        for (size_t i = 0; i < sizeof large / sizeof *large; i++)
+            for (unsigned layout = 0; layout < 4; layout++)
+                for (dd_sink sink = DD_STORE; sink <= DD_RESUME; sink++)
+                    product_case(sets[s], large[i][0], large[i][1], large[i][2], layout, sink);
+    }
+}
+
+/* ---- Attention
+ * ----------------------------------------------------------------------------------- */
+
+/* Rows t < T of P hold s <= t; the rest must neither be read nor written. */
+static void fill_beyond_diagonal(float *P, size_t T)
+{
+    for (size_t t = 0; t < T; t++)
+        for (size_t s = t + 1; s < T; s++)
+            P[t * T + s] = CANARY;
+}
+
+static void attention_case(const dd_kernels *k, size_t T, size_t d)
+{
+    const values kind = any_values();
+    dd_attention a = {.T = T, .d = d};
+    a.qkv_row = d + random_below(3) * (2 * d + 1);
+    a.att_row = d + random_below(3) * 5;
+    const size_t n_qkv = (T - 1) * a.qkv_row + d, n_att = (T - 1) * a.att_row + d;
+    a.q = guarded_values(n_qkv, kind);
+    a.k = guarded_values(n_qkv, kind);
+    a.v = guarded_values(n_qkv, kind);
+    outcome P = output(T * T, kind), att = output(n_att, kind);
+    fill_beyond_diagonal(P.got, T);
+    fill_beyond_diagonal(P.want, T);
+    dd_attention want = a;
+    want.P = P.want;
+    want.att = att.want;
+    plain_attention_forward(&want);
+    a.P = P.got;
+    a.att = att.got;
+    void *scratch = scratch_for(k, 1, 1, T, d);
+    k->attention_forward(&a, scratch);
+    char what[80];
+    snprintf(what, sizeof what, "attention T %zu d %zu: P", T, d);
+    expect(k, what, &P);
+    snprintf(what, sizeof what, "attention T %zu d %zu: att", T, d);
+    expect(k, what, &att);
+
+    outcome gq = output(n_qkv, kind), gk = output(n_qkv, kind), gv = output(n_qkv, kind);
+    a.gatt = want.gatt = guarded_values(n_att, kind);
+    want.gq = gq.want;
+    want.gk = gk.want;
+    want.gv = gv.want;
+    plain_attention_backward(&want);
+    a.gq = gq.got;
+    a.gk = gk.got;
+    a.gv = gv.got;
+    k->attention_backward(&a, scratch);
+    snprintf(what, sizeof what, "attention backward T %zu d %zu", T, d);
+    expect(k, what, &gq);
+    expect(k, what, &gk);
+    expect(k, what, &gv);
+    expect(k, what, &P);
+    guarded_release();
+}
+
+static void attention_has_no_masked_terms(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < n_sets; s++) {
+        for (int i = 0; i < 120; i++)
+            attention_case(sets[s], any_size(60), any_size(40));
+        attention_case(sets[s], 128, 32);
+        attention_case(sets[s], 131, 64);
+    }
+}
+
+/* ---- Rows ---------------------------------------------------------------------------------------
+ */
+
+static void layernorm_case(const dd_kernels *k, size_t R, size_t C)
+{
+    const values kind = any_values();
+    const dd_sink sink = any_sink();
+    const bool add = random_below(2);
+    char what[80];
+    snprintf(what, sizeof what, "layernorm R %zu C %zu add %d sink %d", R, C, add, (int)sink);
+    float *x = guarded_values(R * C, kind);
+    const float *w = guarded_values(C, kind), *b = guarded_values(C, kind);
+    const float *gy = guarded_values(R * C, kind);
+    outcome y = output(R * C, kind), mean = output(R, kind), rstd = output(R, kind);
+    plain_layernorm(R, C, x, w, b, y.want, mean.want, rstd.want);
+    k->layernorm(R, C, x, w, b, y.got, mean.got, rstd.got);
+    expect(k, what, &y);
+    expect(k, what, &mean);
+    expect(k, what, &rstd);
+    outcome gx = output(R * C, kind), gw = output(C, kind), gb = output(C, kind);
+    plain_layernorm_backward(R, C, gy, x, w, mean.want, rstd.want, gx.want, add);
+    k->layernorm_backward(R, C, gy, x, w, mean.want, rstd.want, gx.got, add);
+    expect(k, what, &gx);
+    plain_layernorm_grad(R, C, gy, x, mean.want, rstd.want, gw.want, gb.want, sink);
+    k->layernorm_grad(R, C, gy, x, mean.want, rstd.want, gw.got, gb.got, sink);
+    expect(k, what, &gw);
+    expect(k, what, &gb);
+    guarded_release();
+}
+
+static void layernorm_sums_in_sixteen(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < n_sets; s++) {
+        for (int i = 0; i < 300; i++)
+            layernorm_case(sets[s], any_size(9), any_size(100));
+        layernorm_case(sets[s], 37, 256);
+    }
+}
+
+static void bias_grad_adds_rows(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < n_sets; s++)
+        for (int i = 0; i < 300; i++) {
+            const values kind = any_values();
+            const size_t R = any_size(30), N = any_size(120), row = N + random_below(3) * 5;
+            const dd_sink sink = any_sink();
+            const float *gy = guarded_values((R - 1) * row + N, kind);
+            outcome gb = output(N, kind);
+            plain_bias_grad(R, N, gy, row, gb.want, sink);
+            sets[s]->bias_grad(R, N, gy, row, gb.got, sink);
+            expect(sets[s], "bias_grad", &gb);
+            guarded_release();
+        }
+}
+
+static void cross_entropy_case(const dd_kernels *k, size_t R, size_t V)
+{
+    const values kind = any_values();
+    uint32_t *target = guarded_words(R);
+    for (size_t r = 0; r < R; r++)
+        target[r] = (uint32_t)random_below(V);
+    outcome logits = output(R * V, kind), loss = output(R, kind), alone = output(R, kind);
+    k->cross_entropy_loss(R, V, logits.got, target, alone.got);
+    expect(k, "cross_entropy_loss leaves the logits", &logits);
+    const float inv = 1.0f / (float)(R * 12);
+    plain_cross_entropy(R, V, logits.want, target, inv, loss.want);
+    k->cross_entropy(R, V, logits.got, target, inv, loss.got);
+    expect(k, "cross_entropy: gradient", &logits);
+    expect(k, "cross_entropy: loss", &loss);
+    memcpy(alone.want, loss.want, R * sizeof *loss.want);
+    expect(k, "cross_entropy_loss", &alone);
+    guarded_release();
+}
+
+static void cross_entropy_of_rows(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < n_sets; s++) {
+        for (int i = 0; i < 300; i++)
+            cross_entropy_case(sets[s], any_size(9), any_size(300));
+        cross_entropy_case(sets[s], 3, 5003);
+    }
+}
+
+/* ---- Flat arrays --------------------------------------------------------------------------------
+ */
+
+static void gelu_case(const dd_kernels *k, size_t n)
+{
+    const float *x = guarded_values(n, any_values()), *gy = guarded_values(n, any_values());
+    outcome y = output(n, PLAIN), gx = output(n, PLAIN), same = output(n, any_values());
+    for (size_t i = 0; i < n; i++) {
+        y.want[i] = dd_gelu(x[i]);
+        gx.want[i] = gy[i] * dd_dgelu(x[i]);
+        same.want[i] = same.got[i] * dd_dgelu(x[i]);
+    }
+    k->gelu(n, x, y.got);
+    expect(k, "gelu", &y);
+    k->gelu_backward(n, gy, x, gx.got);
+    expect(k, "gelu_backward", &gx);
+    k->gelu_backward(n, same.got, x, same.got);
+    expect(k, "gelu_backward in place", &same);
+    guarded_release();
+}
+
+static void add_case(const dd_kernels *k, size_t n)
+{
+    const float *a = guarded_values(n, any_values()), *b = guarded_values(n, any_values());
+    outcome y = output(n, PLAIN), left = output(n, any_values()), right = output(n, any_values());
+    outcome folded = output(n, any_values());
+    for (size_t i = 0; i < n; i++) {
+        y.want[i] = a[i] + b[i];
+        left.want[i] = left.want[i] + b[i];
+        right.want[i] = a[i] + right.want[i];
+        folded.want[i] = folded.want[i] + a[i];
+    }
+    k->add(n, a, b, y.got);
+    expect(k, "add", &y);
+    k->add(n, left.got, b, left.got);
+    expect(k, "add to the left", &left);
+    k->add(n, a, right.got, right.got);
+    expect(k, "add to the right", &right);
+    k->fold(n, folded.got, a);
+    expect(k, "fold", &folded);
+    guarded_release();
+}
+
+static void adamw_case(const dd_kernels *k, size_t n)
+{
+    const values kind = any_values();
+    const dd_adamw opt = {.clip = random_below(2) ? 1.0f : random_float(),
+                          .b1 = 0.9f,
+                          .b2 = 0.95f,
+                          .a1 = 0.1f,
+                          .a2 = 0.05f,
+                          .r1 = 1.0f + random_float(),
+                          .r2 = 1.0f + random_float(),
+                          .eps = 1e-8f,
+                          .lr = 1e-3f,
+                          .weight_decay = 0.1f,
+                          .decayed = random_below(2)};
+    outcome w = output(n, kind), m = output(n, kind), v = output(n, kind);
+    const float *g = guarded_values(n, kind);
+    plain_adamw(n, w.want, m.want, v.want, g, &opt);
+    k->adamw(n, w.got, m.got, v.got, g, &opt);
+    expect(k, "adamw: w", &w);
+    expect(k, "adamw: m", &m);
+    expect(k, "adamw: v", &v);
+    guarded_release();
+}
+
+static void sum_squares_case(const dd_kernels *k, size_t n)
+{
+    const float *g = guarded_values(n, any_values());
+    const double want = plain_sum_squares(n, g), got = k->sum_squares(n, g);
+    if (!(got == want || (got != got && want != want)))
+        fail_msg("%s: sum_squares of %zu is %a, should be %a (DD_TEST_SEED=%llu)", k->name, n, got,
+                 want, test_seed);
+    guarded_release();
+}
+
+static void flat_arrays(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < n_sets; s++) {
+        for (int i = 0; i < 200; i++) {
+            gelu_case(sets[s], any_size(400));
+            add_case(sets[s], any_size(400));
+            adamw_case(sets[s], any_size(400));
+            sum_squares_case(sets[s], any_size(400));
+        }
+        sum_squares_case(sets[s], DD_NORM_BLOCK);
+        sum_squares_case(sets[s], DD_NORM_BLOCK - 1);
+        sets[s]->gelu(0, NULL, NULL);
+        sets[s]->fold(0, NULL, NULL);
+        assert_true(sets[s]->sum_squares(0, NULL) == 0.0);
+    }
+}
+
+/* ---- Selection ----------------------------------------------------------------------------------
+ */
+
+static void selection_gives_what_was_asked(void **state)
+{
+    (void)state;
+    const char *why = NULL;
+    const dd_kernels *off = dd_kernels_select(DD_SIMD_OFF, &why);
+    assert_non_null(off);
+    assert_memory_equal(off->name, "reference", strlen("reference"));
+    const dd_kernels *avx2 = dd_kernels_select(DD_SIMD_AVX2, &why);
+    if (avx2)
+        assert_string_equal(avx2->name, "avx2");
+    else
+        assert_non_null(why);
+    assert_ptr_equal(dd_kernels_select(DD_SIMD_AUTO, NULL), avx2 ? avx2 : off);
+    assert_null(dd_kernels_select((dd_simd)77, &why));
+    assert_non_null(why);
+}
+
+int main(void)
+{
+    test_seed_from_environment();
+    sets[n_sets++] = &dd_reference_portable_;
+    const dd_kernels *off = dd_kernels_select(DD_SIMD_OFF, NULL);
+    if (off != &dd_reference_portable_)
+        sets[n_sets++] = off;
+    const dd_kernels *avx2 = dd_kernels_select(DD_SIMD_AVX2, NULL);
+    if (avx2)
+        sets[n_sets++] = avx2;
+    for (size_t s = 0; s < n_sets; s++)
+        print_message("set: %s\n", sets[s]->name);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(matmul_is_chains),
+        cmocka_unit_test(attention_has_no_masked_terms),
+        cmocka_unit_test(layernorm_sums_in_sixteen),
+        cmocka_unit_test(bias_grad_adds_rows),
+        cmocka_unit_test(cross_entropy_of_rows),
+        cmocka_unit_test(flat_arrays),
+        cmocka_unit_test(selection_gives_what_was_asked),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
