@@ -174,7 +174,8 @@ typedef struct dd_step {
 } dd_step;
 
 /* One step of training: posts a request to Node Zero and sleeps until Point U.
- * errors   DD_ERR_NONFINITE (the message names lane, worker, tensor and index), DD_ERR_CANCELLED,
+ * errors   DD_ERR_NONFINITE under policy abort (the message names lane, worker, tensor and index; under
+ *          skip-step the same is told by *out and the message, and DD_OK returned), DD_ERR_CANCELLED,
  *          DD_ERR_FP_ENV; the weights are then those before the step                            */
 dd_status dd_trainer_step(dd_trainer *trainer, dd_step *out, dd_error *error);
 

@@ -63,8 +63,8 @@ uint64_t dd_rows_bytes(const dd_rows *rows)
            (uint64_t)rows->n_tokens * sizeof *rows->slot;
 }
 
-dd_status dd_segments_open(dd_segments *s, uint32_t n, uint64_t P, uint32_t capacity, uint32_t width,
-                           uint32_t n_tokens)
+dd_status dd_segments_open(dd_segments *s, uint32_t n, uint64_t P, uint32_t capacity,
+                           uint32_t width, uint32_t n_tokens)
 {
     *s = (dd_segments){.at = alloc_array(n, sizeof *s->at)};
     if (!s->at)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Segments: gradient memory with exactly one writer at a time. Owns their storage; knows nothing of what the
- * numbers mean, who writes when, or how they are added. */
+ * Segments: gradient memory with exactly one writer at a time. Owns their storage; knows nothing of
+ * what the numbers mean, who writes when, or how they are added. */
 #ifndef DD_SEGMENT_H
 #define DD_SEGMENT_H
 
@@ -8,7 +8,8 @@
 
 #define DD_NO_SLOT UINT32_MAX
 
-/* Sparse rows: the lookup part of the embedding's gradient, a row of `width` floats for each token present. */
+/* Sparse rows: the lookup part of the embedding's gradient, a row of `width` floats for each token
+ * present. */
 typedef struct dd_rows {
     uint32_t width, capacity, n_tokens; /* fixed after open */
     uint32_t n;                         /* rows present */
@@ -17,8 +18,8 @@ typedef struct dd_rows {
     float *row;                         /* (capacity, width) */
 } dd_rows;
 
-/* owns     the arrays on success, released by dd_rows_close, which accepts zeroed and half-built rows
- * errors   DD_ERR_MEMORY                                                                     */
+/* owns     the arrays on success, released by dd_rows_close, which accepts zeroed and half-built
+ * rows errors   DD_ERR_MEMORY */
 dd_status dd_rows_open(dd_rows *rows, uint32_t capacity, uint32_t width, uint32_t n_tokens);
 void dd_rows_close(dd_rows *rows);
 void dd_rows_clear(dd_rows *rows);
@@ -39,10 +40,10 @@ typedef struct dd_segments {
 } dd_segments;
 
 /* n segments of P dense elements and up to `capacity` lookup rows of `width`.
- * owns     the segments on success, released by dd_segments_close, which accepts zeroed and half-built ones
- * errors   DD_ERR_MEMORY                                                                     */
-dd_status dd_segments_open(dd_segments *s, uint32_t n, uint64_t P, uint32_t capacity, uint32_t width,
-                           uint32_t n_tokens);
+ * owns     the segments on success, released by dd_segments_close, which accepts zeroed and
+ * half-built ones errors   DD_ERR_MEMORY */
+dd_status dd_segments_open(dd_segments *s, uint32_t n, uint64_t P, uint32_t capacity,
+                           uint32_t width, uint32_t n_tokens);
 void dd_segments_close(dd_segments *s);
 /* Bytes of all segments together. */
 uint64_t dd_segments_bytes(const dd_segments *s, uint64_t P);

@@ -60,7 +60,8 @@ void dd_adamw_slice(const dd_kernels *kernels, const dd_layout *layout, const dd
         uint64_t end = layout->offset[k + 1] < last ? layout->offset[k + 1] : last;
         dd_adamw tensor_opt = *opt;
         tensor_opt.decayed = dd_tensor_decayed(k);
-        kernels->adamw(end - first, weights + first, m + first, v + first, gradient + first, &tensor_opt);
+        kernels->adamw(end - first, weights + first, m + first, v + first, gradient + first,
+                       &tensor_opt);
         first = end;
     }
 }

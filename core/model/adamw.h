@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The optimiser: learning-rate schedule, clipping, AdamW over a slice of the parameters (NUMERICS 8). */
+ * The optimiser: learning-rate schedule, clipping, AdamW over a slice of the parameters (NUMERICS
+ * 8). */
 #ifndef DD_ADAMW_H
 #define DD_ADAMW_H
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Forward and backward of one lane. R is the lane's number of rows (tokens); every activation is (R, …), its
- * sequences laid end to end. Owns the workspace's layout; leaves all arithmetic to the kernels. */
+ * Forward and backward of one lane. R is the lane's number of rows (tokens); every activation is
+ * (R, …), its sequences laid end to end. Owns the workspace's layout; leaves all arithmetic to the
+ * kernels. */
 #include "gpt2.h"
 
 #include "gradient.h"
@@ -10,35 +11,35 @@
 
 /* Activations that one layer keeps for its backward pass. */
 typedef struct layer_acts {
-    float *x;              /* (R, C) input of the layer */
-    float *mean1, *rstd1;  /* (R) */
-    float *n1;             /* (R, C) LayerNorm of x */
-    float *qkv;            /* (R, 3C) */
-    float *P;              /* (sequences, NH, T, T) attention weights */
-    float *att;            /* (R, C) heads' outputs side by side */
-    float *x2;             /* (R, C) after the attention's residual */
-    float *mean2, *rstd2;  /* (R) */
-    float *n2;             /* (R, C) LayerNorm of x2 */
-    float *f, *g;          /* (R, 4C) before and after GELU */
+    float *x;             /* (R, C) input of the layer */
+    float *mean1, *rstd1; /* (R) */
+    float *n1;            /* (R, C) LayerNorm of x */
+    float *qkv;           /* (R, 3C) */
+    float *P;             /* (sequences, NH, T, T) attention weights */
+    float *att;           /* (R, C) heads' outputs side by side */
+    float *x2;            /* (R, C) after the attention's residual */
+    float *mean2, *rstd2; /* (R) */
+    float *n2;            /* (R, C) LayerNorm of x2 */
+    float *f, *g;         /* (R, 4C) before and after GELU */
 } layer_acts;
 
 struct dd_workspace {
     uint64_t bytes;
     uint32_t max_sequences;
-    float *memory;      /* all arrays below */
-    void *scratch;      /* the kernels' */
-    layer_acts *layer;  /* (L) */
-    uint32_t *tok, *tgt; /* (R) input and target tokens */
-    float *xf;          /* (R, C) output of the last layer */
-    float *meanf, *rstdf; /* (R) */
-    float *nf;          /* (R, C) final LayerNorm */
-    float *logits;      /* (R, V), their gradient after the loss */
-    float *loss;        /* (R) */
-    float *branch;      /* (R, C) a branch's output before it joins the residual stream */
+    float *memory;         /* all arrays below */
+    void *scratch;         /* the kernels' */
+    layer_acts *layer;     /* (L) */
+    uint32_t *tok, *tgt;   /* (R) input and target tokens */
+    float *xf;             /* (R, C) output of the last layer */
+    float *meanf, *rstdf;  /* (R) */
+    float *nf;             /* (R, C) final LayerNorm */
+    float *logits;         /* (R, V), their gradient after the loss */
+    float *loss;           /* (R) */
+    float *branch;         /* (R, C) a branch's output before it joins the residual stream */
     float *gx, *gn, *gatt; /* (R, C) */
-    float *gf;          /* (R, 4C) */
-    float *gqkv;        /* (R, 3C) */
-    dd_rows lookup;     /* the lane's own lookup rows while it is folded */
+    float *gf;             /* (R, 4C) */
+    float *gqkv;           /* (R, 3C) */
+    dd_rows lookup;        /* the lane's own lookup rows while it is folded */
 };
 
 /* Hands out consecutive pieces of the workspace; with base NULL it only counts. */
@@ -117,8 +118,8 @@ dd_status dd_workspace_open(const dd_model *m, uint32_t max_sequences, dd_worksp
         goto fail;
     carver pieces = {.base = ws->memory};
     carve_all(ws, &pieces, m);
-    ws->bytes = sizeof *ws + s->L * sizeof *ws->layer + count.used * sizeof *ws->memory + scratch_bytes +
-                2 * R * sizeof *ws->tok + dd_rows_bytes(&ws->lookup);
+    ws->bytes = sizeof *ws + s->L * sizeof *ws->layer + count.used * sizeof *ws->memory +
+                scratch_bytes + 2 * R * sizeof *ws->tok + dd_rows_bytes(&ws->lookup);
     *out = ws;
     return DD_OK;
 
@@ -145,42 +146,50 @@ uint64_t dd_workspace_bytes(const dd_workspace *ws)
     return ws->bytes;
 }
 
+/* clang-format off */
+
 /* y (R, N) = x (R, K) W' + b, W (N, K); b NULL: none */
-static void linear(const dd_model *m, dd_workspace *ws, size_t R, size_t N, size_t K, const float *x,
-                   const float *W, const float *b, float *y)
+static void linear(const dd_model *m, dd_workspace *ws, size_t R, size_t N, size_t K,
+                   const float *x, const float *W, const float *b, float *y)
 {
-    m->kernels->matmul(&(dd_matmul){.M = R, .N = N, .K = K,
-                                    .a = x, .a_row = K, .a_col = 1,
-                                    .b = W, .b_row = 1, .b_col = K,
-                                    .bias = b, .c = y, .c_row = N, .sink = DD_STORE},
-                       ws->scratch);
+    const dd_matmul product = {
+        .M = R, .N = N, .K = K,
+        .a = x, .a_row = K, .a_col = 1,
+        .b = W, .b_row = 1, .b_col = K,
+        .bias = b, .c = y, .c_row = N, .sink = DD_STORE,
+    };
+    m->kernels->matmul(&product, ws->scratch);
 }
 
 /* gx (R, K) = gy (R, N) W, W (N, K) */
 static void linear_input_grad(const dd_model *m, dd_workspace *ws, size_t R, size_t N, size_t K,
                               const float *gy, const float *W, float *gx)
 {
-    m->kernels->matmul(&(dd_matmul){.M = R, .N = K, .K = N,
-                                    .a = gy, .a_row = N, .a_col = 1,
-                                    .b = W, .b_row = K, .b_col = 1,
-                                    .c = gx, .c_row = K, .sink = DD_STORE},
-                       ws->scratch);
+    const dd_matmul product = {
+        .M = R, .N = K, .K = N,
+        .a = gy, .a_row = N, .a_col = 1,
+        .b = W, .b_row = K, .b_col = 1,
+        .c = gx, .c_row = K, .sink = DD_STORE,
+    };
+    m->kernels->matmul(&product, ws->scratch);
 }
 
 /* gW (N, K) = gy' x, gy (R, N), x (R, K) */
 static void linear_weight_grad(const dd_model *m, dd_workspace *ws, size_t R, size_t N, size_t K,
                                const float *gy, const float *x, dd_sink sink, float *gW)
 {
-    m->kernels->matmul(&(dd_matmul){.M = N, .N = K, .K = R,
-                                    .a = gy, .a_row = 1, .a_col = N,
-                                    .b = x, .b_row = K, .b_col = 1,
-                                    .c = gW, .c_row = K, .sink = sink},
-                       ws->scratch);
+    const dd_matmul product = {
+        .M = N, .N = K, .K = R,
+        .a = gy, .a_row = 1, .a_col = N,
+        .b = x, .b_row = K, .b_col = 1,
+        .c = gW, .c_row = K, .sink = sink,
+    };
+    m->kernels->matmul(&product, ws->scratch);
 }
 
 /* One head of one sequence: columns of qkv, att and, for the backward pass, of their gradients. */
-static dd_attention head_of(const dd_model *m, const dd_workspace *ws, const layer_acts *a, size_t sequence,
-                            size_t h)
+static dd_attention head_of(const dd_model *m, const dd_workspace *ws, const layer_acts *a,
+                            size_t sequence, size_t h)
 {
     size_t C = m->layout.shape.C, NH = m->layout.shape.NH, d = C / NH, T = m->T, row = sequence * T;
     const float *qkv = a->qkv + row * 3 * C + h * d;
@@ -194,6 +203,7 @@ static dd_attention head_of(const dd_model *m, const dd_workspace *ws, const lay
         .gq = gqkv, .gk = gqkv + C, .gv = gqkv + 2 * C,
     };
 }
+/* clang-format on */
 
 /* Everything up to the logits. Returns R. */
 static size_t forward(const dd_model *m, dd_workspace *ws, const dd_lane *lane)

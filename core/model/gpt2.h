@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * GPT-2: forward pass, loss and backward pass of one lane (NUMERICS 4 to 6). Reads like the maths; re-entrant;
- * knows no threads: every worker brings a workspace and the segment that its gradient goes to. */
+ * GPT-2: forward pass, loss and backward pass of one lane (NUMERICS 4 to 6). Reads like the maths;
+ * re-entrant; knows no threads: every worker brings a workspace and the segment that its gradient
+ * goes to. */
 #ifndef DD_GPT2_H
 #define DD_GPT2_H
 
@@ -16,7 +17,8 @@ typedef struct dd_model {
     float inv_tokens;     /* 1 / (B T) */
 } dd_model;
 
-/* The sequences of a lane: sequence i is tokens[first[i]] .. tokens[first[i] + T], the last a target only. */
+/* The sequences of a lane: sequence i is tokens[first[i]] .. tokens[first[i] + T], the last a
+ * target only. */
 typedef struct dd_lane {
     const uint16_t *tokens;
     const uint64_t *first;
@@ -32,9 +34,8 @@ dd_status dd_workspace_open(const dd_model *model, uint32_t max_sequences, dd_wo
 void dd_workspace_close(dd_workspace *ws); /* NULL allowed */
 uint64_t dd_workspace_bytes(const dd_workspace *ws);
 
-/* Forward and backward. The lane's gradient and loss are stored into *out (DD_STORE) or added to what it
- * holds, *out = *out + lane (DD_FOLD).
- * threads  re-entrant for different ws and out                                               */
+/* Forward and backward. The lane's gradient and loss are stored into *out (DD_STORE) or added to
+ * what it holds, *out = *out + lane (DD_FOLD). threads  re-entrant for different ws and out */
 void dd_gpt2_gradient(const dd_model *model, dd_workspace *ws, const dd_lane *lane, dd_sink sink,
                       dd_segment *out);
 

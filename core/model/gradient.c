@@ -72,7 +72,8 @@ double dd_norm_total(double *block_sums, uint64_t n_blocks)
     return sqrt(block_sums[0]);
 }
 
-bool dd_segment_find_nonfinite(const dd_layout *layout, const dd_segment *segment, uint64_t *element)
+bool dd_segment_find_nonfinite(const dd_layout *layout, const dd_segment *segment,
+                               uint64_t *element)
 {
     uint64_t P = dd_layout_size(layout), lowest = P, C = layout->shape.C;
     for (uint64_t e = 0; e < P && lowest == P; e++)

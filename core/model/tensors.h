@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * The sixteen parameter tensors of GPT-2: names, sizes and places in canonical order (NUMERICS 2). */
+ * The sixteen parameter tensors of GPT-2: names, sizes and places in canonical order (NUMERICS 2).
+ */
 #ifndef DD_TENSORS_H
 #define DD_TENSORS_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The trainer: joins data, model, segments and team into one step. Owns all memory of a run; leaves arithmetic to
- * model/, order and threads to control/. Every array here has one writer at a time: which one, and until which
- * Point, is said beside it. */
+ * The trainer: joins data, model, segments and team into one step. Owns all memory of a run; leaves
+ * arithmetic to model/, order and threads to control/. Every array here has one writer at a time:
+ * which one, and until which Point, is said beside it. */
 #include "dodeca.h"
 
 #include "adamw.h"
@@ -17,7 +17,7 @@
 
 #include <inttypes.h>
 #include <math.h>
-#include <string.h>
+#include <stdio.h>
 
 #define N_LANES DD_POSITIONS /* lane depth 1 */
 
@@ -27,7 +27,7 @@ typedef enum each_mode { EACH_VALIDATE, EACH_REPLAY } each_mode;
 /* One lane's part of a DD_TEAM_EACH request. */
 typedef struct lane_result {
     double loss;
-    bool nonfinite;   /* replay: `element` of its gradient is not finite */
+    bool nonfinite; /* replay: `element` of its gradient is not finite */
     uint64_t element;
     uint32_t worker;
 } lane_result;
@@ -40,18 +40,19 @@ struct dd_trainer {
     dd_data_split split;
     dd_model model;
     dd_share share[DD_MAX_WORKERS];
-    uint32_t first_sequence[N_LANES + 1]; /* lane l owns [first_sequence[l], first_sequence[l + 1]) */
+    uint32_t
+        first_sequence[N_LANES + 1]; /* lane l owns [first_sequence[l], first_sequence[l + 1]) */
     uint64_t n_blocks;
     dd_plan *plan;
     dd_team *team;
 
-    float *weights, *m, *v;                   /* V to U: each worker its slice; A to V read-only */
-    dd_segments segments;                     /* A to B: by plan; B to V Node Zero; V to U read-only */
-    dd_workspace *workspace[DD_MAX_WORKERS];  /* worker w only */
-    double *block_sums;                       /* who completes the root; then Node Zero until V */
-    uint64_t *first_token;                    /* caller before A; read-only until U */
-    each_mode each_mode;                      /* caller before A */
-    lane_result lane_result[N_LANES];         /* the lane's worker until B */
+    float *weights, *m, *v; /* V to U: each worker its slice; A to V read-only */
+    dd_segments segments;   /* A to B: by plan; B to V Node Zero; V to U read-only */
+    dd_workspace *workspace[DD_MAX_WORKERS]; /* worker w only */
+    double *block_sums;                      /* who completes the root; then Node Zero until V */
+    uint64_t *first_token;                   /* caller before A; read-only until U */
+    each_mode each_mode;                     /* caller before A */
+    lane_result lane_result[N_LANES];        /* the lane's worker until B */
 
     /* Node Zero between B and V; the caller between requests */
     uint64_t step, adam_t;
@@ -83,7 +84,8 @@ static void run_fold(void *user, uint32_t thread, uint32_t into, uint32_t from)
 {
     dd_trainer *t = user;
     (void)thread;
-    dd_segment_fold(t->model.kernels, &t->model.layout, &t->segments.at[into], &t->segments.at[from]);
+    dd_segment_fold(t->model.kernels, &t->model.layout, &t->segments.at[into],
+                    &t->segments.at[from]);
 }
 
 static void run_root(void *user, uint32_t thread, uint32_t segment)
@@ -107,7 +109,8 @@ static bool run_verdict(void *user, uint32_t segment)
     if (!isfinite(t->norm) || !isfinite(t->loss))
         return false;
     t->adam_t++;
-    t->adamw = dd_adamw_at(&t->config, t->adam_t, t->lr, dd_clip_factor(t->norm, t->config.grad_clip));
+    t->adamw =
+        dd_adamw_at(&t->config, t->adam_t, t->lr, dd_clip_factor(t->norm, t->config.grad_clip));
     return true;
 }
 
@@ -117,8 +120,8 @@ static void run_update(void *user, uint32_t worker)
     uint64_t n = t->config.workers, P = dd_layout_size(&t->model.layout);
     uint64_t first = worker * t->n_blocks / n * DD_NORM_BLOCK;
     uint64_t last = (worker + 1) * t->n_blocks / n * DD_NORM_BLOCK;
-    dd_adamw_slice(t->model.kernels, &t->model.layout, &t->adamw, first, last < P ? last : P, t->weights,
-                   t->m, t->v, t->segments.at[t->root].dense);
+    dd_adamw_slice(t->model.kernels, &t->model.layout, &t->adamw, first, last < P ? last : P,
+                   t->weights, t->m, t->v, t->segments.at[t->root].dense);
 }
 
 static void run_each(void *user, uint32_t worker, uint32_t lane, uint32_t segment)
@@ -182,7 +185,8 @@ static dd_status allocate(dd_trainer *t)
                             rows < s->V ? (uint32_t)rows : s->V, s->C, s->V);
 }
 
-dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_trainer **out, dd_error *error)
+dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_trainer **out,
+                          dd_error *error)
 {
     if (!config || !data || !out)
         return dd_error_set(error, DD_ERR_ARGUMENT, "config, data and out must not be NULL");
@@ -205,7 +209,7 @@ dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_train
     uint32_t T = t->config.seq, B = t->config.batch;
     for (uint32_t l = 0; l <= N_LANES; l++)
         t->first_sequence[l] = (uint32_t)((uint64_t)l * B / N_LANES);
-    uint32_t cpus = dd_cpu_count(), non_empty = count_non_empty(t);
+    uint32_t cpus = dd_cpu_available(), non_empty = count_non_empty(t);
     if (!t->config.workers)
         t->config.workers = cpus < non_empty ? cpus : non_empty;
 
@@ -218,20 +222,27 @@ dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_train
     t->n_blocks = dd_norm_n_blocks(&t->model.layout);
 
     if ((st = place(t)) || (st = allocate(t))) {
-        dd_error_set(error, st, "out of memory: %" PRIu64 " parameters, batch %u x %u tokens, %u workers",
+        dd_error_set(error, st,
+                     "out of memory: %" PRIu64 " parameters, batch %u x %u tokens, %u workers",
                      dd_layout_size(&t->model.layout), B, T, t->config.workers);
         goto fail;
     }
     t->model.weights = t->weights;
     dd_weights_start(&t->model.layout, config->seed, t->weights);
 
-    const dd_work work = {.user = t, .lane = run_lane, .fold = run_fold, .root = run_root,
-                          .verdict = run_verdict, .update = run_update, .each = run_each};
-    const dd_team_options options = {.barrier = config->barrier, .reduce = config->reduce,
-                                     .may_spin = t->config.workers < cpus};
+    const dd_work work = {.user = t,
+                          .lane = run_lane,
+                          .fold = run_fold,
+                          .root = run_root,
+                          .verdict = run_verdict,
+                          .update = run_update,
+                          .each = run_each};
+    const dd_team_options options = {
+        .barrier = config->barrier, .reduce = config->reduce, .may_spin = t->config.workers < cpus};
     if ((st = dd_team_open(t->plan, t->share, &work, &options, &t->team))) {
-        dd_error_set(error, st, st == DD_ERR_THREAD ? "cannot create %u threads: see the limit on processes"
-                                                    : "out of memory for %u threads",
+        dd_error_set(error, st,
+                     st == DD_ERR_THREAD ? "cannot create %u threads: see the limit on processes"
+                                         : "out of memory for %u threads",
                      t->config.workers + 1);
         goto fail;
     }
@@ -260,25 +271,32 @@ void dd_trainer_close(dd_trainer *t)
     dd_free(t);
 }
 
-/* ---- Requests --------------------------------------------------------------------------------- */
+/* ---- Requests ---------------------------------------------------------------------------------
+ */
 
 static dd_status request(dd_trainer *t, dd_request kind, dd_error *error)
 {
-    uint32_t worker = 0, fp_env = 0;
-    dd_status st = dd_team_request(t->team, kind, &worker, &fp_env);
-    if (st == DD_ERR_FP_ENV)
-        return dd_error_set(error, st,
-                            "worker %u: floating-point control is 0x%x at Point A of step %" PRIu64
-                            " and was 0x%x at the one before: something in this process changed it "
-                            "(a library built with -ffast-math or -Ofast does when it is loaded)",
-                            worker, fp_env, t->step, DD_FP_ENV_DEFAULT);
+    uint32_t culprit = 0, fp_env = 0;
+    dd_status st = dd_team_request(t->team, kind, &culprit, &fp_env);
+    if (st == DD_ERR_FP_ENV) {
+        char thread[32] = "Node Zero";
+        if (culprit != DD_NODE_ZERO)
+            snprintf(thread, sizeof thread, "worker %u", culprit);
+        return dd_error_set(
+            error, st,
+            "%s: floating-point control is 0x%x in step %" PRIu64
+            " and was 0x%x, as it must be, at Point A of the step before: something in this "
+            "process "
+            "changed it (a library built with -ffast-math or -Ofast does when it is loaded)",
+            thread, fp_env, t->step, DD_FP_ENV_DEFAULT);
+    }
     if (st == DD_ERR_CANCELLED)
         return dd_error_set(error, st, "step %" PRIu64 " was cancelled", t->step);
     return st;
 }
 
-/* Replays the step's lanes one by one and names the lowest (lane, tensor, index) that is not finite. The
- * weights are those the step began with. */
+/* Replays the step's lanes one by one and names the lowest (lane, tensor, index) that is not
+ * finite. The weights are those the step began with. */
 static dd_status name_culprit(dd_trainer *t, dd_culprit *culprit, dd_error *error)
 {
     const dd_layout *layout = &t->model.layout;
@@ -308,31 +326,35 @@ static dd_status name_culprit(dd_trainer *t, dd_culprit *culprit, dd_error *erro
     const char *what = in_root ? "gradient" : "value";
     if (culprit->lane == DD_NO_LANE)
         dd_error_set(error, DD_ERR_NONFINITE,
-                     "step %" PRIu64 ": every lane is finite but their fold is not: %s of %s[%" PRIu64 "]",
+                     "step %" PRIu64
+                     ": every lane is finite but their fold is not: %s of %s[%" PRIu64 "]",
                      t->step, what, culprit->tensor, culprit->index);
     else
-        dd_error_set(error, DD_ERR_NONFINITE,
-                     "step %" PRIu64 ": not finite first in lane %u (worker %u): %s of %s[%" PRIu64 "]",
-                     t->step, culprit->lane, culprit->worker, what, culprit->tensor, culprit->index);
+        dd_error_set(
+            error, DD_ERR_NONFINITE,
+            "step %" PRIu64 ": not finite first in lane %u (worker %u): %s of %s[%" PRIu64 "]",
+            t->step, culprit->lane, culprit->worker, what, culprit->tensor, culprit->index);
     return DD_ERR_NONFINITE;
 }
 
 dd_status dd_trainer_step(dd_trainer *t, dd_step *out, dd_error *error)
 {
     uint64_t start_ns = dd_now_ns();
-    dd_batch_train(&t->split, t->config.seed, t->config.seq, t->config.batch, t->step, t->first_token);
+    dd_batch_train(&t->split, t->config.seed, t->config.seq, t->config.batch, t->step,
+                   t->first_token);
     dd_status st = request(t, DD_TEAM_STEP, error);
     if (st)
         return st;
     dd_step step = {.step = t->step, .loss = t->loss, .norm = t->norm, .lr = t->lr};
     if (!isfinite(t->norm) || !isfinite(t->loss)) {
         st = name_culprit(t, &step.culprit, error);
+        if (st != DD_ERR_NONFINITE)
+            return st;
         step.discarded = true;
-        if (st == DD_ERR_NONFINITE && t->config.nan_policy == DD_NAN_SKIP_STEP)
+        if (t->config.nan_policy == DD_NAN_SKIP_STEP)
             st = DD_OK;
     }
-    if (!st)
-        t->step++;
+    t->step++;
     step.wall_ns = dd_now_ns() - start_ns;
     if (out)
         *out = step;
@@ -370,10 +392,11 @@ dd_status dd_trainer_validate(dd_trainer *t, uint32_t n_batches, double *loss, d
     uint32_t T = t->config.seq, B = t->config.batch;
     uint64_t full = t->split.validation_windows / B;
     if (!n_batches || !full)
-        return dd_error_set(error, DD_ERR_DATA,
-                            "validation needs a full batch of %u windows of %u tokens; the source has %" PRIu64
-                            " windows for it",
-                            B, T + 1, t->split.validation_windows);
+        return dd_error_set(
+            error, DD_ERR_DATA,
+            "validation needs a full batch of %u windows of %u tokens; the source has %" PRIu64
+            " windows for it",
+            B, T + 1, t->split.validation_windows);
     uint64_t n = n_batches < full ? n_batches : full;
     double sum = 0;
     for (uint64_t i = 0; i < n; i++) {
@@ -393,7 +416,8 @@ void dd_trainer_cancel(dd_trainer *t)
     dd_team_cancel(t->team);
 }
 
-/* ---- Questions -------------------------------------------------------------------------------- */
+/* ---- Questions --------------------------------------------------------------------------------
+ */
 
 void dd_trainer_hash(const dd_trainer *t, uint8_t hash[16])
 {

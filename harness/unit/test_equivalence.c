@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The bit contract, end to end: for every worker count, barrier, reduction and kernel set the trainer's losses,
- * norms and weights are those of the oracle, bit for bit, over at least 20 steps. */
+ * The bit contract, end to end: for every worker count, barrier, reduction and kernel set the
+ * trainer's losses, norms and weights are those of the oracle, bit for bit, over at least 20 steps.
+ */
 #include "dodeca.h"
 #include "kernels.h"
 #include "serial.h"
@@ -96,15 +97,16 @@ static trace run_trainer(const dd_config *config)
 static void compare(const dd_config *c, const trace *got, const trace *want)
 {
     char cell[160];
-    snprintf(cell, sizeof cell, "B %u T %u workers %u barrier %d reduce %d simd %d", c->batch, c->seq,
-             c->workers, (int)c->barrier, (int)c->reduce, (int)c->simd);
+    snprintf(cell, sizeof cell, "B %u T %u workers %u barrier %d reduce %d simd %d", c->batch,
+             c->seq, c->workers, (int)c->barrier, (int)c->reduce, (int)c->simd);
     for (int i = 0; i < STEPS; i++)
         if (memcmp(&got->loss[i], &want->loss[i], sizeof(double)) ||
             memcmp(&got->norm[i], &want->norm[i], sizeof(double)))
             fail_msg("%s: step %d: loss %a norm %a, the oracle has %a %a", cell, i, got->loss[i],
                      got->norm[i], want->loss[i], want->norm[i]);
     if (memcmp(&got->validation, &want->validation, sizeof(double)))
-        fail_msg("%s: validation loss %a, the oracle has %a", cell, got->validation, want->validation);
+        fail_msg("%s: validation loss %a, the oracle has %a", cell, got->validation,
+                 want->validation);
     if (memcmp(got->hash, want->hash, sizeof got->hash))
         fail_msg("%s: the weights' hash differs from the oracle's", cell);
 }
