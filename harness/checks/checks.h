@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT
+ * What must hold of every run, one entry each. A check judges the record of a run (cell.h) beside
+ * the oracle's record; it runs nothing. Every one is shown to fail by a planted bad record in
+ * harness/unit/test_checks.c. */
+#ifndef DD_CHECKS_H
+#define DD_CHECKS_H
+
+#include "cell.h"
+#include "verdict.h"
+
+#define DD_CHECKS_MAX 16
+#define DD_REASON_MAX 256
+
+typedef struct dd_check {
+    const char *name;    /* "serial-equivalence" */
+    char letter;         /* its column in tables */
+    const char *asserts; /* one line for people */
+    /* run has ENDED; oracle is the oracle's run for the same bit-deciding settings, of any outcome,
+     * or NULL if there is none. Writes one line of reason, which may be "" for PASS. */
+    dd_verdict (*judge)(const dd_settings *settings, const dd_run *run, const dd_run *oracle,
+                        char reason[DD_REASON_MAX]);
+} dd_check;
+
+/* All checks, in the order of tables. */
+const dd_check *dd_checks(size_t *n);
+/* NULL if there is none of that name. */
+const dd_check *dd_check_named(const char *name);
+
+typedef struct dd_check_row {
+    dd_verdict verdict;
+    char reason[DD_REASON_MAX];
+} dd_check_row;
+
+/* Judges a run by every check: row[i] belongs to dd_checks()[i]. Of a run that did not end, hang
+ * and crash are verdicts of "no-hang", and every other check is a SKIP. returns  the run's verdict:
+ * the worst row                                                   */
+dd_verdict dd_checks_judge(const dd_settings *settings, const dd_run *run, const dd_run *oracle,
+                           dd_check_row row[DD_CHECKS_MAX]);
+
+/* Bounds that checks state and tests use. */
+#define DD_NODE_ZERO_CPU_SHARE 0.02 /* of the time between Points A and B */
+#define DD_NODE_ZERO_CPU_NS 100000  /* a request: falling asleep and being woken, with room */
+#define DD_LOSS_MIN_STEPS 8
+#define DD_LOSS_MARGIN 0.01   /* of the first quarter's mean */
+#define DD_LOSS_AT_FLOOR 0.03 /* above the floor there is no falling further */
+
+/* Each check's function, in checks_process.c (how the threads behaved) … */
+typedef dd_verdict dd_judge(const dd_settings *settings, const dd_run *run, const dd_run *oracle,
+                            char reason[DD_REASON_MAX]);
+dd_judge dd_judge_no_hang_, dd_judge_node_zero_idle_, dd_judge_lanes_once_,
+    dd_judge_clean_shutdown_;
+/* … and checks_training.c (what was trained). */
+dd_judge dd_judge_finite_, dd_judge_serial_, dd_judge_loss_falls_;
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT
+ * Checks of what was trained. Comparisons are written so that a NaN fails. */
+#include "checks.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+dd_verdict dd_judge_finite_(const dd_settings *settings, const dd_run *run, const dd_run *oracle,
+                            char reason[DD_REASON_MAX])
+{
+    (void)settings, (void)oracle;
+    if (run->end.status != DD_OK) {
+        snprintf(reason, DD_REASON_MAX, "%s: %.220s", dd_status_name(run->end.status),
+                 run->end.message);
+        return DD_FAIL;
+    }
+    for (size_t i = 0; i < run->n_steps; i++) {
+        const dd_step *step = &run->steps[i];
+        if (!isfinite(step->loss) || !isfinite(step->norm) || step->discarded) {
+            snprintf(reason, DD_REASON_MAX, "step %zu: loss %g, norm %g%s", i, step->loss,
+                     step->norm, step->discarded ? ", discarded" : "");
+            return DD_FAIL;
+        }
+    }
+    return DD_PASS;
+}
+
+/* The same bits, or both NaN: payloads differ between instruction sets. */
+static bool same(double a, double b)
+{
+    return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
+}
+
+dd_verdict dd_judge_serial_(const dd_settings *settings, const dd_run *run, const dd_run *oracle,
+                            char reason[DD_REASON_MAX])
+{
+    (void)settings;
+    if (!oracle || oracle->outcome == DD_RUN_NOT_RUN) {
+        snprintf(reason, DD_REASON_MAX, "the oracle was not run");
+        return DD_SKIP;
+    }
+    if (oracle->outcome != DD_RUN_ENDED) {
+        snprintf(reason, DD_REASON_MAX, "no answer to compare with; the oracle: %.200s",
+                 oracle->reason);
+        return DD_FAIL;
+    }
+    size_t n = run->n_steps < oracle->n_steps ? run->n_steps : oracle->n_steps;
+    for (size_t i = 0; i < n; i++) {
+        const dd_step *a = &run->steps[i], *b = &oracle->steps[i];
+        if (!same(a->loss, b->loss) || !same(a->norm, b->norm) || a->discarded != b->discarded) {
+            snprintf(
+                reason, DD_REASON_MAX,
+                "differs first at step %zu: loss %.17g, norm %.17g%s; the oracle's %.17g, %.17g%s",
+                i, a->loss, a->norm, a->discarded ? " (discarded)" : "", b->loss, b->norm,
+                b->discarded ? " (discarded)" : "");
+            return DD_FAIL;
+        }
+    }
+    if (run->n_steps != oracle->n_steps || run->end.status != oracle->end.status) {
+        snprintf(reason, DD_REASON_MAX, "ended after %zu steps (%s), the oracle after %zu (%s)",
+                 run->n_steps, dd_status_name(run->end.status), oracle->n_steps,
+                 dd_status_name(oracle->end.status));
+        return DD_FAIL;
+    }
+    if (strcmp(run->end.hash, oracle->end.hash) != 0) {
+        snprintf(reason, DD_REASON_MAX, "weights %s, the oracle's %s; all %zu losses agree",
+                 run->end.hash, oracle->end.hash, n);
+        return DD_FAIL;
+    }
+    return DD_PASS;
+}
+
+static double mean_loss(const dd_step *steps, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += steps[i].loss;
+    return sum / (double)n;
+}
+
+dd_verdict dd_judge_loss_falls_(const dd_settings *settings, const dd_run *run,
+                                const dd_run *oracle, char reason[DD_REASON_MAX])
+{
+    (void)settings, (void)oracle;
+    if (run->n_steps < DD_LOSS_MIN_STEPS) {
+        snprintf(reason, DD_REASON_MAX, "%zu steps, at least %d are needed", run->n_steps,
+                 DD_LOSS_MIN_STEPS);
+        return DD_SKIP;
+    }
+    size_t quarter = run->n_steps / 4;
+    double first = mean_loss(run->steps, quarter);
+    double last = mean_loss(run->steps + run->n_steps - quarter, quarter);
+    double floor = run->end.floor_nats;
+    bool falls = last <= first * (1 - DD_LOSS_MARGIN);
+    bool at_floor = last <= floor * (1 + DD_LOSS_AT_FLOOR); /* false while the floor is unknown */
+    snprintf(reason, DD_REASON_MAX, "mean of the first %zu steps %.4f, of the last %.4f", quarter,
+             first, last);
+    return falls || at_floor ? DD_PASS : DD_FAIL;
+}

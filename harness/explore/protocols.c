@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT
+ * The table of protocols. */
+#include "protocols.h"
+
+#define ALL_LANES 0xfffu
+/* Words that count generations wrap within the first step: at 2^32, and in the eventcount's 31
+ * bits. */
+#define WRAP 0xffffffffu
+#define WRAP_31 0x7fffffffu
+
+static const dd_eventcount_case eventcount = {.advances = 3, .from = WRAP_31 - 1, .spins = 1};
+
+static const dd_points_case points_tree = {.barrier = DD_BARRIER_TREE,
+                                           .workers = 2,
+                                           .rounds = 2,
+                                           .spins = 1,
+                                           .generation = WRAP,
+                                           .position = {0, 6}};
+static const dd_points_case points_triangle = {.barrier = DD_BARRIER_TREE,
+                                               .workers = 2,
+                                               .rounds = 2,
+                                               .generation = WRAP_31,
+                                               .position = {3, 4}};
+static const dd_points_case points_pthread = {
+    .barrier = DD_BARRIER_PTHREAD, .workers = 2, .rounds = 2, .position = {0, 6}};
+static const dd_points_case points_three = {
+    .barrier = DD_BARRIER_TREE, .workers = 3, .rounds = 2, .spins = 1, .position = {0, 1, 6}};
+
+#define TEAM(b, r)                                                                                 \
+    .barrier = DD_BARRIER_##b, .reduce = DD_REDUCE_##r, .workers = 2, .steps = 2, .lanes = ALL_LANES
+
+static const dd_team_case step_tree_tree = {TEAM(TREE, TREE), .may_spin = true, .generation = WRAP};
+static const dd_team_case step_tree_control = {TEAM(TREE, CONTROL), .generation = WRAP_31};
+static const dd_team_case step_pthread_tree = {TEAM(PTHREAD, TREE)};
+static const dd_team_case step_pthread_control = {TEAM(PTHREAD, CONTROL)};
+static const dd_team_case cancel_tree_tree = {TEAM(TREE, TREE), .may_spin = true, .cancel = true};
+static const dd_team_case cancel_tree_control = {TEAM(TREE, CONTROL), .cancel = true};
+static const dd_team_case cancel_pthread_tree = {TEAM(PTHREAD, TREE), .cancel = true};
+static const dd_team_case cancel_pthread_control = {TEAM(PTHREAD, CONTROL), .cancel = true};
+static const dd_team_case each_tree = {TEAM(TREE, TREE), .cancel = true, .each = true};
+static const dd_team_case discard = {TEAM(TREE, TREE), .discard = true};
+static const dd_team_case fp_env = {TEAM(TREE, TREE)};
+static const dd_team_case creation = {
+    .barrier = DD_BARRIER_TREE, .workers = 2, .steps = 1, .lanes = ALL_LANES, .may_not_open = true};
+static const dd_team_case creation_pthread = {.barrier = DD_BARRIER_PTHREAD,
+                                              .workers = 2,
+                                              .steps = 1,
+                                              .lanes = ALL_LANES,
+                                              .may_not_open = true};
+static const dd_team_case sparse = {.barrier = DD_BARRIER_TREE,
+                                    .workers = 2,
+                                    .steps = 2,
+                                    .lanes = 0x482}; /* positions 1, 7 and 10 */
+static const dd_team_case three = {.barrier = DD_BARRIER_TREE,
+                                   .workers = 3,
+                                   .steps = 1,
+                                   .lanes = 0x249, /* one lane in each triangle */
+                                   .may_spin = true};
+
+/* One row: program, case, workers, steps. */
+#define ROW(n, a, program, c, w, s)                                                                \
+    .name = n, .about = a, .run = program, .arg = &c, .workers = w, .steps = s
+#define STEP(n, a, c) ROW(n, a, dd_protocol_team_, c, 2, 2), .spurious = true
+
+const dd_program dd_protocols[] = {
+    {ROW("eventcount", "one advances, two await every advance; 31-bit wrap",
+         dd_protocol_eventcount_, eventcount, 2, 3),
+     .spurious = true},
+    {ROW("points-tree", "Points A, B, V, U in two triangles; 32-bit wrap", dd_protocol_points_,
+         points_tree, 2, 2),
+     .spurious = true},
+    {ROW("points-triangle", "the same within one triangle; 31-bit wrap", dd_protocol_points_,
+         points_triangle, 2, 2),
+     .spurious = true},
+    {ROW("points-pthread", "Points A, B, V, U by pthread barriers", dd_protocol_points_,
+         points_pthread, 2, 2),
+     .spurious = true},
+    {ROW("points-three", "three workers in two triangles", dd_protocol_points_, points_three, 3, 2),
+     .spurious = true},
+    {STEP("step-tree-tree", "open, two steps, close: tree barrier, tree reduction, 32-bit wrap",
+          step_tree_tree)},
+    {STEP("step-tree-control", "tree barrier, control reduction, 31-bit wrap", step_tree_control)},
+    {STEP("step-pthread-tree", "pthread barrier, tree reduction", step_pthread_tree)},
+    {STEP("step-pthread-control", "pthread barrier, control reduction", step_pthread_control)},
+    {STEP("cancel-tree-tree", "as step-tree-tree, and a further thread cancels at any moment",
+          cancel_tree_tree)},
+    {STEP("cancel-tree-control", "as step-tree-control, cancelled at any moment",
+          cancel_tree_control)},
+    {STEP("cancel-pthread-tree", "as step-pthread-tree, cancelled at any moment",
+          cancel_pthread_tree)},
+    {STEP("cancel-pthread-control", "as step-pthread-control, cancelled at any moment",
+          cancel_pthread_control)},
+    {STEP("each", "two requests without folds or update, cancelled at any moment", each_tree)},
+    {STEP("discard", "the verdict goes either way in both steps", discard)},
+    {STEP("fp-env", "a thread finds its floating-point environment changed, at any look", fp_env),
+     .fp_changes = 1},
+    {STEP("sparse", "three non-empty lanes, pruned folds", sparse)},
+    {ROW("creation", "any thread or allocation cannot be had; opened again, one step",
+         dd_protocol_team_, creation, 2, 1),
+     .thread_failures = 1, .alloc_failures = 1, .spurious = true},
+    {ROW("creation-pthread", "the same with pthread barriers", dd_protocol_team_, creation_pthread,
+         2, 1),
+     .thread_failures = 1, .alloc_failures = 1, .spurious = true},
+    {ROW("three", "three workers on four lanes, one step", dd_protocol_team_, three, 3, 1),
+     .spurious = true, .slow = true},
+    {.name = NULL},
+};

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: MIT
+ * Runs the explored world step by step: starts fibres, tells which events can be taken, takes one,
+ * saves and loads all of it. All on the search's stack. */
+#define _POSIX_C_SOURCE 200809L /* strnlen */
+#include "arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "fibre.h"
+
+static void set_failure(dd_explore_verdict verdict, const char *text, uint64_t a, uint32_t fibre,
+                        dd_site site)
+{
+    dd_host_.failure = (dd_failure){
+        .verdict = verdict, .text = text, .a = a, .fibre = fibre, .other = DD_FIBRES, .site = site};
+}
+
+static _Noreturn void fibre_main(void *arg)
+{
+    dd_fibre *f = arg;
+    f->run(f->arg);
+    f->state = DD_FIBRE_DONE;
+    dd_fibre_switch(&f->sp, dd_host_.sp);
+    abort();
+}
+
+static uint32_t add_fibre(const char *name, void (*run)(void *), void *arg)
+{
+    uint32_t id = (uint32_t)dd_arena_.total.n_fibres++;
+    dd_fibre *f = &dd_arena_.fibre[id];
+    memset(f, 0, sizeof *f);
+    memcpy(f->name, name, strnlen(name, sizeof f->name - 1));
+    f->run = run;
+    f->arg = arg;
+    f->state = DD_FIBRE_LOCAL;
+    f->sp = dd_fibre_prepare(dd_arena_.stack[id].byte, DD_STACK_BYTES, fibre_main, f);
+    return id;
+}
+
+/* Runs all fibres that can run to their next events. */
+static void settle(void)
+{
+    for (uint32_t i = 0; i < dd_arena_.total.n_fibres; i++) {
+        dd_fibre *f = &dd_arena_.fibre[i];
+        if (f->state != DD_FIBRE_LOCAL)
+            continue;
+        /* What earlier calls left below the stack pointer must not tell states apart. */
+        memset(dd_arena_.stack[i].byte, 0,
+               (size_t)((unsigned char *)f->sp - dd_arena_.stack[i].byte));
+        dd_host_.running = i;
+        dd_fibre_switch(&dd_host_.sp, f->sp);
+        if (dd_host_.failure.verdict != DD_EXPLORE_PASS)
+            return;
+        if (f->state == DD_FIBRE_DONE) { /* ranges stay until it is joined */
+            memset(&f->event, 0, sizeof f->event);
+            f->sp = dd_arena_.stack[i].byte + DD_STACK_BYTES;
+        }
+    }
+}
+
+static void run_program(void *unused)
+{
+    (void)unused;
+    dd_host_.program->run(dd_host_.program->arg);
+}
+
+void dd_world_start(const dd_program *program)
+{
+    for (int i = 0; !dd_host_.guarded && i < DD_FIBRES; i++)
+        mprotect(dd_arena_.stack[i].guard, DD_PAGE_BYTES, PROT_NONE);
+    dd_host_.guarded = true;
+    memset(&dd_arena_, 0, offsetof(dd_arena, stack));
+    memset(&dd_host_.failure, 0, sizeof dd_host_.failure);
+    dd_host_.spurious = program->spurious;
+    dd_arena_.total.thread_failures = program->thread_failures;
+    dd_arena_.total.alloc_failures = program->alloc_failures;
+    dd_arena_.total.fp_changes = program->fp_changes;
+    dd_host_.program = program;
+    add_fibre("caller", run_program, NULL);
+    settle();
+}
+
+static bool has_changed(const dd_fibre *f)
+{
+    for (uint64_t r = 0; r < f->n_reads; r++)
+        if (dd_arena_load(f->read[r].word, f->read[r].bytes) != f->read[r].value)
+            return true;
+    return false;
+}
+
+static uint32_t sleepers(const void *word)
+{
+    uint32_t set = 0;
+    for (uint32_t i = 0; i < dd_arena_.total.n_fibres; i++)
+        if (dd_arena_.fibre[i].state == DD_FIBRE_AT_FUTEX && dd_arena_.fibre[i].event.word == word)
+            set |= 1u << i;
+    return set;
+}
+
+typedef struct choices {
+    dd_choice *choice; /* DD_CHOICES */
+    uint32_t n;
+    bool overflow;
+} choices;
+
+static void add_choice(choices *c, uint32_t fibre, uint32_t alternative, bool spurious)
+{
+    if (c->n == DD_CHOICES)
+        c->overflow = true;
+    else
+        c->choice[c->n++] = (dd_choice){fibre, alternative, spurious};
+}
+
+/* A wake chooses among the sleepers: all subsets of the right size. */
+static void add_wakes(choices *c, uint32_t i, const dd_event *e)
+{
+    uint32_t asleep = sleepers(e->word);
+    uint32_t n = (uint32_t)__builtin_popcount(asleep);
+    if (e->value < n)
+        n = (uint32_t)e->value;
+    uint32_t set = asleep;
+    for (;;) {
+        if ((uint32_t)__builtin_popcount(set) == n)
+            add_choice(c, i, set, false);
+        if (set == 0)
+            return;
+        set = (set - 1) & asleep;
+    }
+}
+
+/* Adds the steps of fibre i. returns whether they neither affect nor are affected by anybody
+ * else's: what others can do stays the same whether they come first or last, and no plain access is
+ * forgotten by taking them. */
+static bool add_choices(choices *c, uint32_t i)
+{
+    const dd_fibre *f = &dd_arena_.fibre[i];
+    if (f->state != DD_FIBRE_AT_EVENT)
+        return false;
+    switch ((dd_event_kind)f->event.kind) {
+    case DD_EVENT_CHOOSE:
+        for (uint32_t k = 0; k < f->event.value; k++)
+            add_choice(c, i, k, false);
+        return true;
+    case DD_EVENT_CREATE:
+        add_choice(c, i, 0, false);
+        return f->n_ranges == 0;
+    case DD_EVENT_JOIN: {
+        const dd_fibre *target = &dd_arena_.fibre[f->event.value];
+        if (target->state != DD_FIBRE_DONE)
+            return false;
+        add_choice(c, i, 0, false);
+        return f->n_ranges == 0 && target->n_ranges == 0;
+    }
+    case DD_EVENT_AWAIT:
+        if (has_changed(f))
+            add_choice(c, i, 0, false);
+        return false;
+    case DD_EVENT_FUTEX_WAKE:
+        add_wakes(c, i, &f->event);
+        return false;
+    default:
+        add_choice(c, i, 0, false);
+        return false;
+    }
+}
+
+uint32_t dd_world_choices(uint32_t first, dd_choice out[DD_CHOICES], uint32_t *spurious)
+{
+    choices c = {.choice = out};
+    uint32_t n_fibres = (uint32_t)dd_arena_.total.n_fibres;
+    bool alone = false;
+    *spurious = 0;
+    for (uint32_t k = 0; k < n_fibres && !alone; k++) {
+        uint32_t before = c.n;
+        alone = add_choices(&c, (first + k) % n_fibres);
+        if (alone) {
+            memmove(out, out + before, (c.n - before) * sizeof *out);
+            c.n -= before;
+        }
+    }
+    uint32_t n = c.n;
+    for (uint32_t i = 0; dd_host_.spurious && !alone && i < n_fibres; i++)
+        if (dd_arena_.fibre[i].state == DD_FIBRE_AT_FUTEX)
+            add_choice(&c, i, 0, true);
+    *spurious = c.n - n;
+    if (c.overflow)
+        set_failure(DD_EXPLORE_LIMIT, "more steps possible in one state than the explorer holds",
+                    DD_CHOICES, DD_FIBRES, (dd_site){0});
+    return c.n;
+}
+
+/* The word of an event that is taken must be live, and plain memory of nobody else. */
+static bool may_touch_word(uint32_t i, const dd_event *e)
+{
+    if (e->word == NULL || e->kind == DD_EVENT_AWAIT)
+        return true;
+    if (!dd_arena_is_live(e->word, e->bytes)) {
+        set_failure(DD_EXPLORE_MEMORY, "synchronisation in memory that is not allocated (any more)",
+                    0, i, e->site);
+        dd_host_.failure.memory = e->word;
+        return false;
+    }
+    bool write = e->kind != DD_EVENT_LOAD && e->kind != DD_EVENT_FUTEX_WAIT;
+    return e->kind == DD_EVENT_FUTEX_WAKE || !dd_arena_races(i, e->word, e->bytes, write, e->site);
+}
+
+void dd_world_step(dd_choice choice)
+{
+    dd_fibre *f = &dd_arena_.fibre[choice.fibre];
+    dd_event *e = &f->event;
+    if (choice.spurious) {
+        f->state = DD_FIBRE_LOCAL;
+        settle();
+        return;
+    }
+    if (!may_touch_word(choice.fibre, e))
+        return;
+    f->state = DD_FIBRE_LOCAL;
+    if (e->kind != DD_EVENT_CHOOSE)
+        f->n_ranges = 0;
+    switch ((dd_event_kind)e->kind) {
+    case DD_EVENT_FUTEX_WAIT:
+        if (dd_arena_load(e->word, e->bytes) == e->expected)
+            f->state = DD_FIBRE_AT_FUTEX;
+        break;
+    case DD_EVENT_FUTEX_WAKE:
+        for (uint32_t i = 0; i < dd_arena_.total.n_fibres; i++)
+            if (choice.alternative >> i & 1)
+                dd_arena_.fibre[i].state = DD_FIBRE_LOCAL;
+        break;
+    case DD_EVENT_AWAIT:
+        break;
+    case DD_EVENT_BARRIER: {
+        struct dd_pbarrier *b = e->word;
+        f->state = DD_FIBRE_AT_BARRIER;
+        if (++b->arrived == b->n_threads) {
+            b->arrived = 0;
+            for (uint32_t i = 0; i < dd_arena_.total.n_fibres; i++)
+                if (dd_arena_.fibre[i].state == DD_FIBRE_AT_BARRIER &&
+                    dd_arena_.fibre[i].event.word == b)
+                    dd_arena_.fibre[i].state = DD_FIBRE_LOCAL;
+        }
+        break;
+    }
+    case DD_EVENT_CREATE:
+        f->result = add_fibre(e->what, (void (*)(void *))(uintptr_t)e->value,
+                              (void *)(uintptr_t)e->expected);
+        break;
+    case DD_EVENT_JOIN:
+        dd_arena_.fibre[e->value].state = DD_FIBRE_JOINED;
+        dd_arena_.fibre[e->value].n_ranges = 0;
+        break;
+    case DD_EVENT_CHOOSE:
+        f->result = choice.alternative;
+        break;
+    default:
+        f->result = dd_arena_apply(e);
+    }
+    dd_host_.last_result = f->result;
+    settle();
+}
+
+const dd_event *dd_world_event(uint32_t i)
+{
+    return &dd_arena_.fibre[i].event;
+}
+
+uint64_t dd_world_result(void)
+{
+    return dd_host_.last_result;
+}
+
+bool dd_world_ended(void)
+{
+    return dd_arena_.fibre[0].state == DD_FIBRE_DONE;
+}
+
+/* ---- Saving and loading ---- */
+
+/* The pieces of the arena that make a state, in an order in which each piece's size is known from
+ * those before. */
+typedef void piece_fn(uintptr_t *cursor, void *memory, size_t bytes);
+
+static void visit(uintptr_t *cursor, piece_fn *piece)
+{
+    dd_arena *a = &dd_arena_;
+    piece(cursor, &a->total, sizeof a->total);
+    for (uint64_t i = 0; i < a->total.n_fibres; i++) {
+        dd_fibre *f = &a->fibre[i];
+        piece(cursor, f, offsetof(dd_fibre, range));
+        piece(cursor, f->range, f->n_ranges * sizeof f->range[0]);
+        unsigned char *top = a->stack[i].byte + DD_STACK_BYTES;
+        piece(cursor, f->sp, (size_t)(top - (unsigned char *)f->sp));
+    }
+    piece(cursor, a->block, a->total.n_blocks * sizeof a->block[0]);
+    piece(cursor, a->heap, a->total.heap_used);
+}
+
+static void count_piece(uintptr_t *cursor, void *memory, size_t bytes)
+{
+    (void)memory;
+    *cursor += bytes;
+}
+
+static void save_piece(uintptr_t *cursor, void *memory, size_t bytes)
+{
+    memcpy((void *)*cursor, memory, bytes);
+    *cursor += bytes;
+}
+
+static void load_piece(uintptr_t *cursor, void *memory, size_t bytes)
+{
+    memcpy(memory, (const void *)*cursor, bytes);
+    *cursor += bytes;
+}
+
+size_t dd_world_size(void)
+{
+    uintptr_t bytes = 0;
+    visit(&bytes, count_piece);
+    return bytes;
+}
+
+void dd_world_save(void *buffer)
+{
+    uintptr_t cursor = (uintptr_t)buffer;
+    visit(&cursor, save_piece);
+}
+
+void dd_world_load(const void *buffer)
+{
+    uintptr_t cursor = (uintptr_t)buffer;
+    visit(&cursor, load_piece);
+}
+
+/* ---- Sharing, failures, names ---- */
+
+bool dd_world_sharing_grew(void)
+{
+    bool grew = dd_host_.sharing_grew;
+    dd_host_.sharing_grew = false;
+    return grew;
+}
+
+void dd_world_forget_sharing(void)
+{
+    memset(dd_host_.user, 0, sizeof dd_host_.user);
+    dd_host_.sharing_grew = false;
+}
+
+const dd_failure *dd_world_failure(void)
+{
+    return &dd_host_.failure;
+}
+
+void dd_world_check_end(void)
+{
+    for (uint32_t i = 1; i < dd_arena_.total.n_fibres; i++) {
+        const dd_fibre *f = &dd_arena_.fibre[i];
+        if (f->state != DD_FIBRE_JOINED) {
+            set_failure(DD_EXPLORE_MEMORY,
+                        f->state == DD_FIBRE_DONE ? "thread never joined"
+                                                  : "thread left running at the end",
+                        0, i, f->event.site);
+            return;
+        }
+    }
+    for (uint64_t i = 0; i < dd_arena_.total.n_blocks; i++)
+        if (dd_arena_.block[i].live) {
+            set_failure(DD_EXPLORE_MEMORY, "memory never freed: bytes, allocated there",
+                        dd_arena_.block[i].bytes, 0, dd_arena_.block[i].site);
+            return;
+        }
+}
+
+void dd_world_fail_stuck(void)
+{
+    set_failure(DD_EXPLORE_DEADLOCK, "nobody can go on: deadlock or lost wake-up", 0, DD_FIBRES,
+                (dd_site){0});
+}
+
+void dd_world_fail_livelock(void)
+{
+    set_failure(DD_EXPLORE_LIVELOCK, "these steps lead back to an earlier state", 0, DD_FIBRES,
+                (dd_site){0});
+}
+
+const char *dd_world_fibre_name(uint32_t i)
+{
+    return i < dd_arena_.total.n_fibres ? dd_arena_.fibre[i].name : "";
+}
+
+dd_fibre_state dd_world_fibre_state(uint32_t i)
+{
+    return (dd_fibre_state)dd_arena_.fibre[i].state;
+}
+
+uint32_t dd_world_n_fibres(void)
+{
+    return (uint32_t)dd_arena_.total.n_fibres;
+}
+
+void dd_world_place(const void *memory, char *text, size_t bytes)
+{
+    const dd_block *b = dd_arena_block(memory);
+    if (b)
+        snprintf(text, bytes, "%s:%llu+%llu", b->site.file, (unsigned long long)b->site.line,
+                 (unsigned long long)((uintptr_t)memory - (uintptr_t)dd_arena_.heap - b->from));
+    else
+        snprintf(text, bytes, memory ? "stack" : "-");
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ * The results folder of a sweep:
+ *
+ *   run.json      machine, build, every cell with its settings, every repeat, step and check
+ *   speedup.md    the speedup table for people      speedup.csv  for programs
+ *   junit.xml     every check of every cell as a test case
+ *   logs/         what children wrote and stacks of those that hung or crashed, where there was any
+ *
+ * Each file is written under a temporary name and renamed: a reader, or a kill -9, finds the old or
+ * the new one whole. */
+#ifndef DD_REPORT_H
+#define DD_REPORT_H
+
+#include "machine.h"
+#include "speedup.h"
+
+#define DD_PATH_MAX 4096
+
+typedef struct dd_report {
+    char dir[DD_PATH_MAX - 256];
+    dd_machine machine;
+    char failure[512]; /* the first file that could not be written, and why; "" */
+} dd_report;
+
+/* Makes the folder: out, or results/runs/<UTC time>-<scenario> if out is NULL, with its parents,
+ * and proves that files can be written there. returns  false, failure filled */
+bool dd_report_open(dd_report *report, const dd_sweep *sweep, const char *out);
+
+/* Writes all files for the sweep as it is now. A failure is kept in report->failure.       */
+void dd_report_write(dd_report *report, const dd_sweep *sweep);
+
+/* The table, and where the files are. */
+void dd_report_print(const dd_report *report, const dd_sweep *sweep, FILE *out);
+
+/* Why this build's times are no measurements, or NULL. */
+const char *dd_report_untimeable(void);
+
+/* The contents of run.json and junit.xml.
+ * returns  false: no memory, or the stream failed                                          */
+bool dd_report_json(const dd_report *report, const dd_sweep *sweep, FILE *out);
+bool dd_report_junit(const dd_sweep *sweep, FILE *out);
+
+/* The log file of a run inside the folder: "logs/cell-3-repeat-1.log", counted from 1. */
+void dd_report_log_name(char name[64], size_t cell, uint32_t repeat);
+void dd_report_oracle_log_name(char name[64], size_t oracle);
+
+#endif

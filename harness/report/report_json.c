@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT
+ * run.json. Numbers that are not finite are written as text ("nan", "inf"), which JSON has no
+ * number for. */
+#include "build_info.h"
+#include "report.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+
+/* Takes the value. A NULL value, from want of memory or bad text, makes *ok false. */
+static void put(json_t *object, const char *key, json_t *value, bool *ok)
+{
+    if (json_object_set_new(object, key, value))
+        *ok = false;
+}
+
+static void append(json_t *array, json_t *value, bool *ok)
+{
+    if (json_array_append_new(array, value))
+        *ok = false;
+}
+
+static json_t *whole(uint64_t n)
+{
+    return json_integer((json_int_t)n);
+}
+
+static json_t *real(double x)
+{
+    if (isfinite(x))
+        return json_real(x);
+    return json_string(isnan(x) ? "nan" : x > 0 ? "inf" : "-inf");
+}
+
+/* Text from outside may hold any byte; what is no UTF-8 is shown as '?'. */
+static json_t *text(const char *s)
+{
+    json_t *json = json_string(s);
+    if (json)
+        return json;
+    char copy[1024];
+    size_t n = 0;
+    for (; s[n] && n < sizeof copy - 1; n++)
+        copy[n] = (signed char)s[n] < 0 ? '?' : s[n];
+    copy[n] = '\0';
+    return json_string(copy);
+}
+
+static json_t *machine_json(const dd_machine *m, bool *ok)
+{
+    json_t *o = json_object();
+    put(o, "cpu", text(m->cpu), ok);
+    put(o, "isa", text(m->isa), ok);
+    put(o, "cores_usable", whole(m->cores), ok);
+    put(o, "memory_bytes", whole(m->memory_bytes), ok);
+    put(o, "kernel", text(m->kernel), ok);
+    return o;
+}
+
+static json_t *build_json(bool *ok)
+{
+    json_t *o = json_object();
+    size_t n = strlen(dd_build.commit);
+    put(o, "version", text(dd_build.version), ok);
+    put(o, "commit", text(dd_build.commit), ok);
+    put(o, "dirty", json_boolean(n >= 6 && strcmp(dd_build.commit + n - 6, "-dirty") == 0), ok);
+    put(o, "compiler", text(dd_build.compiler), ok);
+    put(o, "flags", text(dd_build.flags), ok);
+    put(o, "type", text(dd_build.type), ok);
+    put(o, "sanitizer", text(dd_build.sanitizer), ok);
+    return o;
+}
+
+static json_t *settings_json(const dd_settings *s, bool *ok)
+{
+    json_t *o = json_object();
+    size_t n;
+    const dd_key *keys = dd_keys(&n);
+    for (size_t i = 0; i < n; i++) {
+        char value[DD_SPEC_MAX];
+        dd_settings_get(s, keys[i].name, value);
+        put(o, keys[i].name, text(value), ok);
+    }
+    return o;
+}
+
+static json_t *worker_json(const dd_worker_info *w, bool *ok)
+{
+    json_t *o = json_object();
+    put(o, "first_lane", whole(w->first_lane), ok);
+    put(o, "lanes", whole(w->n_lanes), ok);
+    put(o, "lanes_done", whole(w->lanes_done), ok);
+    put(o, "lanes_cancelled", whole(w->lanes_cancelled), ok);
+    put(o, "folds", whole(w->folds), ok);
+    put(o, "cpu_ns", whole(w->cpu_ns), ok);
+    put(o, "segments", whole(w->segments), ok);
+    return o;
+}
+
+static json_t *effective_json(const dd_run_end *end, bool *ok)
+{
+    const dd_trainer_info *info = &end->info;
+    json_t *o = json_object(), *workers = json_array();
+    put(o, "data", text(end->data), ok);
+    put(o, "data_note", text(end->data_note), ok);
+    put(o, "data_hash", text(end->data_hash), ok);
+    put(o, "data_tokens", whole(end->data_tokens), ok);
+    put(o, "data_floor_nats", real(end->floor_nats), ok);
+    put(o, "workers", whole(info->workers), ok);
+    put(o, "kernels", text(end->kernels), ok);
+    put(o, "parameters", whole(info->n_parameters), ok);
+    put(o, "lanes", whole(info->n_lanes), ok);
+    put(o, "non_empty_lanes", whole(info->non_empty_lanes), ok);
+    put(o, "lane_bound", real(info->lane_bound), ok);
+    put(o, "weights_bytes", whole(info->weights_bytes), ok);
+    put(o, "moments_bytes", whole(info->moments_bytes), ok);
+    put(o, "segments_bytes", whole(info->segments_bytes), ok);
+    put(o, "workspaces_bytes", whole(info->workspaces_bytes), ok);
+    put(o, "requests", whole(info->requests), ok);
+    put(o, "node_zero_lanes", whole(info->node_zero_lanes), ok);
+    put(o, "node_zero_lane_cpu_ns", whole(info->node_zero_lane_cpu_ns), ok);
+    put(o, "node_zero_lane_wall_ns", whole(info->node_zero_lane_wall_ns), ok);
+    put(o, "node_zero_folds", whole(info->node_zero_folds), ok);
+    for (uint32_t w = 0; !end->serial && w < info->workers; w++)
+        append(workers, worker_json(&info->worker[w], ok), ok);
+    put(o, "worker", workers, ok);
+    return o;
+}
+
+static json_t *run_json(const dd_run *run, const char *log_name, bool *ok)
+{
+    json_t *o = json_object();
+    json_t *wall = json_array(), *loss = json_array(), *norm = json_array();
+    json_t *discarded = json_array();
+    put(o, "outcome", text(dd_outcome_name(run->outcome)), ok);
+    put(o, "reason", text(run->reason), ok);
+    put(o, "wall_ns", whole(run->wall_ns), ok);
+    if (run->log)
+        put(o, "log", text(log_name), ok);
+    if (run->outcome == DD_RUN_ENDED) {
+        put(o, "weights_hash", text(run->end.hash), ok);
+        put(o, "status", text(dd_status_name(run->end.status)), ok);
+        put(o, "message", text(run->end.message), ok);
+        put(o, "threads_left", whole(run->end.threads_left), ok);
+        put(o, "fds_left", whole(run->end.fds_left), ok);
+        put(o, "processes_left", whole(run->processes_left), ok);
+        put(o, "effective", effective_json(&run->end, ok), ok);
+    }
+    for (size_t i = 0; i < run->n_steps; i++) {
+        append(wall, whole(run->steps[i].wall_ns), ok);
+        append(loss, real(run->steps[i].loss), ok);
+        append(norm, real(run->steps[i].norm), ok);
+        if (run->steps[i].discarded)
+            append(discarded, whole(i), ok);
+    }
+    put(o, "step_wall_ns", wall, ok);
+    put(o, "step_loss", loss, ok);
+    put(o, "step_norm", norm, ok);
+    put(o, "steps_discarded", discarded, ok);
+    return o;
+}
+
+static json_t *checks_json(const dd_sweep_run *run, bool *ok)
+{
+    json_t *a = json_array();
+    size_t n;
+    const dd_check *checks = dd_checks(&n);
+    for (size_t i = 0; i < n; i++) {
+        json_t *o = json_object();
+        put(o, "name", text(checks[i].name), ok);
+        put(o, "verdict", text(dd_verdict_name(run->check[i].verdict)), ok);
+        put(o, "reason", text(run->check[i].reason), ok);
+        append(a, o, ok);
+    }
+    return a;
+}
+
+static json_t *cell_json(const dd_sweep *sweep, size_t at, bool *ok)
+{
+    const dd_sweep_cell *cell = &sweep->cells[at];
+    json_t *o = json_object(), *varies = json_object(), *repeats = json_array();
+    for (size_t k = 0; k < sweep->scenario->n_swept; k++)
+        put(varies, sweep->scenario->swept[k]->name, text(cell->plan->values[k]), ok);
+    put(o, "label", text(cell->plan->label), ok);
+    put(o, "varies", varies, ok);
+    put(o, "requested", settings_json(&cell->plan->settings, ok), ok);
+    put(o, "verdict", text(dd_verdict_name(cell->verdict)), ok);
+    put(o, "oracle", whole(cell->oracle), ok);
+    for (uint32_t r = 0; r < cell->n_repeats; r++) {
+        char name[64];
+        dd_report_log_name(name, at, r);
+        json_t *run = run_json(&cell->repeats[r].run, name, ok);
+        put(run, "verdict", text(dd_verdict_name(cell->repeats[r].verdict)), ok);
+        put(run, "checks", checks_json(&cell->repeats[r], ok), ok);
+        append(repeats, run, ok);
+    }
+    put(o, "repeats", repeats, ok);
+    return o;
+}
+
+static json_t *sweep_json(const dd_report *report, const dd_sweep *sweep, bool *ok)
+{
+    json_t *o = json_object(), *cells = json_array(), *oracles = json_array();
+    char when[32] = "";
+    struct tm utc;
+    if (sweep->started && gmtime_r(&sweep->started, &utc))
+        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    put(o, "format", json_integer(1), ok);
+    put(o, "scenario", text(sweep->scenario->name), ok);
+    put(o, "about", text(sweep->scenario->about), ok);
+    put(o, "file", text(sweep->scenario->file), ok);
+    put(o, "started", text(when), ok);
+    put(o, "wall_ns", whole(sweep->wall_ns), ok);
+    put(o, "complete", json_boolean(sweep->runs_done == sweep->runs_due), ok);
+    put(o, "interrupted", json_boolean(sweep->interrupted), ok);
+    put(o, "verdict", text(dd_verdict_name(dd_sweep_verdict(sweep))), ok);
+    put(o, "machine", machine_json(&report->machine, ok), ok);
+    put(o, "build", build_json(ok), ok);
+    for (size_t i = 0; i < sweep->n_oracles; i++) {
+        char name[64];
+        dd_report_oracle_log_name(name, i);
+        append(oracles, run_json(&sweep->oracles[i].run, name, ok), ok);
+    }
+    for (size_t i = 0; i < sweep->scenario->n_cells; i++)
+        append(cells, cell_json(sweep, i, ok), ok);
+    put(o, "oracles", oracles, ok);
+    put(o, "cells", cells, ok);
+    return o;
+}
+
+bool dd_report_json(const dd_report *report, const dd_sweep *sweep, FILE *out)
+{
+    bool ok = true;
+    json_t *o = sweep_json(report, sweep, &ok);
+    ok = ok && json_dumpf(o, out, JSON_INDENT(1)) == 0 && fputc('\n', out) != EOF;
+    json_decref(o);
+    return ok;
+}

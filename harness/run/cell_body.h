@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ * What the children of the product execute: open the data, train, close, report. */
+#ifndef DD_CELL_BODY_H
+#define DD_CELL_BODY_H
+
+#include "cell.h"
+
+/* The trainer, or the oracle where settings->serial says so. */
+dd_cell_body dd_cell_body_train;
+/* The oracle, whatever settings->serial says. */
+dd_cell_body dd_cell_body_serial;
+
+/* A hash of 16 bytes as 32 hex digits. */
+void dd_hash_text(const uint8_t hash[16], char text[33]);
+
+#endif

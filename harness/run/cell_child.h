@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT
+ * The child's side of a run: progress into the shared page, records into the pipe, and what is left
+ * over at the end. A thread of its own copies the trainer's heartbeat, so that a long step counts
+ * as progress as long as any lane moves. */
+#ifndef DD_CELL_CHILD_H
+#define DD_CELL_CHILD_H
+
+#include "cell.h"
+
+#include <stdatomic.h>
+#include <sys/types.h>
+
+typedef enum dd_phase {
+    DD_PHASE_START,
+    DD_PHASE_DATA,
+    DD_PHASE_OPEN,
+    DD_PHASE_STEP,
+    DD_PHASE_SERIAL, /* steps of the oracle, which has no heartbeat */
+    DD_PHASE_CLOSE,
+    DD_PHASE_LEFT,
+    DD_N_PHASES
+} dd_phase;
+
+/* What the phase does, for "no progress while …". */
+const char *dd_phase_name(unsigned phase);
+
+/* Shared with the parent, which only reads. */
+typedef struct dd_page {
+    _Atomic uint64_t beat;  /* atomic, relaxed: differs from before = progress */
+    _Atomic unsigned phase; /* atomic, relaxed: for messages only */
+    _Atomic int
+        crash_signal; /* atomic: released by the fault handler, acquired by the parent; 0: none */
+    _Atomic int crash_thread; /* published by crash_signal */
+    _Atomic uint64_t crash_address;
+} dd_page;
+
+/* How often the page is written, and at least how often the parent looks, for a stall limit. */
+uint64_t dd_child_period_ns(double stall_limit_s);
+
+/* Everything a child does, then exit(): becomes a group of its own that dies with the parent
+ * `parent`, starts the reporter, runs the body.  requires called right after fork, in the child */
+_Noreturn void dd_child_main(const dd_cell_job *job, dd_page *page, int results_fd, pid_t parent);
+
+/* For bodies. Entering a phase is progress. In phases without a heartbeat of their own (data, open,
+ * oracle steps) CPU time used counts as progress too, up to ten times the stall limit. */
+void dd_child_phase(dd_child *child, dd_phase phase);
+/* Progress is read from `read(source)` until the next call; NULL ends it: call that before the
+ * source goes. */
+void dd_child_watch(dd_child *child, uint64_t (*read)(const void *source), const void *source);
+void dd_child_step(dd_child *child, const dd_step *step);
+/* The last record, one of these two. dd_child_end fills in what is left over. */
+void dd_child_refuse(dd_child *child, dd_status status, const char *message);
+void dd_child_end(dd_child *child, dd_run_end *end);
+/* The pipe itself, for planted bodies. */
+int dd_child_results_fd(const dd_child *child);
+
+#endif

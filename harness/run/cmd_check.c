@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: MIT
+ * `dodeca check`: the registered checks on a small set of cells that is built in. Needs no file and
+ * writes none; takes some seconds. */
+#include "checks.h"
+#include "commands.h"
+#include "nearest.h"
+#include "options.h"
+#include "sweep.h"
+#include "sweep_stop.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { OPTION_LIST = DD_OPTION_OWN };
+
+/* What varies, and what does not. Batch 10 leaves two lanes empty, so 12 workers need allow-idle.
+ */
+static const char *const base[][2] = {{"data", "builtin"}, {"model", "L=2,NH=2,C=32,V=64,T=16"},
+                                      {"steps", "20"},     {"warmup", "2"},
+                                      {"lr", "0.01"},      {"allow-idle", "true"},
+                                      {"repeats", "1"}};
+static const struct {
+    const char *key;
+    const char *values[6]; /* NULL-terminated */
+} swept[] = {
+    {"batch", {"12", "10"}},         {"workers", {"1", "2", "3", "5", "12"}},
+    {"simd", {"off", "auto"}},       {"barrier", {"tree", "pthread"}},
+    {"reduce", {"tree", "control"}},
+};
+#define N_BASE (sizeof base / sizeof *base)
+#define N_SWEPT (sizeof swept / sizeof *swept)
+
+typedef struct cell_set {
+    dd_scenario scenario;
+    const dd_key *swept[N_SWEPT];
+    const char **values;
+    char (*labels)[128];
+} cell_set;
+
+static size_t n_values(size_t key)
+{
+    size_t n = 0;
+    while (n < sizeof swept[key].values / sizeof *swept[key].values && swept[key].values[n])
+        n++;
+    return n;
+}
+
+static void close_cells(cell_set *set)
+{
+    free(set->scenario.cells);
+    free(set->values);
+    free(set->labels);
+}
+
+/* Fills cell i: the mixed-radix digits of i choose the values, last key fastest. */
+static bool make_cell(cell_set *set, size_t i, char message[DD_MESSAGE_MAX])
+{
+    dd_scenario_cell *cell = &set->scenario.cells[i];
+    const char **values = set->values + i * N_SWEPT;
+    char *label = set->labels[i];
+    dd_settings_default(&cell->settings);
+    for (size_t k = 0; k < N_BASE; k++)
+        if (!dd_settings_set(&cell->settings, base[k][0], base[k][1], message))
+            return false;
+    size_t rest = i, used = 0;
+    for (size_t k = N_SWEPT; k-- > 0; rest /= n_values(k))
+        values[k] = swept[k].values[rest % n_values(k)];
+    for (size_t k = 0; k < N_SWEPT; k++) {
+        if (!dd_settings_set(&cell->settings, swept[k].key, values[k], message))
+            return false;
+        used += (size_t)snprintf(label + used, sizeof *set->labels - used, "%s%s=%s", k ? " " : "",
+                                 swept[k].key, values[k]);
+    }
+    cell->values = values;
+    cell->label = label;
+    return dd_settings_finish(&cell->settings, message);
+}
+
+static bool make_cells(cell_set *set, char message[DD_MESSAGE_MAX])
+{
+    size_t n = 1;
+    for (size_t k = 0; k < N_SWEPT; k++) {
+        n *= n_values(k);
+        set->swept[k] = dd_key_named(swept[k].key);
+    }
+    set->values = calloc(n * N_SWEPT, sizeof *set->values);
+    set->labels = calloc(n, sizeof *set->labels);
+    set->scenario = (dd_scenario){.file = "dodeca check",
+                                  .name = "check",
+                                  .about = "",
+                                  .n_swept = N_SWEPT,
+                                  .swept = set->swept,
+                                  .n_cells = n,
+                                  .cells = calloc(n, sizeof *set->scenario.cells)};
+    if (!set->values || !set->labels || !set->scenario.cells) {
+        snprintf(message, DD_MESSAGE_MAX, "no memory for the cells");
+        return false;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (!make_cell(set, i, message))
+            return false;
+    return true;
+}
+
+/* ---- Result ------------------------------------------------------------------------------------
+ */
+
+typedef struct tally {
+    size_t n[DD_CRASH + 1];
+    const dd_sweep_cell *worst_cell; /* the first of the worst verdict, SKIP included */
+    dd_verdict worst;
+} tally;
+
+static tally count(const dd_sweep *sweep, size_t check)
+{
+    tally t = {.worst = DD_PASS};
+    for (size_t i = 0; i < sweep->scenario->n_cells; i++) {
+        const dd_sweep_cell *cell = &sweep->cells[i];
+        dd_verdict verdict = cell->repeats[0].check[check].verdict;
+        t.n[verdict]++;
+        if (verdict > t.worst) {
+            t.worst = verdict;
+            t.worst_cell = cell;
+        }
+    }
+    return t;
+}
+
+static dd_verdict print_check(const dd_sweep *sweep, size_t check)
+{
+    size_t n;
+    tally t = count(sweep, check);
+    bool nothing = t.n[DD_SKIP] == sweep->scenario->n_cells;
+    dd_verdict verdict = t.worst == DD_SKIP && !nothing ? DD_PASS : t.worst;
+    printf("%-5s  %-18s  %zu of %zu cells passed", dd_verdict_name(verdict),
+           dd_checks(&n)[check].name, t.n[DD_PASS], sweep->scenario->n_cells);
+    for (dd_verdict v = DD_SKIP; v <= DD_CRASH; v++)
+        if (t.n[v])
+            printf(", %zu %s", t.n[v], dd_verdict_name(v));
+    putchar('\n');
+    if (t.worst_cell)
+        printf("       first: %s: %s\n", t.worst_cell->plan->label,
+               t.worst_cell->repeats[0].check[check].reason);
+    return verdict;
+}
+
+static void print_covered(const dd_sweep *sweep)
+{
+    printf("\n%zu cells, each in a process of its own:", sweep->scenario->n_cells);
+    for (size_t k = 0; k < N_SWEPT; k++) {
+        printf("%s %s", k ? " x" : "", swept[k].key);
+        for (size_t v = 0; v < n_values(k); v++)
+            printf("%c%s", v ? ',' : ' ', swept[k].values[v]);
+    }
+    printf("\nall with");
+    for (size_t k = 0; k < N_BASE; k++)
+        printf("%s %s %s", k ? "," : "", base[k][0], base[k][1]);
+    printf("; %zu oracle runs; %.1f s\n", sweep->n_oracles, (double)sweep->wall_ns * 1e-9);
+}
+
+static void list_checks(void)
+{
+    size_t n;
+    const dd_check *checks = dd_checks(&n);
+    for (size_t i = 0; i < n; i++)
+        printf("%c  %-18s  %s\n", checks[i].letter, checks[i].name, checks[i].asserts);
+}
+
+/* ---- Command -----------------------------------------------------------------------------------
+ */
+
+typedef struct request {
+    bool wanted[DD_CHECKS_MAX];
+    bool some; /* names were given */
+    bool list;
+} request;
+
+static int run_checks(const request *r)
+{
+    char message[DD_SCENARIO_MESSAGE_MAX];
+    cell_set set = {0};
+    dd_sweep *sweep = NULL;
+    int code = DD_EXIT_ENVIRONMENT;
+    if (!make_cells(&set, message) || !(sweep = dd_sweep_open(&set.scenario)) ||
+        dd_sweep_validate(sweep, message) != DD_OK) {
+        fprintf(stderr, "dodeca check: %s\n", set.scenario.cells ? message : "no memory");
+        goto out;
+    }
+    int stop_fd = dd_stop_open();
+    bool terminal = isatty(STDERR_FILENO);
+    dd_sweep_options options = {
+        .stop_fd = stop_fd, .log = terminal ? stderr : NULL, .terminal = terminal};
+    dd_sweep_run_all(sweep, &options);
+    size_t n;
+    dd_verdict worst = DD_SKIP;
+    (void)dd_checks(&n);
+    for (size_t i = 0; i < n; i++)
+        if (!r->some || r->wanted[i])
+            worst = dd_verdict_join(worst, print_check(sweep, i));
+    print_covered(sweep);
+    code = sweep->interrupted ? DD_EXIT_INTERRUPTED
+           : worst > DD_SKIP  ? DD_EXIT_FAILED
+                              : DD_EXIT_HELD;
+    fflush(stdout);
+    dd_stop_close(stop_fd);
+out:
+    dd_sweep_close(sweep);
+    close_cells(&set);
+    return code;
+}
+
+static void want(request *r, const char *name, const struct argp_state *state)
+{
+    size_t n;
+    const dd_check *checks = dd_checks(&n);
+    const char *names[DD_CHECKS_MAX];
+    for (size_t i = 0; i < n; i++) {
+        names[i] = checks[i].name;
+        if (strcmp(names[i], name) == 0) {
+            r->wanted[i] = r->some = true;
+            return;
+        }
+    }
+    const char *nearest = dd_nearest(name, names, n);
+    argp_failure(state, DD_EXIT_USAGE, 0, "unknown check \"%s\"%s%s%s; --list explains them all",
+                 name, nearest ? ", did you mean \"" : "", nearest ? nearest : "",
+                 nearest ? "\"" : "");
+}
+
+static error_t parse(int id, char *argument, struct argp_state *state)
+{
+    request *r = state->input;
+    switch (id) {
+    case OPTION_LIST:
+        r->list = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        want(r, argument, state);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+int dd_cmd_check(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"list", OPTION_LIST, NULL, 0, "say what each check asserts and run nothing", 0},
+        {0},
+    };
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .args_doc = "[NAME…]",
+        .doc = "Run the checks, or those named, on a small built-in set of cells.\v"
+               "Exit: 0 all held; 1 a check failed; 2 bad usage; 130 interrupted.",
+    };
+    request r = {0};
+    if (argp_parse(&argp, argc, argv, 0, NULL, &r) != 0)
+        return DD_EXIT_USAGE;
+    if (r.list) {
+        list_checks();
+        return DD_EXIT_HELD;
+    }
+    return run_checks(&r);
+}

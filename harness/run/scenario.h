@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ * A scenario file: a base of settings and lists to multiply out.
+ *
+ *     name: quick
+ *     about: one line for people
+ *     model: nano                      # any settings key, a scalar: the base of every cell
+ *     sweep:                           # any settings key, a list: multiplied out, last key fastest
+ *       workers: [1, 2]
+ *       simd: [off, auto]
+ *
+ * Owns the file's grammar and its refusals (file, line, what is allowed); runs nothing. */
+#ifndef DD_SCENARIO_H
+#define DD_SCENARIO_H
+
+#include "settings.h"
+
+#define DD_SCENARIO_CELLS_MAX 10000
+#define DD_SCENARIO_MESSAGE_MAX 1024
+
+/* One combination of the sweep. */
+typedef struct dd_scenario_cell {
+    dd_settings settings;      /* finished: dd_settings_finish has passed */
+    const char *const *values; /* the swept keys' values, n_swept of them, as written in the file */
+    char *label;               /* "workers=4 simd=off"; "" when nothing is swept */
+} dd_scenario_cell;
+
+typedef struct dd_scenario {
+    const char *file;
+    const char *name;           /* [A-Za-z0-9._-]+; where none is given, the file's own */
+    const char *about;          /* "" if the file says nothing */
+    size_t n_swept;             /* keys that vary, in file order */
+    const dd_key *const *swept; /* entries of dd_keys() */
+    size_t n_cells;
+    dd_scenario_cell *cells; /* in the order in which they run */
+} dd_scenario;
+
+/* Reads a scenario. sets[0 … n_sets) are "KEY=VALUE" of --set: each replaces the file's value, or
+ * its list.
+ * owns     *out on success, released by dd_scenario_close; nothing on failure
+ * returns  false, message one line: file, line where there is one, what is wrong, what is right  */
+bool dd_scenario_open(const char *file, const char *const *sets, size_t n_sets, dd_scenario **out,
+                      char message[DD_SCENARIO_MESSAGE_MAX]);
+void dd_scenario_close(dd_scenario *scenario); /* NULL allowed */
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT
+ * A sweep: every cell of a scenario, every repeat, each in a child, each judged beside the oracle.
+ * Owns the order and the results; knows nothing of files.
+ *
+ * Repeats are the outer loop (cell 1, cell 2, …, cell 1, cell 2, …), so that a machine that drifts,
+ * drifts under all cells alike. The oracle runs once for each distinct set of bit-deciding
+ * settings, before the first cell that needs it. */
+#ifndef DD_SWEEP_H
+#define DD_SWEEP_H
+
+#include "cell.h"
+#include "checks.h"
+#include "scenario.h"
+
+#include <stdio.h>
+#include <time.h>
+
+typedef struct dd_sweep_run {
+    dd_run run;
+    dd_check_row check[DD_CHECKS_MAX]; /* as dd_checks() */
+    dd_verdict verdict;
+} dd_sweep_run;
+
+typedef struct dd_sweep_cell {
+    const dd_scenario_cell *plan;
+    dd_sweep_run *repeats; /* n_repeats of them, NOT_RUN until they are done */
+    uint32_t n_repeats;
+    size_t oracle;      /* index */
+    dd_verdict verdict; /* the worst of the repeats done */
+} dd_sweep_cell;
+
+typedef struct dd_sweep_oracle {
+    char *key; /* the bit-deciding settings as text */
+    dd_settings settings;
+    dd_run run;
+} dd_sweep_oracle;
+
+typedef struct dd_sweep {
+    const dd_scenario *scenario;
+    dd_sweep_cell *cells; /* scenario->n_cells of them */
+    dd_sweep_oracle *oracles;
+    size_t n_oracles;
+    time_t started;
+    uint64_t wall_ns;
+    uint64_t runs_done, runs_due; /* oracles included */
+    bool interrupted;
+} dd_sweep;
+
+typedef struct dd_sweep_options {
+    int stop_fd;          /* as in dd_cell_job */
+    dd_cell_body *train;  /* NULL: the product's */
+    dd_cell_body *serial; /* NULL: the product's */
+    FILE *log;            /* progress; NULL: none */
+    bool terminal;        /* log is one: a line that changes, instead of a line a run */
+    /* after every run and at the end; may be NULL */
+    void (*on_run)(void *user, const dd_sweep *sweep);
+    void *user;
+} dd_sweep_options;
+
+/* Lays out what is to run. The scenario must outlive the sweep.
+ * returns  NULL when there is no memory                                                   */
+dd_sweep *dd_sweep_open(const dd_scenario *scenario);
+void dd_sweep_close(dd_sweep *sweep); /* NULL allowed */
+
+/* Opens every cell's data and checks every cell's settings; trains nothing.
+ * returns  DD_OK, or what the first bad cell gave; the message names file and cell          */
+dd_status dd_sweep_validate(const dd_sweep *sweep, char message[DD_SCENARIO_MESSAGE_MAX]);
+
+/* Runs everything, or what can be run until stop_fd is readable. */
+void dd_sweep_run_all(dd_sweep *sweep, const dd_sweep_options *options);
+
+/* The worst of the cells' verdicts; SKIP only if no cell was judged. */
+dd_verdict dd_sweep_verdict(const dd_sweep *sweep);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ * Signals as a descriptor. */
+#include "sweep_stop.h"
+
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+static sigset_t stop_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+int dd_stop_open(void)
+{
+    sigset_t set = stop_signals();
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0)
+        sigprocmask(SIG_UNBLOCK, &set, NULL);
+    return fd;
+}
+
+void dd_stop_close(int fd)
+{
+    sigset_t set = stop_signals();
+    struct signalfd_siginfo info;
+    if (fd < 0)
+        return;
+    while (read(fd, &info, sizeof info) == (ssize_t)sizeof info)
+        continue;
+    close(fd);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT
+ * Ctrl-C for sweeps: SIGINT, SIGTERM and SIGHUP become a descriptor to poll, so that no handler
+ * interrupts anything. Children unblock the signals for themselves. */
+#ifndef DD_SWEEP_STOP_H
+#define DD_SWEEP_STOP_H
+
+/* returns  a descriptor that is readable once a signal came, -1 where that cannot be had    */
+int dd_stop_open(void);
+/* Gives the signals their usual effect back, without the one that came. */
+void dd_stop_close(int fd);
+
+#endif

@@ -1,0 +1,163 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# `dodeca run` and `dodeca check`, from outside: results folder, refusals before any training, Ctrl-C, kill -9, and children
+# that are stopped or killed under its hands. usage: run_test.sh PROGRAM
+set -uo pipefail
+
+program=$(realpath "$1")
+folder=$(mktemp -d "${TMPDIR:-/tmp}/dodeca-run.XXXXXX")
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+export XDG_CACHE_HOME=$folder/cache
+failures=0
+
+fail()
+{
+    echo "FAIL: $*"
+    sed 's/^/    /' err out 2>/dev/null | tail -15
+    failures=$((failures + 1))
+}
+
+# expect CODE TEXT ARGUMENT…
+expect()
+{
+    local code=$1 text=$2
+    shift 2
+    "$program" "$@" >out 2>err </dev/null
+    local got=$?
+    ((got == code)) || fail "dodeca $*: exit $got, not $code"
+    grep -qF -- "$text" out err || fail "dodeca $*: nothing says \"$text\""
+}
+
+# A file that ends as it should and has no unfinished neighbour.
+whole()
+{
+    [[ $(tail -1 "$1/run.json") == '}' ]] || fail "$1/run.json is cut"
+    [[ $(tail -1 "$1/junit.xml") == '</testsuites>' ]] || fail "$1/junit.xml is cut"
+    [[ -s $1/speedup.md && -s $1/speedup.csv ]] || fail "$1: a table is missing"
+    compgen -G "$1/*.tmp" >/dev/null && fail "$1 holds a temporary file"
+}
+
+# wait_for SECONDS COMMAND…: until the command succeeds
+wait_for()
+{
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        ((SECONDS < end)) || return 1
+        sleep 0.05
+    done
+}
+
+child_of() { child=$(cat "/proc/$1/task/$1/children" 2>/dev/null) && child=${child%% *} && [[ -n $child ]]; }
+done_runs() { (($(grep -c '^\[' err) >= $1)); }
+gone() { [[ ! -d /proc/$1 ]]; }
+
+cat >small.yaml <<'YAML'
+name: small
+data: builtin
+model: L=1,NH=1,C=16,V=64,T=8
+steps: 10
+warmup: 1
+lr: 0.01
+repeats: 2
+sweep:
+  workers: [1, 2]
+  reduce: [tree, control]
+YAML
+# Every cell takes minutes: it ends by what is done to it.
+sed 's/^steps: .*/steps: 10000000/; s/^name: .*/name: long/; s/^repeats: .*/repeats: 1/' small.yaml >long.yaml
+
+# ---- a sweep, and where its results go
+expect 0 'PASS' run small.yaml --out results
+whole results
+grep -q '"complete": true' results/run.json || fail 'run.json is not complete'
+grep -q 'tests="56" failures="0" errors="0" skipped="0"' results/junit.xml || fail 'junit.xml counts otherwise'
+(($(wc -l <results/speedup.csv) == 5)) || fail 'speedup.csv has not a row a cell'
+expect 0 'results/runs/' run small.yaml --set repeats=1 --set workers=1
+compgen -G 'results/runs/*-small/run.json' >/dev/null || fail 'no results/runs/<time>-small'
+sed 's/^name: .*/name: other/' small.yaml >other.yaml
+expect 0 'both/other: speedup.md' run small.yaml other.yaml --set repeats=1 --out both
+whole both/small
+whole both/other
+expect 2 'the same name' run small.yaml small.yaml --out both
+expect 0 '   3  workers=2 reduce=tree, 10 steps, repeats 2' run small.yaml --list
+
+# ---- refused before any training, with no results folder
+rm -rf results
+refused()
+{
+    expect 2 "$@"
+    [[ ! -e results ]] || fail "${*:2}: made a results folder"
+    [[ $(wc -l <err) == 1 && ! -s out ]] || fail "${*:2}: not one line on stderr alone"
+}
+refused 'which scenario' run
+refused 'missing.yaml' run small.yaml missing.yaml
+refused 'workers' run small.yaml --set workers=13
+refused 'text.txt' run small.yaml --set data=bytes:text.txt
+printf 'short' >text.txt
+refused 'text.txt' run small.yaml --set data=bytes:text.txt
+touch file
+refused 'results cannot be written: file: ' run small.yaml --out file
+refused 'results cannot be written: file/below' run small.yaml --out file/below
+refused 'did you mean "no-hang"' check no-hnag
+
+# ---- one child stopped, the next killed by a fault: the sweep goes on to the third
+"$program" run long.yaml --set stall-limit=1 --set reduce=tree --set workers=2 --set seed=5 \
+    --set steps=10000000 --out hang >out 2>err </dev/null &
+pid=$!
+if wait_for 20 child_of $pid; then
+    oracle=$child # the oracle comes first
+    kill -SEGV "$oracle"
+    wait_for 20 done_runs 1 || fail 'the crash of the oracle was not noticed'
+    grep -q 'oracle: crash: SIGSEGV' err || fail 'the oracle did not crash'
+    wait_for 20 child_of $pid && kill -STOP "$child"
+    wait_for 30 gone $pid || fail 'the hang was not noticed'
+    wait $pid
+    (($? == 1)) || fail 'HANG does not exit 1'
+    grep -q 'HANG' out || fail 'no HANG in the table'
+    whole hang
+    grep -q 'no progress for 1 s' hang/run.json || fail 'run.json does not name the hang'
+    grep -Eq 'thread [0-9]+ ' hang/logs/cell-1-repeat-1.log || fail 'no thread in the log'
+    grep -Eq '#0 |denied' hang/logs/cell-1-repeat-1.log || fail 'neither stack nor a reason in the log'
+else
+    fail 'no child was started'
+    kill -9 $pid
+fi
+
+# ---- Ctrl-C keeps what is finished
+sed 's/^  workers: .*/  steps: [10, 10000000]/' small.yaml >mixed.yaml
+sed -i '/^steps:/d; /^repeats/d' mixed.yaml
+for signal in INT TERM; do
+    "$program" run mixed.yaml --out "stop-$signal" >out 2>err </dev/null &
+    pid=$!
+    wait_for 20 done_runs 3 || fail 'the first cells did not finish'
+    child_of $pid
+    kill -$signal $pid
+    wait_for 10 gone $pid || fail "SIG$signal does not end it"
+    wait $pid
+    (($? == 130)) || fail "SIG$signal does not exit 130"
+    wait_for 5 gone "$child" || fail "SIG$signal leaves a child"
+    whole "stop-$signal"
+    grep -q '"interrupted": true' "stop-$signal/run.json" || fail 'run.json does not say interrupted'
+    (($(grep -c 'PASS' "stop-$signal/speedup.md") == 2)) || fail 'finished cells were not kept'
+    grep -q 'interrupted' "stop-$signal/speedup.md" || fail 'unfinished cells do not say why'
+done
+
+# ---- kill -9 keeps them too, and takes the child along
+"$program" run mixed.yaml --out killed >out 2>err </dev/null &
+pid=$!
+wait_for 20 done_runs 3 || fail 'the first cells did not finish'
+wait_for 20 child_of $pid
+kill -9 $pid
+wait $pid 2>/dev/null
+wait_for 5 gone "$child" || fail 'kill -9 leaves a child'
+[[ $(tail -1 killed/run.json) == '}' ]] || fail 'killed/run.json is cut'
+(($(grep -c 'PASS' killed/speedup.md) == 2)) || fail 'kill -9 lost finished cells'
+
+# ---- dodeca check
+expect 0 'serial-equivalence' check --list
+expect 0 'PASS   serial-equivalence  80 of 80 cells passed' check serial-equivalence
+
+((failures == 0)) && echo 'all of dodeca run holds'
+exit $((failures > 0))

@@ -1,0 +1,605 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Tests of scripts/: set-up against stand-ins for apt, sudo and the libraries on a PATH of its own; the build;
+# lint, same_bits and race_check against planted faults. Installs nothing and refuses to touch the checkout
+# or the user's cache.
+#
+# usage: scripts_test.sh [NAME…]   only the tests of these names
+set -euo pipefail
+export LC_ALL=C
+scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../scripts" && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+real_path=$PATH
+
+n_passed=0
+n_failed=0
+current=
+
+fail()
+{
+    echo "FAIL $current: $*"
+    [[ ! -s $work/err ]] || sed 's/^/     stderr: /' "$work/err"
+    [[ ! -s $work/out ]] || sed 's/^/     stdout: /' "$work/out" | head -n 20
+    exit 1
+}
+
+# expect CODE COMMAND…  runs it without a terminal, keeps its words in $work/out and $work/err
+expect()
+{
+    local wanted=$1 code=0
+    shift
+    "$@" >"$work/out" 2>"$work/err" </dev/null || code=$?
+    [[ $code == "$wanted" ]] || fail "exit code $code instead of $wanted from: $*"
+}
+
+says() # TEXT: on stderr
+{
+    grep -q -F -e "$1" "$work/err" || fail "did not say \"$1\""
+}
+
+prints() # TEXT: on stdout
+{
+    grep -q -F -e "$1" "$work/out" || fail "did not print \"$1\""
+}
+
+silent()
+{
+    [[ ! -s $work/out && ! -s $work/err ]] || fail "was not silent"
+}
+
+calls() # what apt-get was called for, in order
+{
+    if [[ -e $work/apt.calls ]]; then
+        paste -s -d, "$work/apt.calls"
+    fi
+}
+
+# ---- a machine of stand-ins ------------------------------------------------------------------------------
+
+stub() # NAME, body on stdin
+{
+    {
+        echo '#!/bin/bash'
+        cat
+    } >"$work/bin/$1"
+    chmod +x "$work/bin/$1"
+}
+
+# A machine that lacks everything, with apt that knows and installs everything, and an ordinary user without sudo.
+machine()
+{
+    rm -rf "${work:?}/bin" "${work:?}/home" "$work"/apt.*
+    mkdir -p "$work/bin" "$work/home"
+    local tool
+    for tool in awk basename bash cat chmod comm cut date dirname env find grep head mkdir mktemp mv nproc paste \
+        rm sed sort tail touch wc; do
+        ln -s "$(PATH=$real_path command -v "$tool")" "$work/bin/$tool"
+    done
+    echo all >"$work/apt.knows" # packages with a candidate; "all" for every one
+    stub id <<<'echo 1000'
+    stub apt-cache <<END
+verb=\$1
+shift
+for p; do
+    [[ \$p != -* ]] || continue
+    if [[ \$verb == policy ]]; then
+        echo "\$p:"
+        if grep -q -x -e all -e "\$p" '$work/apt.knows'; then
+            echo '  Installed: (none)'
+            echo '  Candidate: 1.0'
+        else
+            echo '  Candidate: (none)'
+        fi
+    else
+        printf 'Package: %s\nInstalled-Size: 2000\nSize: 1000000\n\n' "\$p"
+    fi
+done
+END
+    stub apt-get <<END
+while [[ \$1 == -* ]]; do
+    [[ \$1 != -o ]] || shift
+    [[ \$1 != --assume-no ]] || asked=true
+    shift
+done
+verb=\$1
+shift
+if [[ \${asked:-} == true || \$* == *--assume-no* ]]; then
+    echo 'Need to get 10.0 MB of archives.'
+    echo 'After this operation, 20.0 MB of additional disk space will be used.'
+    exit 1
+fi
+echo "\$verb \$*" | sed 's/ --no-install-recommends//; s/ *\$//' >>'$work/apt.calls'
+case \$verb in
+update)
+    echo all >'$work/apt.knows'
+    rm -f '$work/apt.stale'
+    ;;
+install)
+    [[ ! -e '$work/apt.broken' && ! -e '$work/apt.stale' ]] || { echo 'E: stand-in failure'; exit 100; }
+    for p; do '$work/install' "\$p"; done
+    ;;
+esac
+END
+    cat >"$work/install" <<END
+#!/bin/bash
+# What a package brings.
+make() { printf '#!/bin/bash\n%s\n' "\$2" >"$work/bin/\$1"; chmod +x "$work/bin/\$1"; }
+case \$1 in
+gcc) make cc '[[ -e $work/home/headers ]]' ;;
+libc6-dev) touch '$work/home/headers' ;;
+cmake) make cmake : ;;
+ninja-build) make ninja : ;;
+valgrind) make valgrind : ;;
+pkg-config) make pkg-config 'grep -q -x "\$2" $work/home/modules' ;;
+bible-kjv) make bible 'head -c 4400000 /dev/zero' ;;
+libcyaml-dev | libxxhash-dev | libdw-dev) echo "\${1%-dev}" >>'$work/home/modules' ;;
+libjansson-dev) echo jansson >>'$work/home/modules' ;;
+libhwloc-dev) echo hwloc >>'$work/home/modules' ;;
+libcmocka-dev) echo cmocka >>'$work/home/modules' ;;
+esac
+END
+    chmod +x "$work/install"
+}
+
+installed() # everything but the packages named
+{
+    local package
+    for package in gcc libc6-dev cmake ninja-build pkg-config libcyaml-dev libjansson-dev libxxhash-dev libhwloc-dev \
+        libdw-dev libcmocka-dev valgrind bible-kjv; do
+        [[ " $* " == *" $package "* ]] || "$work/install" "$package"
+    done
+}
+
+root_user()
+{
+    stub id <<<'echo 0'
+}
+
+setup() # CODE ARGUMENT…
+{
+    local code=$1
+    shift
+    expect "$code" env -i PATH="$work/bin" HOME="$work/home" TMPDIR="$work" bash "$scripts/setup.sh" "$@"
+}
+
+text=home/.cache/dodeca/kjv.txt
+
+# ---- set-up ----------------------------------------------------------------------------------------------
+
+test_setup_nothing_missing()
+{
+    machine
+    installed
+    setup 0
+    says "the King James text is in $work/home/.cache/dodeca/kjv.txt"
+    [[ $(wc -c <"$work/$text") == 4400000 ]] || fail "the text has another length"
+    setup 0
+    silent
+    [[ -z $(calls) ]] || fail "apt-get was called: $(calls)"
+}
+
+test_setup_root_installs()
+{
+    machine
+    root_user
+    setup 0
+    says 'gcc               1.0 MB   2.0 MB   compiles the C sources'
+    says '10.0 MB to download, 20.0 MB of disk space'
+    [[ $(calls) == 'install gcc libc6-dev cmake ninja-build pkg-config libcyaml-dev libjansson-dev libxxhash-dev libhwloc-dev libdw-dev libcmocka-dev valgrind,install bible-kjv' ]] ||
+        fail "apt-get was called for: $(calls)"
+    [[ -s $work/$text ]] || fail "no text"
+    setup 0
+    silent
+}
+
+test_setup_only_what_is_missing()
+{
+    machine
+    installed libdw-dev
+    root_user
+    setup 0
+    [[ $(calls) == 'install libdw-dev' ]] || fail "apt-get was called for: $(calls)"
+}
+
+test_setup_sudo()
+{
+    machine
+    installed valgrind
+    stub sudo <<'END'
+[[ $1 == -n ]] && shift
+"$@"
+END
+    setup 0 --yes
+    [[ $(calls) == 'install valgrind' ]] || fail "apt-get was called for: $(calls)"
+}
+
+test_setup_without_rights()
+{
+    machine
+    installed valgrind libhwloc-dev
+    stub sudo <<<'exit 1'
+    setup 3
+    says 'sudo apt-get update && sudo apt-get install --no-install-recommends libhwloc-dev valgrind'
+    [[ -z $(calls) ]] || fail "apt-get was called: $(calls)"
+}
+
+test_setup_text_without_rights()
+{
+    machine
+    installed bible-kjv
+    setup 0
+    says 'no King James text'
+    says 'sudo apt-get install --no-install-recommends bible-kjv'
+}
+
+test_setup_empty_lists()
+{
+    machine
+    installed cmake
+    root_user
+    echo nothing >"$work/apt.knows"
+    setup 0
+    [[ $(calls) == 'update,install cmake' ]] || fail "apt-get was called for: $(calls)"
+}
+
+test_setup_stale_lists()
+{
+    machine
+    installed cmake
+    root_user
+    touch "$work/apt.stale"
+    setup 0
+    [[ $(calls) == 'install cmake,update,install cmake' ]] || fail "apt-get was called for: $(calls)"
+}
+
+test_setup_apt_fails()
+{
+    machine
+    installed cmake
+    root_user
+    touch "$work/apt.broken"
+    setup 3
+    says 'E: stand-in failure'
+}
+
+test_setup_package_unknown()
+{
+    machine
+    installed libcyaml-dev bible-kjv
+    root_user
+    echo nothing >"$work/apt.knows"
+    sed -i 's/^    echo all.*$/    :/' "$work/bin/apt-get"
+    setup 3
+    says 'have no libcyaml-dev'
+}
+
+test_setup_text_unknown()
+{
+    machine
+    installed cmake bible-kjv
+    root_user
+    echo cmake >"$work/apt.knows"
+    sed -i 's/^    echo all.*$/    :/' "$work/bin/apt-get"
+    setup 0
+    says 'no King James text: this system'"'"'s package sources have no bible-kjv'
+    [[ $(calls) == 'update,install cmake' ]] || fail "apt-get was called for: $(calls)"
+    setup 0
+    says 'to try again'
+    [[ $(calls) == 'update,install cmake' ]] || fail "apt-get was called again: $(calls)"
+}
+
+test_setup_text_short()
+{
+    machine
+    installed
+    stub bible <<<'echo no such book'
+    setup 0
+    says 'gave 13 bytes'
+    [[ ! -e $work/$text ]] || fail "a short text was kept"
+    [[ -z $(ls "$work/home/.cache/dodeca") ]] || fail "something was left behind"
+}
+
+test_setup_text_replaced()
+{
+    machine
+    installed
+    mkdir -p "$work/home/.cache/dodeca"
+    echo cut >"$work/$text"
+    setup 0
+    [[ $(wc -c <"$work/$text") == 4400000 ]] || fail "a cut text was not replaced"
+}
+
+test_setup_other_system()
+{
+    machine
+    installed libjansson-dev valgrind bible-kjv
+    rm "$work/bin/apt-get" "$work/bin/apt-cache"
+    setup 3
+    says 'the library that pkg-config calls jansson'
+    says 'the program valgrind'
+    says 'no King James text'
+    "$work/install" libjansson-dev
+    "$work/install" valgrind
+    setup 0
+    says 'no King James text'
+}
+
+test_setup_home()
+{
+    machine
+    installed
+    expect 0 env -i PATH="$work/bin" bash "$scripts/setup.sh"
+    says 'neither HOME nor XDG_CACHE_HOME'
+    touch "$work/file"
+    expect 0 env -i PATH="$work/bin" HOME="$work/file" bash "$scripts/setup.sh"
+    says "the folder $work/file/.cache/dodeca cannot be created"
+    expect 0 env -i PATH="$work/bin" HOME="$work/home" XDG_CACHE_HOME=relative bash "$scripts/setup.sh"
+    says "$work/home/.cache/dodeca/kjv.txt"
+    expect 0 env -i PATH="$work/bin" HOME="$work/home" XDG_CACHE_HOME="$work/xdg" bash "$scripts/setup.sh"
+    says "$work/xdg/dodeca/kjv.txt"
+}
+
+# Types ANSWER at a terminal. CODE ANSWER
+at_terminal()
+{
+    local code=0
+    echo "$2" | PATH=$real_path script -q -e -c \
+        "env -i PATH='$work/bin' HOME='$work/home' TMPDIR='$work' bash '$scripts/setup.sh'" /dev/null >"$work/err" 2>&1 || code=$?
+    : >"$work/out"
+    [[ $code == "$1" ]] || fail "exit code $code instead of $1 at a terminal, answer \"$2\""
+}
+
+test_setup_asks()
+{
+    if ! command -v script >/dev/null; then
+        echo "     (no program script: the question at a terminal is not tested)"
+        return
+    fi
+    machine
+    installed ninja-build bible-kjv
+    root_user
+    at_terminal 3 n
+    says 'Install them with apt-get?'
+    says 'nothing was installed'
+    [[ -z $(calls) ]] || fail "apt-get was called: $(calls)"
+    at_terminal 0 y
+    [[ $(calls) == 'install ninja-build,install bible-kjv' ]] || fail "apt-get was called for: $(calls)"
+}
+
+test_setup_text_declined()
+{
+    command -v script >/dev/null || return 0
+    machine
+    installed bible-kjv
+    root_user
+    at_terminal 0 n
+    says 'its package was declined'
+    at_terminal 0 n
+    says 'to try again'
+    [[ -z $(calls) ]] || fail "apt-get was called: $(calls)"
+}
+
+# ---- usage -------------------------------------------------------------------------------------------------
+
+test_help()
+{
+    local script
+    for script in setup run_scenarios test race_check same_bits lint; do
+        expect 0 "$scripts/$script.sh" --help
+        prints "usage: scripts/$script.sh"
+    done
+}
+
+test_bad_usage()
+{
+    local script
+    for script in setup race_check same_bits lint; do
+        expect 2 "$scripts/$script.sh" --no-such-option
+        says "unknown argument \"--no-such-option\"; see scripts/$script.sh --help"
+    done
+    expect 2 "$scripts/run_scenarios.sh" "$work/none.yaml"
+    says "there is no scenario file \"$work/none.yaml\""
+    expect 2 "$scripts/run_scenarios.sh" --set
+    says '--set needs a value'
+}
+
+# ---- a checkout of its own -------------------------------------------------------------------------------
+
+checkout()
+{
+    rm -rf "$work/checkout"
+    mkdir -p "$work/checkout/core/sync" "$work/checkout/harness"
+    cp -r "$scripts" "$work/checkout/scripts"
+    cp "$scripts/../.clang-format" "$work/checkout/"
+    cat >"$work/checkout/CMakeLists.txt" <<'END'
+# SPDX-License-Identifier: MIT
+cmake_minimum_required(VERSION 3.22)
+project(stand_in LANGUAGES C)
+add_executable(stand_in core/sync/stand_in.c)
+END
+    printf '/* SPDX-License-Identifier: MIT */\nint main(void)\n{\n    return 0;\n}\n' >"$work/checkout/core/sync/stand_in.c"
+}
+
+build()
+{
+    # shellcheck disable=SC2016  # the inner shell expands
+    expect "$1" bash -c '. "$1/scripts/lib.sh"; build_tree "$root/build" -DCMAKE_BUILD_TYPE=Release -- stand_in' \
+        build "$work/checkout"
+}
+
+test_build()
+{
+    checkout
+    build 0
+    [[ -x $work/checkout/build/stand_in ]] || fail "nothing was built"
+    says 'building build/'
+    touch -d '1 hour ago' "$work/checkout/build/CMakeCache.txt"
+    build 0
+    silent
+    [[ $work/checkout/build/CMakeCache.txt -ot $work/checkout/CMakeLists.txt ]] || fail "it was configured again"
+    echo 'int x = "";' >>"$work/checkout/core/sync/stand_in.c"
+    echo '#error planted' >>"$work/checkout/core/sync/stand_in.c"
+    build 1
+    says 'stand_in.c:6'
+    says 'planted'
+    says 'building build/ failed'
+    echo 'message(FATAL_ERROR planted)' >>"$work/checkout/CMakeLists.txt"
+    rm -r "$work/checkout/build"
+    build 1
+    says 'configuring build/ failed'
+}
+
+lint()
+{
+    expect "$1" "$work/checkout/scripts/lint.sh"
+}
+
+test_lint()
+{
+    local planted at=core/sync/stand_in.c original
+    checkout
+    rm "$work"/checkout/scripts/{setup,race_check,same_bits}.sh # their shellcheck takes time
+    lint 0
+    original=$(<"$work/checkout/$at")
+    while IFS='|' read -r name planted; do
+        printf '%s\n%s\n' "$original" "$planted" >"$work/checkout/$at"
+        lint 1
+        grep -q "^$name  *FAIL" "$work/out" || fail "check $name did not fail for: $planted"
+        prints "$at:"
+    done <<'END'
+atomics|static volatile int flag;
+atomics|static _Atomic int flag;
+atomics|#include <stdatomic.h>
+atomics|int f(int *a) { return __atomic_load_n(a, 5); }
+sleeps|void f(void) { usleep(10); }
+fences|void f(void) { atomic_thread_fence(5); }
+silence|void f(void) { printf("x"); }
+silence|void f(void) { exit(1); }
+silence|char *f(void) { return getenv("HOME"); }
+libm|float f(float x) { return expf(x); }
+unfinished|/* TODO */
+unfinished|#if 0
+END
+    printf '%s\n%s\n' "$original" '/* no volatile, no printf() here */' >"$work/checkout/$at"
+    lint 0
+    echo "$original" >"$work/checkout/$at"
+    echo 'add_compile_options(-Ofast)' >"$work/checkout/core/CMakeLists.txt"
+    lint 1
+    grep -q '^flags  *FAIL' "$work/out" || fail "-Ofast was not found"
+    grep -q '^heads  *FAIL' "$work/out" || fail "a file without SPDX line was not found"
+    rm "$work/checkout/core/CMakeLists.txt"
+    touch "$work/checkout/stray"
+    lint 1
+    grep -q '^top-level  *FAIL' "$work/out" || fail "a stray file at the top was not found"
+}
+
+# ---- same_bits and race_check against stand-ins ----------------------------------------------------------
+
+# A dodeca that hashes what decides the bits: HASH_RULE is a shell pattern of arguments that give another hash.
+stand_in_dodeca() # FOLDER [PATTERN]
+{
+    mkdir -p "$1/harness/unit"
+    cat >"$1/dodeca" <<END
+#!/bin/bash
+hash=11111111111111111111111111111111
+[[ -z '${2:-}' || " \$* " != *'${2:-}'* ]] || hash=22222222222222222222222222222222
+echo "{\"data_hash\":\"33333333333333333333333333333333\",\"weights_hash\":\"\$hash\"}"
+echo "weights-hash: \$hash"
+END
+    chmod +x "$1/dodeca"
+}
+
+test_same_bits()
+{
+    checkout
+    stand_in_dodeca "$work/checkout/build"
+    expect 1 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
+    prints 'no hash is expected'
+    expect 0 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build" --update
+    expect 0 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
+    prints 'PASS'
+    local pattern
+    for pattern in ' --serial ' ' --workers 7 ' ' --simd off --workers 4 '; do
+        stand_in_dodeca "$work/checkout/build" "$pattern"
+        expect 1 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
+        prints 'runs have other bits'
+    done
+    stand_in_dodeca "$work/checkout/build" ' train '
+    expect 1 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
+    prints 'FAIL: expected 11111111111111111111111111111111'
+    echo 'exit 1' >>"$work/checkout/build/dodeca"
+    expect 1 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
+    says 'no hash'
+}
+
+# A valgrind that finds races where PATTERN matches its arguments.
+stand_in_valgrind() # PATTERN
+{
+    rm -rf "$work/tools"
+    mkdir -p "$work/tools"
+    cat >"$work/tools/valgrind" <<END
+#!/bin/bash
+while [[ \$1 == --* ]]; do shift; done
+"\$@"
+if [[ " \$* " =~ $1 ]]; then
+    echo '==1== ERROR SUMMARY: 3 errors from 1 contexts (suppressed: 0 from 0)'
+    exit 66
+fi
+echo '==1== ERROR SUMMARY: 0 errors from 0 contexts (suppressed: 0 from 0)'
+END
+    chmod +x "$work/tools/valgrind"
+}
+
+test_race_check()
+{
+    local check=("env" "PATH=$work/tools:$PATH" "$work/checkout/scripts/race_check.sh" helgrind --small --build "$work/checkout/build")
+    checkout
+    stand_in_dodeca "$work/checkout/build"
+    printf '#!/bin/bash\n' >"$work/checkout/build/harness/unit/race_canary"
+    chmod +x "$work/checkout/build/harness/unit/race_canary"
+    stand_in_valgrind 'canary\ (counter|handover|row)\ '
+    expect 0 "${check[@]}"
+    [[ $(grep -c 'workers .* PASS$' "$work/out") == 8 ]] || fail "not eight cells"
+    # A blind tool, a tool that cries wolf, a race in a cell, other weights.
+    stand_in_valgrind 'canary\ (counter|handover)\ '
+    expect 1 "${check[@]}"
+    grep -q 'planted: row  .*FAIL' "$work/out" || fail "a blind tool was believed"
+    stand_in_valgrind 'canary\ (counter|handover|row)'
+    expect 1 "${check[@]}"
+    grep -q 'planted: row-mended  .*FAIL' "$work/out" || fail "a tool that cries wolf was believed"
+    stand_in_valgrind '(canary\ (counter|handover|row)\ |--barrier\ pthread)'
+    expect 1 "${check[@]}"
+    [[ $(grep -c 'barrier pthread .* FAIL$' "$work/out") == 4 ]] || fail "a report was overlooked"
+    stand_in_valgrind 'canary\ (counter|handover|row)\ '
+    stand_in_dodeca "$work/checkout/build" ' --reduce control '
+    expect 1 "${check[@]}"
+    [[ $(grep -c 'reduce control .* differ .*FAIL$' "$work/out") == 4 ]] || fail "other weights were overlooked"
+}
+
+# ---- all of them -------------------------------------------------------------------------------------------
+
+mapfile -t tests < <(declare -F | sed -n 's/^declare -f test_//p')
+if (($#)); then
+    tests=("$@")
+fi
+for current in "${tests[@]}"; do
+    : >"$work/out"
+    : >"$work/err"
+    # Not in a condition: errexit would be off inside.
+    status=0
+    (
+        set -e
+        "test_$current"
+    ) &
+    wait $! || status=$?
+    if ((status)); then
+        n_failed=$((n_failed + 1))
+        echo "FAIL $current"
+    else
+        n_passed=$((n_passed + 1))
+        echo "ok   $current"
+    fi
+done
+echo "$n_passed passed, $n_failed failed"
+((n_failed == 0))

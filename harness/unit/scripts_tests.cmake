@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+# CTest entries that run scripts: race checks, bit equality, lint and the scripts' own tests. They use the
+# build they are registered in and do not rebuild it; the sanitized build beside it comes from test.sh.
+add_executable(race_canary race_canary.c)
+target_include_directories(race_canary PRIVATE $<TARGET_PROPERTY:dodeca,INCLUDE_DIRECTORIES>)
+target_link_libraries(race_canary PRIVATE dodeca::core)
+
+# dd_script_test(name LABEL quick TIMEOUT seconds [ALONE] COMMAND …): exit code 3 is a skip; ALONE takes all cores
+function(dd_script_test name)
+  cmake_parse_arguments(T "ALONE" "LABEL;TIMEOUT" "COMMAND" ${ARGN})
+  add_test(NAME ${name} COMMAND ${T_COMMAND})
+  set_tests_properties(${name} PROPERTIES LABELS ${T_LABEL} TIMEOUT ${T_TIMEOUT} SKIP_RETURN_CODE 3)
+  if(T_ALONE)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+  endif()
+endfunction()
+
+# A sanitized build is what these tests make, not where they run.
+if(NOT DODECA_SANITIZE)
+  set(scripts ${PROJECT_SOURCE_DIR}/scripts)
+  dd_script_test(scripts LABEL quick TIMEOUT 240 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts_test.sh)
+  dd_script_test(lint LABEL quick TIMEOUT 120 COMMAND ${scripts}/lint.sh)
+  foreach(tool IN ITEMS tsan helgrind)
+    dd_script_test(race_${tool} LABEL quick TIMEOUT 600
+      COMMAND ${scripts}/race_check.sh ${tool} --small --build ${PROJECT_BINARY_DIR})
+  endforeach()
+  dd_script_test(same_bits LABEL quick TIMEOUT 600
+    COMMAND ${scripts}/same_bits.sh --here ${PROJECT_BINARY_DIR})
+  dd_script_test(race_all LABEL slow TIMEOUT 3600 ALONE
+    COMMAND ${scripts}/race_check.sh all --build ${PROJECT_BINARY_DIR})
+  dd_script_test(same_bits_compilers LABEL slow TIMEOUT 5400 ALONE COMMAND ${scripts}/same_bits.sh --full)
+endif()

@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: MIT
+ * The cell runner, its watchdog and the sweep, with planted children: each misbehaves in one way,
+ * and the verdict must say so. */
+#include "cell.h"
+#include "cell_body.h"
+#include "cell_child.h"
+#include "cell_record.h"
+#include "checks.h"
+#include "progress.h"
+#include "sweep.h"
+#include "watchdog.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define STEPS 4
+#define GOOD_HASH "0123456789abcdef0123456789abcdef"
+
+/* ---- Planted children
+ * ------------------------------------------------------------------------------ */
+
+static void good_steps(dd_child *child, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        dd_step step = {.step = i, .loss = 4 - 0.1 * i, .norm = 1, .wall_ns = 1000 + i};
+        dd_child_step(child, &step);
+    }
+}
+
+static dd_run_end good_end(void)
+{
+    dd_run_end end = {.hash = GOOD_HASH,
+                      .kernels = "reference",
+                      .data = "builtin",
+                      .data_hash = GOOD_HASH,
+                      .floor_nats = (double)NAN};
+    end.info.workers = 2;
+    end.info.non_empty_lanes = 12;
+    end.info.requests = STEPS;
+    end.info.worker[0].lanes_done = end.info.worker[1].lanes_done = STEPS * 6;
+    return end;
+}
+
+static void body_good(const dd_settings *s, dd_child *child)
+{
+    (void)s;
+    good_steps(child, STEPS);
+    dd_run_end end = good_end();
+    dd_child_end(child, &end);
+}
+
+static atomic_int forever;
+
+__attribute__((noinline)) static void spin_forever(void)
+{
+    while (!atomic_load_explicit(&forever, memory_order_relaxed))
+        continue;
+}
+
+static void body_spins(const dd_settings *s, dd_child *child)
+{
+    (void)s;
+    dd_child_phase(child, DD_PHASE_STEP);
+    good_steps(child, 2);
+    spin_forever();
+}
+
+static pthread_mutex_t never_unlocked = PTHREAD_MUTEX_INITIALIZER;
+
+static void *blocked_worker(void *arg)
+{
+    pthread_mutex_lock(&never_unlocked);
+    return arg;
+}
+
+static void body_blocks(const dd_settings *s, dd_child *child)
+{
+    (void)s;
+    pthread_t thread;
+    pthread_mutex_lock(&never_unlocked);
+    pthread_create(&thread, NULL, blocked_worker, NULL);
+    dd_child_phase(child, DD_PHASE_CLOSE);
+    pthread_join(thread, NULL);
+}
+
+static _Atomic uint64_t slow_beats;
+
+static uint64_t read_slow_beats(const void *source)
+{
+    (void)source;
+    return atomic_load(&slow_beats);
+}
+
+/* One step of several stall limits, in which something moves all the time. */
+static void body_is_slow(const dd_settings *s, dd_child *child)
+{
+    dd_child_phase(child, DD_PHASE_STEP);
+    dd_child_watch(child, read_slow_beats, NULL);
+    for (int i = 0; i < 20; i++) {
+        usleep((useconds_t)(s->stall_limit_s * 1e6 / 6));
+        atomic_fetch_add(&slow_beats, 1);
+    }
+    dd_child_watch(child, NULL, NULL);
+    body_good(s, child);
+}
+
+/* No heartbeat and no step, but work: allowed while opening. */
+static void body_opens_slowly(const dd_settings *s, dd_child *child)
+{
+    dd_child_phase(child, DD_PHASE_OPEN);
+    clock_t end = clock() + (clock_t)(3 * s->stall_limit_s * CLOCKS_PER_SEC);
+    while (clock() < end)
+        continue;
+    body_good(s, child);
+}
+
+__attribute__((noinline)) static void write_through(int *p)
+{
+    *p = 1;
+}
+
+static int *_Atomic bad_pointer = (int *)16;
+
+static void *faulty_worker(void *arg)
+{
+    write_through(atomic_load(&bad_pointer));
+    return arg;
+}
+
+static void body_faults(const dd_settings *s, dd_child *child)
+{
+    (void)s;
+    dd_child_phase(child, DD_PHASE_STEP);
+    pthread_t thread;
+    pthread_create(&thread, NULL, faulty_worker, NULL);
+    pthread_join(thread, NULL);
+}
+
+static void body_aborts(const dd_settings *s, dd_child *child)
+{
+    (void)s;
+    good_steps(child, 1);
+    fprintf(stderr, "planted: an assertion failed\n");
+    abort();
+}
+
+static void body_is_killed(const dd_settings *s, dd_child *child)
+{
+    (void)s, (void)child;
+    raise(SIGKILL);
+}
+
+static void body_leaves_early(const dd_settings *s, dd_child *child)
+{
+    (void)s;
+    good_steps(child, 2);
+    exit(0);
+}
+
+static void body_fails_late(const dd_settings *s, dd_child *child)
+{
+    body_good(s, child);
+    exit(66);
+}
+
+static void *sleeps(void *arg)
+{
+    for (;;)
+        pause();
+    return arg;
+}
+
+static void body_leaks_thread(const dd_settings *s, dd_child *child)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, sleeps, NULL);
+    pthread_setname_np(thread, "planted");
+    body_good(s, child);
+}
+
+static void body_leaks_fd(const dd_settings *s, dd_child *child)
+{
+    (void)dup(STDERR_FILENO);
+    body_good(s, child);
+}
+
+static void body_leaks_process(const dd_settings *s, dd_child *child)
+{
+    if (fork() == 0)
+        for (;;)
+            pause();
+    body_good(s, child);
+}
+
+static void say(dd_child *child, const char *text)
+{
+    assert_int_equal(write(dd_child_results_fd(child), text, strlen(text)), strlen(text));
+}
+
+static void body_garbage(const dd_settings *s, dd_child *child)
+{
+    good_steps(child, 1);
+    say(child, "{\"step\": [\x80\n");
+    body_good(s, child);
+}
+
+/* Never ends its line, never stops, reports nothing. */
+static void body_floods(const dd_settings *s, dd_child *child)
+{
+    (void)s;
+    for (;;)
+        say(child, "never ends ");
+}
+
+static void body_skips_a_step(const dd_settings *s, dd_child *child)
+{
+    (void)s;
+    dd_child_step(child, &(dd_step){.step = 1, .loss = 1, .norm = 1});
+}
+
+static void body_refuses(const dd_settings *s, dd_child *child)
+{
+    (void)s;
+    dd_child_refuse(child, DD_ERR_CPU, "this CPU has no AVX2");
+}
+
+static void body_wrong_hash(const dd_settings *s, dd_child *child)
+{
+    (void)s;
+    good_steps(child, STEPS);
+    dd_run_end end = good_end();
+    end.hash[31] = '0';
+    dd_child_end(child, &end);
+}
+
+static void body_wrong_loss(const dd_settings *s, dd_child *child)
+{
+    (void)s;
+    for (unsigned i = 0; i < STEPS; i++) {
+        double loss = 4 - 0.1 * i;
+        dd_step step = {.step = i, .loss = i == 2 ? nextafter(loss, 9) : loss, .norm = 1};
+        dd_child_step(child, &step);
+    }
+    dd_run_end end = good_end();
+    dd_child_end(child, &end);
+}
+
+/* ---- Running them
+ * ---------------------------------------------------------------------------------- */
+
+static dd_settings settings_of(double stall_limit_s)
+{
+    dd_settings s;
+    dd_settings_default(&s);
+    s.steps = STEPS;
+    s.stall_limit_s = stall_limit_s;
+    return s;
+}
+
+/* cmocka catches faults; a child of the product inherits no such handler. */
+static void drop_handlers(void)
+{
+    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS};
+    for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+        signal(faults[i], SIG_DFL);
+}
+
+static void run_body(dd_cell_body *body, double stall_limit_s, dd_run *run)
+{
+    drop_handlers();
+    dd_settings s = settings_of(stall_limit_s);
+    dd_cell_job job = {.settings = &s, .body = body, .stop_fd = -1};
+    dd_cell_run(&job, run);
+}
+
+static void must_end(dd_cell_body *body, dd_outcome outcome, const char *reason, const char *log)
+{
+    dd_run run;
+    run_body(body, 0.5, &run);
+    if (run.outcome != outcome || !strstr(run.reason, reason) ||
+        (log && (!run.log || !strstr(run.log, log))))
+        fail_msg("%s (\"%s\"), expected %s (\"%s\"); log, which should hold \"%s\":\n%s",
+                 dd_outcome_name(run.outcome), run.reason, dd_outcome_name(outcome), reason,
+                 log ? log : "", run.log ? run.log : "");
+    dd_run_clear(&run);
+}
+
+static void test_good(void **state)
+{
+    (void)state;
+    dd_run run;
+    run_body(body_good, 5, &run);
+    assert_string_equal(run.reason, "");
+    assert_int_equal(run.outcome, DD_RUN_ENDED);
+    assert_int_equal(run.n_steps, STEPS);
+    assert_true(run.steps[3].loss == 4 - 0.1 * 3);
+    assert_int_equal(run.steps[3].wall_ns, 1003);
+    assert_string_equal(run.end.hash, GOOD_HASH);
+    assert_int_equal(run.end.threads_left, 0);
+    assert_int_equal(run.end.fds_left, 0);
+    assert_int_equal(run.processes_left, 0);
+    assert_null(run.log);
+    dd_run_clear(&run);
+}
+
+static void test_hangs(void **state)
+{
+    (void)state;
+    must_end(body_spins, DD_RUN_HANG, "no progress for 0.5 s in a step, after 2 steps",
+             "spin_forever");
+    must_end(body_blocks, DD_RUN_HANG, "closing the trainer", "blocked_worker");
+}
+
+static void test_slow_is_no_hang(void **state)
+{
+    (void)state;
+    must_end(body_is_slow, DD_RUN_ENDED, "", NULL);
+    must_end(body_opens_slowly, DD_RUN_ENDED, "", NULL);
+}
+
+static void test_crashes(void **state)
+{
+    (void)state;
+    must_end(body_faults, DD_RUN_CRASH, "SIGSEGV at address 0x10", "write_through");
+    must_end(body_aborts, DD_RUN_CRASH, "SIGABRT", "planted: an assertion failed");
+    must_end(body_aborts, DD_RUN_CRASH, "SIGABRT", "body_aborts");
+    must_end(body_is_killed, DD_RUN_CRASH, "killed by SIGKILL", NULL);
+    must_end(body_leaves_early, DD_RUN_CRASH, "left without its final record", NULL);
+    must_end(body_fails_late, DD_RUN_CRASH, "exit status 66 after its final record", NULL);
+}
+
+static void test_liars(void **state)
+{
+    (void)state;
+    must_end(body_garbage, DD_RUN_CRASH, "line 2 of its results cannot be believed: not a record",
+             NULL);
+    must_end(body_floods, DD_RUN_CRASH, "no end in", NULL);
+    must_end(body_skips_a_step, DD_RUN_CRASH, "step 1 reported where step 0 was due", NULL);
+}
+
+static void must_judge(dd_cell_body *body, const char *name, dd_verdict verdict, const char *reason)
+{
+    dd_run run, oracle;
+    dd_check_row row[DD_CHECKS_MAX];
+    dd_settings s = settings_of(5);
+    run_body(body, 5, &run);
+    run_body(body_good, 5, &oracle);
+    dd_verdict worst = dd_checks_judge(&s, &run, &oracle, row);
+    size_t i = (size_t)(dd_check_named(name) - dd_checks(&(size_t){0}));
+    if (row[i].verdict != verdict || worst != verdict || !strstr(row[i].reason, reason))
+        fail_msg("%s: %s (\"%s\"), expected %s (\"%s\")", name, dd_verdict_name(row[i].verdict),
+                 row[i].reason, dd_verdict_name(verdict), reason);
+    dd_run_clear(&run);
+    dd_run_clear(&oracle);
+}
+
+static void test_checks_fail(void **state)
+{
+    (void)state;
+    must_judge(body_good, "serial-equivalence", DD_PASS, "");
+    must_judge(body_leaks_thread, "clean-shutdown", DD_FAIL, "1 threads, 0 descriptors");
+    must_judge(body_leaks_thread, "clean-shutdown", DD_FAIL, "thread \"planted\"");
+    must_judge(body_leaks_fd, "clean-shutdown", DD_FAIL, "1 descriptors, 0 processes: fd ");
+    must_judge(body_leaks_process, "clean-shutdown", DD_FAIL, "1 processes");
+    must_judge(body_wrong_hash, "serial-equivalence", DD_FAIL, "all 4 losses agree");
+    must_judge(body_wrong_loss, "serial-equivalence", DD_FAIL, "differs first at step 2");
+    must_judge(body_refuses, "no-hang", DD_SKIP, "this CPU has no AVX2");
+    must_judge(body_is_killed, "no-hang", DD_CRASH, "killed by SIGKILL");
+}
+
+static void test_interrupt(void **state)
+{
+    (void)state;
+    dd_settings s = settings_of(30);
+    int fd = eventfd(1, EFD_CLOEXEC);
+    dd_run run;
+    dd_cell_job job = {.settings = &s, .body = body_blocks, .stop_fd = fd};
+    dd_cell_run(&job, &run);
+    assert_int_equal(run.outcome, DD_RUN_NOT_RUN);
+    assert_string_equal(run.reason, "interrupted");
+    dd_run_clear(&run);
+    close(fd);
+}
+
+/* ---- Watchdog
+ * -------------------------------------------------------------------------------------- */
+
+static void test_watchdog(void **state)
+{
+    (void)state;
+    dd_watchdog w;
+    dd_watchdog_start(&w, 1000, 100, 0);
+    for (uint64_t t = 100; t < 1000; t += 100)
+        assert_false(dd_watchdog_look(&w, 0, t));
+    assert_true(dd_watchdog_look(&w, 0, 1000));
+    assert_false(dd_watchdog_look(&w, 1, 1100)); /* it moved after all */
+    assert_false(dd_watchdog_look(&w, 1, 2000)); /* we did not look: at most four periods count */
+    assert_false(dd_watchdog_look(&w, 1, 100000));
+    assert_true(dd_watchdog_look(&w, 1, 200000));
+    /* a beat that wraps is progress like any other */
+    dd_watchdog_start(&w, 1000, 1000, 0);
+    assert_false(dd_watchdog_look(&w, UINT64_MAX, 1000));
+    assert_false(dd_watchdog_look(&w, 0, 2000));
+    assert_true(dd_watchdog_look(&w, 0, 3000));
+}
+
+/* ---- Records
+ * --------------------------------------------------------------------------------------- */
+
+static void test_records(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "",
+        "{}",
+        "[]",
+        "{\"step\":{}}",
+        "{\"step\":{\"step\":0,\"loss\":1,\"norm\":\"0x1p+0\",\"lr\":\"0\",\"discarded\":false,"
+        "\"wall_ns\":1}}",
+        "{\"step\":{\"step\":0,\"loss\":\"0x1p+0 "
+        "\",\"norm\":\"1\",\"lr\":\"0\",\"discarded\":false,"
+        "\"wall_ns\":1}}",
+        "{\"step\":{\"step\":0,\"loss\":\"1\",\"norm\":\"1\",\"lr\":\"0\",\"discarded\":false,"
+        "\"wall_ns\":-1}}",
+        "{\"refused\":{\"status\":99,\"message\":\"\"}}",
+        "{\"end\":{\"status\":0}}",
+        "{\"step\":1,\"end\":2}",
+    };
+    dd_run run = {0};
+    char why[128];
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (dd_record_read(bad[i], strlen(bad[i]), &run, why) != DD_RECORD_BAD)
+            fail_msg("believed: %s", bad[i]);
+    dd_step step = {
+        .step = 0, .loss = (double)NAN, .norm = (double)INFINITY, .lr = 0x1.8p-20f, .wall_ns = 7};
+    char *line = dd_record_step(&step);
+    assert_int_equal(dd_record_read(line, strlen(line), &run, why), DD_RECORD_STEP);
+    free(line);
+    assert_true(isnan(run.steps[0].loss) && isinf(run.steps[0].norm));
+    assert_true(run.steps[0].lr == step.lr);
+    line = dd_record_refused(DD_ERR_DATA, "bytes:\xff\xfe\"\n");
+    assert_int_equal(dd_record_read(line, strlen(line), &run, why), DD_RECORD_REFUSED);
+    assert_string_equal(run.end.message, "bytes:??\"\n");
+    free(line);
+    dd_run_clear(&run);
+}
+
+/* ---- Sweep
+ * ----------------------------------------------------------------------------------------- */
+
+/* Chooses its part by the number of workers, which no check needs here. */
+static void body_mixed(const dd_settings *s, dd_child *child)
+{
+    static dd_cell_body *const parts[] = {body_good,    body_spins,  body_wrong_hash,
+                                          body_refuses, body_faults, body_good};
+    parts[s->config.workers](s, child);
+}
+
+#define N_CELLS 6
+
+static void make_scenario(dd_scenario *scenario, dd_scenario_cell *cells, uint32_t repeats)
+{
+    static char label[] = "planted";
+    for (uint32_t i = 0; i < N_CELLS; i++) {
+        cells[i] = (dd_scenario_cell){.settings = settings_of(0.5), .label = label};
+        cells[i].settings.config.workers = i;
+        cells[i].settings.repeats = repeats;
+    }
+    *scenario = (dd_scenario){
+        .file = "planted", .name = "planted", .about = "", .n_cells = N_CELLS, .cells = cells};
+}
+
+static void test_sweep_goes_on(void **state)
+{
+    (void)state;
+    static const dd_verdict expected[N_CELLS] = {DD_PASS, DD_HANG,  DD_FAIL,
+                                                 DD_SKIP, DD_CRASH, DD_PASS};
+    drop_handlers();
+    dd_scenario scenario;
+    dd_scenario_cell cells[N_CELLS];
+    make_scenario(&scenario, cells, 2);
+    dd_sweep *sweep = dd_sweep_open(&scenario);
+    assert_non_null(sweep);
+    assert_int_equal(sweep->n_oracles, 1);
+    dd_sweep_options options = {.stop_fd = -1, .train = body_mixed, .serial = body_good};
+    dd_sweep_run_all(sweep, &options);
+    for (size_t i = 0; i < N_CELLS; i++) {
+        if (sweep->cells[i].verdict != expected[i])
+            fail_msg("cell %zu: %s", i, dd_verdict_name(sweep->cells[i].verdict));
+        for (uint32_t r = 0; r < 2; r++)
+            assert_int_equal(sweep->cells[i].repeats[r].verdict, expected[i]);
+    }
+    assert_false(sweep->interrupted);
+    assert_int_equal(sweep->runs_done, sweep->runs_due);
+    assert_int_equal(dd_sweep_verdict(sweep), DD_CRASH);
+    dd_sweep_close(sweep);
+}
+
+static void raise_flag(void *user, const dd_sweep *sweep)
+{
+    uint64_t one = 1;
+    if (sweep->runs_done == 2) /* the oracle and the first cell */
+        assert_int_equal(write(*(int *)user, &one, sizeof one), sizeof one);
+}
+
+static void test_sweep_interrupted(void **state)
+{
+    (void)state;
+    dd_scenario scenario;
+    dd_scenario_cell cells[N_CELLS];
+    make_scenario(&scenario, cells, 1);
+    dd_sweep *sweep = dd_sweep_open(&scenario);
+    assert_non_null(sweep);
+    int fd = eventfd(0, EFD_CLOEXEC);
+    dd_sweep_options options = {
+        .stop_fd = fd, .train = body_mixed, .serial = body_good, .on_run = raise_flag, .user = &fd};
+    dd_sweep_run_all(sweep, &options);
+    assert_true(sweep->interrupted);
+    assert_int_equal(sweep->cells[0].verdict, DD_PASS);
+    for (size_t i = 1; i < N_CELLS; i++) {
+        assert_int_equal(sweep->cells[i].verdict, DD_SKIP);
+        assert_string_equal(sweep->cells[i].repeats[0].check[0].reason, "interrupted");
+    }
+    dd_sweep_close(sweep);
+    close(fd);
+}
+
+static void test_clock(void **state)
+{
+    (void)state;
+    char text[32];
+    dd_progress_clock(0.4, text);
+    assert_string_equal(text, "0:00");
+    dd_progress_clock(125, text);
+    assert_string_equal(text, "2:05");
+    dd_progress_clock(3723.6, text);
+    assert_string_equal(text, "1:02:04");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_good),
+        cmocka_unit_test(test_hangs),
+        cmocka_unit_test(test_slow_is_no_hang),
+        cmocka_unit_test(test_crashes),
+        cmocka_unit_test(test_liars),
+        cmocka_unit_test(test_checks_fail),
+        cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_watchdog),
+        cmocka_unit_test(test_records),
+        cmocka_unit_test(test_sweep_goes_on),
+        cmocka_unit_test(test_sweep_interrupted),
+        cmocka_unit_test(test_clock),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT
+ * The table of settings: every key reads back what it was given, and every bad value is refused
+ * with one line that names the key and what would be right. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "nearest.h"
+#include "settings.h"
+
+static void test_defaults_read_back(void **state)
+{
+    (void)state;
+    size_t n = 0;
+    const dd_key *keys = dd_keys(&n);
+    dd_settings a, b;
+    char value[DD_SPEC_MAX], again[DD_SPEC_MAX], message[DD_MESSAGE_MAX];
+    dd_settings_default(&a);
+    dd_settings_default(&b);
+    assert_true(dd_settings_finish(&a, message));
+    for (size_t i = 0; i < n; i++) {
+        dd_settings_get(&a, keys[i].name, value);
+        if (value[0])
+            assert_true(dd_settings_set(&b, keys[i].name, value, message));
+        dd_settings_get(&b, keys[i].name, again);
+        assert_string_equal(value, again);
+    }
+    assert_true(dd_settings_finish(&b, message));
+    assert_int_equal(a.config.seq, 64);
+    assert_int_equal(a.config.horizon, a.steps);
+    assert_int_equal(a.config.warmup, 10);
+}
+
+static void test_values_read_back(void **state)
+{
+    (void)state;
+    static const char *const given[][2] = {
+        {"data", "bytes:/a b/c"},
+        {"data-else", "builtin"},
+        {"model", "micro,T=64"},
+        {"steps", "20"},
+        {"warmup", "0"},
+        {"batch", "7"},
+        {"seq", "16"},
+        {"seed", "18446744073709551615"},
+        {"lr", "0.0003"},
+        {"min-lr-ratio", "0"},
+        {"beta1", "0.1"},
+        {"beta2", "0.999"},
+        {"eps", "1e-08"},
+        {"weight-decay", "0.01"},
+        {"grad-clip", "0"},
+        {"nan-policy", "skip-step"},
+        {"lane-depth", "1"},
+        {"workers", "7"},
+        {"depth", "1"},
+        {"simd", "off"},
+        {"barrier", "pthread"},
+        {"reduce", "control"},
+        {"allow-idle", "true"},
+        {"serial", "false"},
+        {"repeats", "3"},
+        {"stall-limit", "2.5"},
+    };
+    size_t n = 0;
+    (void)dd_keys(&n);
+    assert_int_equal(n, sizeof given / sizeof given[0]); /* no key untested */
+    dd_settings s;
+    char value[DD_SPEC_MAX], message[DD_MESSAGE_MAX];
+    dd_settings_default(&s);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(dd_settings_set(&s, given[i][0], given[i][1], message));
+        assert_string_equal(message, "");
+        dd_settings_get(&s, given[i][0], value);
+        assert_string_equal(value, given[i][1]);
+    }
+    assert_int_equal(s.config.simd, DD_SIMD_OFF);
+    assert_int_equal(s.config.barrier, DD_BARRIER_PTHREAD);
+    assert_int_equal(s.config.reduce, DD_REDUCE_CONTROL);
+    assert_int_equal(s.config.nan_policy, DD_NAN_SKIP_STEP);
+    assert_true(s.config.seed == UINT64_MAX);
+    assert_true(s.config.beta1 == 0.1); /* read as a double */
+}
+
+static void test_bad_values_are_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[][3] = {
+        /* key, value, what the line must hold */
+        {"batch", "0", "whole number from 1"},
+        {"batch", "-1", "whole number from 1"},
+        {"batch", "+4", "whole number"},
+        {"batch", " 4", "whole number"},
+        {"batch", "4 ", "whole number"},
+        {"batch", "4x", "whole number"},
+        {"batch", "0x10", "whole number"},
+        {"batch", "4.0", "whole number"},
+        {"batch", "1e2", "whole number"},
+        {"batch", "", "whole number"},
+        {"batch", "many", "whole number"},
+        {"batch", "4294967296", "whole number"},
+        {"batch", "18446744073709551617", "whole number"},
+        {"seq", "0", "from 1"},
+        {"steps", "0", "from 1"},
+        {"repeats", "0", "from 1 to 1000"},
+        {"seed", "18446744073709551616", "whole number"},
+        {"seed", "-1", "whole number"},
+        {"workers", "13", "12 positions"},
+        {"workers", "-2", "0 to 12"},
+        {"depth", "2", "this version has depth 1"},
+        {"depth", "auto", "this version has depth 1"},
+        {"lane-depth", "2", "this version has depth 1"},
+        {"lr", "nan", "a number from"},
+        {"lr", "inf", "a number from"},
+        {"lr", "1e999", "a number from"},
+        {"lr", "0", "a number from"},
+        {"lr", "-1e-3", "a number from"},
+        {"lr", "1e-3x", "a number from"},
+        {"lr", "0x1p-3", "a number from"},
+        {"lr", "", "a number from"},
+        {"beta1", "1", "a number from 0 to"},
+        {"min-lr-ratio", "1.5", "a number from 0 to 1"},
+        {"stall-limit", "0", "a number from"},
+        {"simd", "avx512", "this build has auto, off, avx2"},
+        {"simd", "neon", "this build has auto, off, avx2"},
+        {"simd", "OFF", "this build has auto, off, avx2"},
+        {"reduce", "sliced", "this build has tree, control"},
+        {"barrier", "spin", "this build has tree, pthread"},
+        {"nan-policy", "ignore", "this build has abort, skip-step"},
+        {"allow-idle", "yes", "true or false"},
+        {"serial", "1", "true or false"},
+        {"data", "bible.txt", "kjv, builtin, bytes:FILE or tokens:FILE"},
+        {"data", "bytes:", "kjv, builtin, bytes:FILE or tokens:FILE"},
+        {"data", "", "kjv, builtin, bytes:FILE or tokens:FILE"},
+        {"data-else", "kjv", "builtin, bytes:FILE or tokens:FILE"},
+        {"model", "huge", "nano, micro, gpt2-124M"},
+        {"model", "", "nano, micro, gpt2-124M"},
+        {"model", "nano,C=130", "C must be a multiple of NH"},
+        {"model", "nano,T=0", "whole number from 1"},
+        {"model", "nano,L=-1", "whole number from 1"},
+        {"model", "nano,K=4", "L=, NH=, C=, V=, T="},
+        {"model", "nano,T=8,T=9", "given twice"},
+        {"model", "nano,", "L=, NH=, C=, V=, T="},
+        {"model", "L=2,NH=2", "needs all of L, NH, C, V, T"},
+        {"model", "T=8,nano", "L=, NH=, C=, V=, T="},
+        {"model", "L=16777215,NH=1,C=16777215,V=16777215,T=16777215", "2^43"},
+        {"workrs", "4", "did you mean \"workers\""},
+        {"lanedepth", "1", "did you mean \"lane-depth\""},
+        {"Batch", "1", "did you mean \"batch\""},
+        {"xyzzy", "1", "there are data data-else model"},
+        {"", "1", "unknown key"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        dd_settings s, before;
+        char message[DD_MESSAGE_MAX] = "";
+        dd_settings_default(&s);
+        memcpy(&before, &s, sizeof s);
+        if (dd_settings_set(&s, bad[i][0], bad[i][1], message))
+            fail_msg("%s \"%s\" was accepted", bad[i][0], bad[i][1]);
+        if (!strstr(message, bad[i][2]) || !strstr(message, bad[i][0]) || strchr(message, '\n'))
+            fail_msg("%s \"%s\": the message is \"%s\", not \"%s\"", bad[i][0], bad[i][1], message,
+                     bad[i][2]);
+        assert_memory_equal(&before, &s, sizeof s); /* a refused value changes nothing */
+    }
+}
+
+static void test_overlong_text_is_refused(void **state)
+{
+    (void)state;
+    char text[2000], message[DD_MESSAGE_MAX];
+    dd_settings s;
+    dd_settings_default(&s);
+    memset(text, 'a', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    memcpy(text, "bytes:", 6);
+    size_t n = 0;
+    const dd_key *keys = dd_keys(&n);
+    for (size_t i = 0; i < n; i++)
+        assert_false(dd_settings_set(&s, keys[i].name, text, message));
+    assert_false(dd_settings_set(&s, text, "1", message));
+}
+
+static void test_finish(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *set[4][2];
+        const char *message; /* NULL: accepted */
+    } cases[] = {
+        {{{"batch", "4"}, {"workers", "8"}}, "take batch >= 8, workers <= 4 or allow-idle"},
+        {{{"batch", "4"}, {"workers", "8"}, {"allow-idle", "true"}}, NULL},
+        {{{"batch", "4"}, {"workers", "8"}, {"serial", "true"}}, NULL},
+        {{{"batch", "12"}, {"workers", "12"}}, NULL},
+        {{{"batch", "1"}, {"workers", "0"}}, NULL},
+        {{{"steps", "5"}, {"warmup", "6"}}, "at most the 5 steps"},
+        {{{"steps", "1"}}, NULL},
+        {{{"seq", "65"}}, "take seq <= 64 or model nano,T=65"},
+        {{{"seq", "65"}, {"model", "nano,T=65"}}, NULL},
+        {{{"batch", "262144"}}, "2^24 or more tokens"},
+        {{{"batch", "262143"}}, NULL},
+        {{{"model", "L=2,NH=2,C=32,V=256,T=16"}}, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        dd_settings s;
+        char message[DD_MESSAGE_MAX];
+        dd_settings_default(&s);
+        for (size_t k = 0; k < 4 && cases[i].set[k][0]; k++)
+            assert_true(dd_settings_set(&s, cases[i].set[k][0], cases[i].set[k][1], message));
+        bool ok = dd_settings_finish(&s, message);
+        if (ok != !cases[i].message || (cases[i].message && !strstr(message, cases[i].message)))
+            fail_msg("case %zu: \"%s\"", i, message);
+    }
+    dd_settings s;
+    char message[DD_MESSAGE_MAX];
+    dd_settings_default(&s);
+    assert_true(dd_settings_set(&s, "model", "micro,T=64,V=300", message));
+    assert_true(dd_settings_finish(&s, message));
+    assert_int_equal(s.config.shape.T_max, 64);
+    assert_int_equal(s.config.shape.V, 300);
+    assert_int_equal(s.config.shape.C, 256);
+    assert_int_equal(s.config.seq, 64);
+}
+
+static void test_king_james_or_else(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/dodeca-settings-XXXXXX", path[600], used[DD_SPEC_MAX],
+         note[DD_MESSAGE_MAX];
+    char message[DD_MESSAGE_MAX];
+    dd_data *data = NULL;
+    dd_error error;
+    dd_settings s;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(setenv("XDG_CACHE_HOME", folder, 1), 0);
+    dd_settings_default(&s);
+    assert_true(dd_settings_set(&s, "data", "kjv", message));
+
+    assert_int_equal(dd_settings_open_data(&s, &data, used, note, &error), DD_ERR_DATA);
+    assert_non_null(strstr(error.message, "scripts/setup.sh"));
+    assert_non_null(strstr(error.message, folder));
+
+    assert_true(dd_settings_set(&s, "data-else", "builtin", message));
+    assert_int_equal(dd_settings_open_data(&s, &data, used, note, &error), DD_OK);
+    assert_string_equal(used, "builtin");
+    assert_non_null(strstr(note, "training on builtin instead"));
+    dd_data_close(data);
+
+    (void)snprintf(path, sizeof path, "mkdir %s/dodeca && seq 10000 >%s/dodeca/kjv.txt", folder,
+                   folder);
+    assert_int_equal(system(path), 0);
+    assert_int_equal(dd_settings_open_data(&s, &data, used, note, &error), DD_OK);
+    assert_non_null(strstr(used, "/dodeca/kjv.txt"));
+    assert_string_equal(note, "");
+    dd_data_close(data);
+    (void)snprintf(path, sizeof path, "rm -r %s", folder);
+    assert_int_equal(system(path), 0);
+}
+
+static void test_nearest(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"run", "train", "check", "doctor", "lane-depth"};
+    static const char *const cases[][2] = {
+        {"trian", "train"},
+        {"trai", "train"},
+        {"chekc", "check"},
+        {"rum", "run"},
+        {"", NULL},
+        {"zzz", NULL},
+        {"lanedepth", "lane-depth"},
+        {"docter", "doctor"},
+        {"rn", "run"},
+        {"lane_deth", "lane-depth"},
+        {"x", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *found = dd_nearest(cases[i][0], names, 5);
+        if (cases[i][1] ? !found || strcmp(found, cases[i][1]) != 0 : found != NULL)
+            fail_msg("\"%s\" gives %s", cases[i][0], found ? found : "nothing");
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults_read_back),
+        cmocka_unit_test(test_values_read_back),
+        cmocka_unit_test(test_bad_values_are_refused),
+        cmocka_unit_test(test_overlong_text_is_refused),
+        cmocka_unit_test(test_finish),
+        cmocka_unit_test(test_king_james_or_else),
+        cmocka_unit_test(test_nearest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,360 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Puts in place what dodeca needs from outside: a C compiler, build tools and libraries, and the King James text
+# that scenarios/quick.yaml trains on. This is the one place that knows package names. Refuses to
+# touch anything when nothing is missing, and to fail for want of the text.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# kind, name, Debian package, purpose. A program is looked for in PATH, a header by the compiler, a module by
+# pkg-config.
+needs()
+{
+    cat <<'END'
+program cc          gcc           compiles the C sources
+header  stdio.h     libc6-dev     headers of the C library
+program cmake       cmake         writes the build files and runs the tests
+program ninja       ninja-build   builds
+program pkg-config  pkg-config    finds the libraries
+module  libcyaml    libcyaml-dev  reads scenario files
+module  jansson     libjansson-dev writes and reads results
+module  libxxhash   libxxhash-dev hashes weights and data
+module  hwloc       libhwloc-dev  tells cores and caches
+module  libdw       libdw-dev     prints the stacks of a hung run
+module  cmocka      libcmocka-dev runs the unit tests
+program valgrind    valgrind      checks for races and stray memory accesses
+END
+}
+text_package=bible-kjv
+
+usage()
+{
+    cat <<'END'
+usage: scripts/setup.sh [--yes] [--help]
+
+Installs what dodeca needs and is not there yet, then keeps the King James text (4.4 MB, from Debian's package
+bible-kjv) as dodeca/kjv.txt in $XDG_CACHE_HOME or ~/.cache. Does nothing, silently, where nothing is missing.
+
+  --yes    do not ask before installing (nor is asked where there is no terminal)
+
+Without the right to install, the one command to run is printed. Where there is no apt, the libraries are
+named. The text is optional: without it scenarios/quick.yaml trains on built-in data.
+
+exit: 0 all there, 2 bad usage, 3 something is missing
+END
+}
+
+yes=false
+for argument; do
+    case $argument in
+    --yes | -y) yes=true ;;
+    --help | -h)
+        usage
+        exit 0
+        ;;
+    *) bad_usage "unknown argument \"$argument\"" ;;
+    esac
+done
+[[ -t 0 && -t 2 ]] || yes=true
+
+# ---- what is missing -----------------------------------------------------------------------------------
+
+compiler()
+{
+    local command=${CC:-cc}
+    echo "${command%% *}"
+}
+
+found()
+{
+    case $1 in
+    program)
+        if [[ $2 == cc ]]; then
+            have "$(compiler)"
+        else
+            have "$2"
+        fi
+        ;;
+    header) have "$(compiler)" && "$(compiler)" -E -x c - <<<"#include <$2>" >/dev/null 2>&1 ;;
+    module) have pkg-config && pkg-config --exists "$2" ;;
+    esac
+}
+
+missing() # lines of needs
+{
+    local kind name package purpose
+    while read -r kind name package purpose; do
+        found "$kind" "$name" || echo "$kind $name $package $purpose"
+    done < <(needs)
+}
+
+# ---- apt -----------------------------------------------------------------------------------------------
+
+as_root=()
+may_install()
+{
+    if (($(id -u) == 0)); then
+        return 0
+    fi
+    if have sudo && sudo -n true 2>/dev/null; then
+        as_root=(sudo -n)
+        return 0
+    fi
+    return 1
+}
+
+log=
+apt() # apt-get as root, quiet; its words are in $log
+{
+    [[ -n $log ]] || log=$(mktemp "${TMPDIR:-/tmp}/dodeca-setup.XXXXXX")
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -qq \
+        -o DPkg::Lock::Timeout=300 "$@" >>"$log" 2>&1 </dev/null
+}
+
+updated=false
+apt_update()
+{
+    $updated && return 0
+    updated=true
+    say "setup: reading Debian's package lists (apt-get update) …"
+    apt update || say "setup: apt-get update failed, going on with the lists at hand; its words are in $log"
+}
+
+# The packages among the arguments that apt knows no version of.
+unknown()
+{
+    (($#)) || return 0
+    comm -23 <(printf '%s\n' "$@" | sort) \
+        <(apt-cache policy "$@" 2>/dev/null |
+            awk '/^[^ ]/ { p = $1; sub(/:$/, "", p) } /^  Candidate: [^(]/ { print p }' | sort)
+}
+
+human() # bytes
+{
+    awk -v b="$1" 'BEGIN { if (!(b > 0)) printf "?"; else if (b >= 1e7) printf "%.0f MB", b / 1e6; else if (b >= 1e6) printf "%.1f MB", b / 1e6
+                           else printf "%.0f kB", (b + 999) / 1000 }'
+}
+
+purpose() # package
+{
+    if [[ $1 == "$text_package" ]]; then
+        echo "the King James text, real data to train on (optional)"
+    else
+        needs | awk -v p="$1" '$3 == p { $1 = $2 = $3 = ""; sub(/^ +/, ""); print }'
+    fi
+}
+
+# A line per package with its own size, then what apt says about all of them with what they depend on.
+list_packages()
+{
+    local package size installed total
+    say "setup: missing Debian packages, with download and installed size:"
+    for package; do
+        read -r size installed < <(apt-cache show --no-all-versions "$package" 2>/dev/null |
+            awk '/^Size:/ { s = $2 } /^Installed-Size:/ { i = $2 * 1024 } END { print s + 0, i + 0 }')
+        say "$(printf '    %-15s %8s %8s   %s' "$package" "$(human "$size")" "$(human "$installed")" \
+            "$(purpose "$package")")"
+    done
+    # NoLocking: the sum is asked without rights, too.
+    total=$(apt-get -o Debug::NoLocking=true --assume-no --no-install-recommends install "$@" 2>/dev/null |
+        sed -n -e 's/^Need to get \(.*\) of archives\.$/\1 to download/p' \
+            -e 's/^After this operation, \(.*\) of additional disk space will be used\.$/\1 of disk space/p' |
+        paste -s -d, | sed 's/,/, /') || true
+    [[ -z $total ]] || say "    with all that they depend on: $total"
+}
+
+the_line() # what to type by hand for these packages
+{
+    local prefix='sudo '
+    (($(id -u) != 0)) || prefix=
+    echo "${prefix}apt-get update && ${prefix}apt-get install --no-install-recommends $*"
+}
+
+install_packages()
+{
+    apt install --no-install-recommends "$@" && return 0
+    $updated && return 1
+    # A version that the old lists name may be gone from the server.
+    apt_update
+    apt install --no-install-recommends "$@"
+}
+
+# ---- the King James text -------------------------------------------------------------------------------
+
+text_bytes_least=4000000
+
+text_folder() # where dodeca looks for it; a relative XDG_CACHE_HOME counts as unset, as XDG says
+{
+    if [[ ${XDG_CACHE_HOME:-} == /* ]]; then
+        echo "$XDG_CACHE_HOME/dodeca"
+    elif [[ ${HOME:-} == /* ]]; then
+        echo "$HOME/.cache/dodeca"
+    else
+        return 1
+    fi
+}
+
+text_whole() # FILE
+{
+    [[ -f $1 ]] && (($(wc -c <"$1") >= text_bytes_least))
+}
+
+no_text() # WHY [remember]  with "remember", later runs do not try again
+{
+    say "setup: no King James text: $1; scenarios/quick.yaml trains on built-in data instead"
+    if [[ ${2:-} == remember ]] && mkdir -p "$folder" 2>/dev/null && [[ -w $folder ]]; then
+        echo "$1" >"$folder/kjv.unavailable"
+    fi
+}
+
+# Writes the text from the program `bible`; a rename makes it visible whole or not at all.
+write_text()
+{
+    local temporary
+    mkdir -p "$folder" 2>/dev/null || {
+        no_text "the folder $folder cannot be created"
+        return 0
+    }
+    temporary=$(mktemp "$folder/kjv.XXXXXX" 2>/dev/null) || {
+        no_text "the folder $folder cannot be written"
+        return 0
+    }
+    bible -f gen1:1-rev22:21 </dev/null >"$temporary" 2>/dev/null || true
+    if text_whole "$temporary"; then
+        chmod 644 "$temporary"
+        mv -f "$temporary" "$folder/kjv.txt"
+        rm -f "$folder/kjv.unavailable"
+        say "setup: the King James text is in $folder/kjv.txt"
+    else
+        no_text "\"bible -f gen1:1-rev22:21\" gave $(wc -c <"$temporary") bytes instead of about 4,400,000"
+        rm -f "$temporary"
+    fi
+}
+
+# ---- what to do ----------------------------------------------------------------------------------------
+
+lacks=$(missing)
+packages=()
+[[ -z $lacks ]] || mapfile -t packages < <(awk '{ print $3 }' <<<"$lacks")
+
+# The text: there, or to be written now that its program is here, or its package is to be installed, or
+# it cannot be had (said at the end).
+text=there
+extra=()
+folder=$(text_folder) || text=nowhere
+if [[ $text == there ]] && ! text_whole "$folder/kjv.txt"; then
+    if have bible; then
+        text=unwritten
+    elif [[ -e $folder/kjv.unavailable ]]; then
+        text=unavailable
+    else
+        text=uninstalled
+        extra=("$text_package")
+    fi
+fi
+
+on_a_system_without_apt()
+{
+    local kind name package purpose what
+    if [[ $text == uninstalled ]]; then
+        no_text "the program \"bible\" (bible-kjv) is not installed"
+    fi
+    [[ -n $lacks ]] || return 0
+    say "setup: this system has no apt; with its own package manager please install"
+    while read -r kind name package purpose; do
+        case $kind in
+        program) what="the program $name" ;;
+        header) what="the C library's headers ($name)" ;;
+        module) what="the library that pkg-config calls $name" ;;
+        esac
+        say "$(printf '    %-46s %s  (Debian: %s)' "$what" "$purpose" "$package")"
+    done <<<"$lacks"
+    exit 3
+}
+
+without_rights()
+{
+    if ((!${#packages[@]})); then
+        no_text "its package is not installed ($(the_line "$text_package"))"
+        return 0
+    fi
+    list_packages "${packages[@]}" "${extra[@]}"
+    say "setup: installing them needs root; please run"
+    say "    $(the_line "${packages[@]}" "${extra[@]}")"
+    exit 3
+}
+
+# Asks, where there is somebody to ask. A "no" to the libraries ends set-up, a "no" to the text alone does not.
+ask()
+{
+    local answer
+    $yes && return 0
+    read -r -p "Install them with apt-get? [Y/n] " answer || answer=n
+    [[ $answer == [nN]* ]] || return 0
+    if ((${#packages[@]})); then
+        say "setup: nothing was installed; by hand it would be"
+        say "    $(the_line "${packages[@]}" "${extra[@]}")"
+        exit 3
+    fi
+    extra=()
+    no_text "its package was declined" remember
+}
+
+with_apt()
+{
+    local gone
+    [[ -z $(unknown "${packages[@]}" "${extra[@]}") ]] || apt_update
+    mapfile -t gone < <(unknown "${packages[@]}")
+    if ((${#gone[@]})); then
+        say "setup: this system's package sources have no ${gone[*]}; Debian 12 and newer have"
+        [[ -z $log ]] || tail -n 5 "$log" >&2
+        exit 3
+    fi
+    if [[ -n $(unknown "${extra[@]}") ]]; then
+        extra=()
+        no_text "this system's package sources have no $text_package" remember
+    fi
+    ((${#packages[@]} + ${#extra[@]})) || return 0
+    list_packages "${packages[@]}" "${extra[@]}"
+    ask
+    if ((${#packages[@]})); then
+        say "setup: installing …"
+        if ! install_packages "${packages[@]}"; then
+            tail -n 20 "$log" >&2
+            say "setup: apt-get failed; the lines above, the last of $log, say why"
+            exit 3
+        fi
+        lacks=$(missing)
+        if [[ -n $lacks ]]; then
+            say "setup: installed, and yet not found:"
+            awk '{ print "    " $1, $2, "(" $3 ")" }' <<<"$lacks" >&2
+            exit 3
+        fi
+    fi
+    if ((${#extra[@]})); then
+        # On its own, so that it cannot make the rest fail.
+        if install_packages "${extra[@]}"; then
+            text=unwritten
+        else
+            tail -n 5 "$log" >&2
+            no_text "apt-get could not install $text_package" remember
+        fi
+    fi
+    [[ -z $log ]] || rm -f "$log"
+}
+
+if ((${#packages[@]} + ${#extra[@]})); then
+    if ! have apt-get || ! have apt-cache; then
+        on_a_system_without_apt
+    elif ! may_install; then
+        without_rights
+    else
+        with_apt
+    fi
+fi
+
+case $text in
+unwritten) write_text ;;
+unavailable) no_text "$(<"$folder/kjv.unavailable"); remove $folder/kjv.unavailable to try again" ;;
+nowhere) no_text "neither HOME nor XDG_CACHE_HOME names a folder to keep it in" ;;
+esac
