@@ -64,6 +64,7 @@ if [[ -z $plain ]]; then
         build_tree "$plain" -- dodeca_program race_canary
     fi
 fi
+mkdir -p "$plain"
 plain=$(cd "$plain" && pwd)
 sanitized=$plain-tsan
 logs=$plain/race

@@ -191,6 +191,7 @@ DD_INLINE_ __m256 dd_v8_gelu_exp(__m256 x, dd_v8_powers *n)
     return dd_v8_exp_reduced(_mm256_set_m128(r_hi, r_lo));
 }
 
+/* Blends choose by the sign of x: for x = -0 both sides give the same bits. */
 DD_INLINE_ __m256 dd_v8_gelu(__m256 x)
 {
     const __m256 one = _mm256_set1_ps(1.0f);
@@ -198,12 +199,8 @@ DD_INLINE_ __m256 dd_v8_gelu(__m256 x)
     dd_v8_powers n;
     const __m256 p = dd_v8_gelu_exp(x, &n);
     const __m256 one_e = _mm256_add_ps(one, dd_v8_scale(p, n));
-    const __m256 right = _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GE_OQ);
-    const __m256 factor = _mm256_blendv_ps(p, one, right);
-    const __m256 y = _mm256_div_ps(_mm256_mul_ps(x, factor), one_e);
-    n.first = _mm256_blendv_ps(n.first, one, right);
-    n.second = _mm256_blendv_ps(n.second, one, right);
-    return dd_v8_scale(y, n);
+    const __m256 y = _mm256_div_ps(_mm256_mul_ps(x, _mm256_blendv_ps(one, p, x)), one_e);
+    return _mm256_blendv_ps(y, dd_v8_scale(y, n), x);
 }
 
 DD_INLINE_ __m256 dd_v8_dgelu(__m256 x)
@@ -218,13 +215,10 @@ DD_INLINE_ __m256 dd_v8_dgelu(__m256 x)
     const __m256 slope = _mm256_fmadd_ps(_mm256_set1_ps(DD_GELU_3B_F32), _mm256_mul_ps(x, x),
                                          _mm256_set1_ps(DD_GELU_A_F32));
     const __m256 q = _mm256_mul_ps(x, slope);
-    const __m256 right = _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_GE_OQ);
-    const __m256 sigma = _mm256_mul_ps(inv, _mm256_blendv_ps(p, one, right));
-    const __m256 rest = _mm256_mul_ps(inv, _mm256_blendv_ps(one, e, right));
+    const __m256 sigma = _mm256_mul_ps(inv, _mm256_blendv_ps(one, p, x));
+    const __m256 rest = _mm256_mul_ps(inv, _mm256_blendv_ps(e, one, x));
     const __m256 y = _mm256_mul_ps(sigma, _mm256_fmadd_ps(q, rest, one));
-    n.first = _mm256_blendv_ps(n.first, one, right);
-    n.second = _mm256_blendv_ps(n.second, one, right);
-    return dd_v8_scale(y, n);
+    return _mm256_blendv_ps(y, dd_v8_scale(y, n), x);
 }
 
 DD_INLINE_ dd_v16 dd_v16_exp(dd_v16 x)

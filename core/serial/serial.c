@@ -12,6 +12,7 @@
 #include "serial_lane.h"
 #include "tokens.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -66,6 +67,7 @@ struct dd_oracle {
 
 static gradient *take(dd_oracle *o)
 {
+    assert(o->n_idle > 0);
     return o->idle[--o->n_idle];
 }
 

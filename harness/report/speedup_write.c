@@ -46,14 +46,22 @@ static const char *kernels_of(const dd_speedup_row *row)
     return row->run ? row->run->end.kernels : "-";
 }
 
-/* ---- For people --------------------------------------------------------------------------------
- */
+/* ---- For people ------------------------------------------------------------------------------ */
+
+/* As they were; as asked for, where no run says what became of that. */
+static void set_workers(columns *c, size_t i, const dd_speedup_row *row)
+{
+    if (row->workers)
+        CELL(c, i, "%u%s", row->workers, row->oversubscribed ? "+" : "");
+    else
+        CELL(c, i, "auto");
+}
 
 static void add_settings(columns *c, const dd_speedup *s)
 {
     if (column(c, "workers", true))
         for (size_t i = 0; i < s->n_rows; i++)
-            CELL(c, i, "%u%s", s->rows[i].workers, s->rows[i].oversubscribed ? "+" : "");
+            set_workers(c, i, &s->rows[i]);
     for (size_t k = 0; k < s->sweep->scenario->n_swept; k++) {
         const char *name = s->sweep->scenario->swept[k]->name;
         if (strcmp(name, "workers") != 0 && column(c, name, false))
@@ -241,8 +249,7 @@ void dd_speedup_write(const dd_speedup *s, bool markdown, FILE *out)
     write_reasons(s, markdown, out);
 }
 
-/* ---- For programs ------------------------------------------------------------------------------
- */
+/* ---- For programs ---------------------------------------------------------------------------- */
 
 /* Full precision; empty where there is no number. */
 static void exact(columns *c, size_t row, double x)

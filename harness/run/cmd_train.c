@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cell_body.h"
 #include "commands.h"
 #include "options.h"
+#include "platform.h"
 #include "serial.h"
 #include "settings.h"
 
@@ -130,13 +130,6 @@ static int exit_code(dd_status status)
 /* ---- Progress
  * -------------------------------------------------------------------------------------- */
 
-static uint64_t now_ns(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* "1 h 02 min", "3 min 05 s", "12 s" */
 static void format_time(double seconds, char text[32])
 {
@@ -171,7 +164,7 @@ static void close_line(struct train *t)
  * most. */
 static void show_progress(struct train *t)
 {
-    uint64_t now = now_ns(), least = t->terminal ? 100000000u : 1000000000u;
+    uint64_t now = dd_now_ns(), least = t->terminal ? 100000000u : 1000000000u;
     bool is_last = t->done == last_step(t);
     if (t->json || (now - t->shown_ns < least && !is_last))
         return;
@@ -319,8 +312,26 @@ static dd_status train_steps(struct train *t, dd_error *error)
     return st;
 }
 
+/* Weights, two moments and one gradient are the least that training holds. Linux grants memory it
+ * does not have and ends the process when it is touched: better to say so before. */
+static bool fits_memory(const struct train *t)
+{
+    double least = 16 * (double)dd_shape_n_parameters(&t->settings.config.shape);
+    double machine = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    if (!(least > machine))
+        return true;
+    fprintf(
+        stderr,
+        "dodeca train: model %s needs at least %.1f GiB of memory, this machine has %.1f; take a "
+        "smaller model\n",
+        t->settings.model, least / 0x1p30, machine / 0x1p30);
+    return false;
+}
+
 static int train(struct train *t)
 {
+    if (!fits_memory(t))
+        return DD_EXIT_ENVIRONMENT;
     char used[DD_SPEC_MAX], note[DD_MESSAGE_MAX], hash[33];
     const char *why_not = "";
     dd_error error = {""}, validation_error = {""};
@@ -339,6 +350,8 @@ static int train(struct train *t)
     describe(t, data, used);
     st = train_steps(t, &error);
     if (st == DD_OK && t->validation_batches) {
+        if (!t->json)
+            fprintf(stderr, "validation: at most %u batches\n", t->validation_batches);
         dd_status v = subject_validate(t, &validation, &validation_error);
         if (v == DD_ERR_DATA) /* too short a text has none: no failure of the training */
             why_not = validation_error.message;

@@ -35,7 +35,7 @@ typedef enum dd_key_type {
 typedef struct dd_key {
     const char *name; /* "lane-depth" */
     dd_key_type type;
-    const char *argument; /* "N", "MODE", … for --help; NULL: DD_KEY_BOOL, an option without one */
+    const char *argument; /* "N", "SPEC", … for --help; NULL: none, or the choices */
     const char *help;
     const char *const *choices; /* DD_KEY_CHOICE: NULL-terminated, indexed by the enum's value */
     bool decides_bits;          /* part of the oracle's key */

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Layout ------------------------------------------------------------------------------------
- */
+/* ---- Layout ---------------------------------------------------------------------------------- */
 
 /* Every setting that the oracle's result depends on, as text. */
 static char *oracle_key(const dd_settings *s)
@@ -97,8 +96,7 @@ void dd_sweep_close(dd_sweep *sweep)
     free(sweep);
 }
 
-/* ---- Validation --------------------------------------------------------------------------------
- */
+/* ---- Validation ------------------------------------------------------------------------------ */
 
 /* Whether two settings open the same data. */
 static bool same_data(const dd_settings *a, const dd_settings *b)
@@ -137,8 +135,7 @@ dd_status dd_sweep_validate(const dd_sweep *sweep, char message[DD_SCENARIO_MESS
     return st;
 }
 
-/* ---- Execution ---------------------------------------------------------------------------------
- */
+/* ---- Execution ------------------------------------------------------------------------------- */
 
 typedef struct execution {
     dd_sweep *sweep;
@@ -241,10 +238,10 @@ static void run_oracle(execution *x, dd_sweep_oracle *oracle)
         return;
     if (oracle->run.outcome == DD_RUN_ENDED && oracle->run.end.data_note[0])
         dd_progress_say(&x->progress, "%s", oracle->run.end.data_note);
-    dd_progress_say(&x->progress, "[%llu/%llu] oracle: %s%s%s in %.1f s",
+    dd_progress_say(&x->progress, "[%llu/%llu] oracle: %s (%.1f s)%s%s",
                     (unsigned long long)x->sweep->runs_done, (unsigned long long)x->sweep->runs_due,
-                    dd_outcome_name(oracle->run.outcome), oracle->run.reason[0] ? ": " : "",
-                    oracle->run.reason, (double)oracle->run.wall_ns * 1e-9);
+                    dd_outcome_name(oracle->run.outcome), (double)oracle->run.wall_ns * 1e-9,
+                    oracle->run.reason[0] ? " " : "", oracle->run.reason);
 }
 
 static void say_result(execution *x, const dd_sweep_cell *cell, uint32_t repeat, const char *label)
@@ -259,10 +256,10 @@ static void say_result(execution *x, const dd_sweep_cell *cell, uint32_t repeat,
         reason = done->check[i].reason;
     else if (x->progress.terminal)
         return; /* the table will tell */
-    dd_progress_say(&x->progress, "[%llu/%llu] %s: %s in %.1f s%s%s%s%s",
+    dd_progress_say(&x->progress, "[%llu/%llu] %s: %s (%.1f s)%s%s%s%s",
                     (unsigned long long)x->sweep->runs_done, (unsigned long long)x->sweep->runs_due,
                     label, dd_verdict_name(done->verdict), (double)done->run.wall_ns * 1e-9,
-                    reason[0] ? " (" : "", reason[0] ? checks[i].name : "", reason[0] ? "): " : "",
+                    reason[0] ? " " : "", reason[0] ? checks[i].name : "", reason[0] ? ": " : "",
                     reason);
 }
 

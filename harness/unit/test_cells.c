@@ -26,8 +26,7 @@
 #define STEPS 4
 #define GOOD_HASH "0123456789abcdef0123456789abcdef"
 
-/* ---- Planted children
- * ------------------------------------------------------------------------------ */
+/* ---- Planted children ------------------------------------------------------------------------ */
 
 static void good_steps(dd_child *child, unsigned n)
 {
@@ -255,8 +254,7 @@ static void body_wrong_loss(const dd_settings *s, dd_child *child)
     dd_child_end(child, &end);
 }
 
-/* ---- Running them
- * ---------------------------------------------------------------------------------- */
+/* ---- Running them ---------------------------------------------------------------------------- */
 
 static dd_settings settings_of(double stall_limit_s)
 {
@@ -283,10 +281,11 @@ static void run_body(dd_cell_body *body, double stall_limit_s, dd_run *run)
     dd_cell_run(&job, run);
 }
 
-static void must_end(dd_cell_body *body, dd_outcome outcome, const char *reason, const char *log)
+static void must_end(dd_cell_body *body, double stall_limit_s, dd_outcome outcome,
+                     const char *reason, const char *log)
 {
     dd_run run;
-    run_body(body, 0.5, &run);
+    run_body(body, stall_limit_s, &run);
     if (run.outcome != outcome || !strstr(run.reason, reason) ||
         (log && (!run.log || !strstr(run.log, log))))
         fail_msg("%s (\"%s\"), expected %s (\"%s\"); log, which should hold \"%s\":\n%s",
@@ -316,36 +315,36 @@ static void test_good(void **state)
 static void test_hangs(void **state)
 {
     (void)state;
-    must_end(body_spins, DD_RUN_HANG, "no progress for 0.5 s in a step, after 2 steps",
+    must_end(body_spins, 0.5, DD_RUN_HANG, "no progress for 0.5 s in a step, after 2 steps",
              "spin_forever");
-    must_end(body_blocks, DD_RUN_HANG, "closing the trainer", "blocked_worker");
+    must_end(body_blocks, 0.5, DD_RUN_HANG, "closing the trainer", "blocked_worker");
 }
 
 static void test_slow_is_no_hang(void **state)
 {
     (void)state;
-    must_end(body_is_slow, DD_RUN_ENDED, "", NULL);
-    must_end(body_opens_slowly, DD_RUN_ENDED, "", NULL);
+    must_end(body_is_slow, 0.5, DD_RUN_ENDED, "", NULL);
+    must_end(body_opens_slowly, 0.5, DD_RUN_ENDED, "", NULL);
 }
 
 static void test_crashes(void **state)
 {
     (void)state;
-    must_end(body_faults, DD_RUN_CRASH, "SIGSEGV at address 0x10", "write_through");
-    must_end(body_aborts, DD_RUN_CRASH, "SIGABRT", "planted: an assertion failed");
-    must_end(body_aborts, DD_RUN_CRASH, "SIGABRT", "body_aborts");
-    must_end(body_is_killed, DD_RUN_CRASH, "killed by SIGKILL", NULL);
-    must_end(body_leaves_early, DD_RUN_CRASH, "left without its final record", NULL);
-    must_end(body_fails_late, DD_RUN_CRASH, "exit status 66 after its final record", NULL);
+    must_end(body_faults, 10, DD_RUN_CRASH, "SIGSEGV at address 0x10", "write_through");
+    must_end(body_aborts, 10, DD_RUN_CRASH, "SIGABRT", "planted: an assertion failed");
+    must_end(body_aborts, 10, DD_RUN_CRASH, "SIGABRT", "body_aborts");
+    must_end(body_is_killed, 10, DD_RUN_CRASH, "killed by SIGKILL", NULL);
+    must_end(body_leaves_early, 10, DD_RUN_CRASH, "left without its final record", NULL);
+    must_end(body_fails_late, 10, DD_RUN_CRASH, "exit status 66 after its final record", NULL);
 }
 
 static void test_liars(void **state)
 {
     (void)state;
-    must_end(body_garbage, DD_RUN_CRASH, "line 2 of its results cannot be believed: not a record",
-             NULL);
-    must_end(body_floods, DD_RUN_CRASH, "no end in", NULL);
-    must_end(body_skips_a_step, DD_RUN_CRASH, "step 1 reported where step 0 was due", NULL);
+    must_end(body_garbage, 10, DD_RUN_CRASH,
+             "line 2 of its results cannot be believed: not a record", NULL);
+    must_end(body_floods, 10, DD_RUN_CRASH, "no end in", NULL);
+    must_end(body_skips_a_step, 10, DD_RUN_CRASH, "step 1 reported where step 0 was due", NULL);
 }
 
 static void must_judge(dd_cell_body *body, const char *name, dd_verdict verdict, const char *reason)
@@ -392,8 +391,7 @@ static void test_interrupt(void **state)
     close(fd);
 }
 
-/* ---- Watchdog
- * -------------------------------------------------------------------------------------- */
+/* ---- Watchdog -------------------------------------------------------------------------------- */
 
 static void test_watchdog(void **state)
 {
@@ -414,8 +412,7 @@ static void test_watchdog(void **state)
     assert_true(dd_watchdog_look(&w, 0, 3000));
 }
 
-/* ---- Records
- * --------------------------------------------------------------------------------------- */
+/* ---- Records --------------------------------------------------------------------------------- */
 
 static void test_records(void **state)
 {
@@ -455,8 +452,7 @@ static void test_records(void **state)
     dd_run_clear(&run);
 }
 
-/* ---- Sweep
- * ----------------------------------------------------------------------------------------- */
+/* ---- Sweep ----------------------------------------------------------------------------------- */
 
 /* Chooses its part by the number of workers, which no check needs here. */
 static void body_mixed(const dd_settings *s, dd_child *child)

@@ -2,6 +2,7 @@
  * The oracle's steps: norm, schedule and AdamW against a restatement in double, every setting's
  * effect, discarded steps, equal bits of its builds, and the public interface. `test_serial_step
  * --slow` trains nano to the entropy floor of the built-in source. */
+#include "random.h"
 #include "serial_fixture.h"
 
 #include <math.h>
@@ -19,6 +20,30 @@ static bool is_matrix(int k)
 }
 
 /* ---- The update ---- */
+
+/* Weights before the first step: ones, zeros, and normals of two scales. */
+static void test_start(void **state)
+{
+    (void)state;
+    dd_data *data = open_builtin();
+    dd_config config = odd_config();
+    config.seed = UINT64_C(0x123456789abcdef0);
+    dd_oracle *o = open_oracle(fastest(), &config, data);
+    uint64_t begin[N_TENSORS + 1], n;
+    const float *w = fastest()->weights(o, &n);
+    tensor_bounds(&config.shape, begin);
+    assert_int_equal(begin[N_TENSORS], n);
+    for (uint32_t k = 0; k < N_TENSORS; k++) {
+        bool gain = k == 2 || k == 8 || k == 14; /* ln1w, ln2w, lnfw */
+        bool into_residual = k == 6 || k == 12;  /* attprojw, fcprojw: 0.02 / sqrt(2 * 2 layers) */
+        for (uint64_t e = 0; e < begin[k + 1] - begin[k]; e++) {
+            float normal = dd_random_normal(config.seed, k, e, into_residual ? 0.01f : 0.02f);
+            assert_true(w[begin[k] + e] == (is_matrix((int)k) ? normal : gain ? 1.0f : 0.0f));
+        }
+    }
+    fastest()->close(o);
+    dd_data_close(data);
+}
 
 /* Norm, schedule, clipping and AdamW restated in double, options away from their defaults. */
 static void test_update_by_hand(void **state)
@@ -305,8 +330,11 @@ static void test_nano_reaches_the_floor(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest quick[] = {
-        cmocka_unit_test(test_update_by_hand),   cmocka_unit_test(test_every_setting_counts),
-        cmocka_unit_test(test_discarded_step),   cmocka_unit_test(test_builds_agree),
+        cmocka_unit_test(test_start),
+        cmocka_unit_test(test_update_by_hand),
+        cmocka_unit_test(test_every_setting_counts),
+        cmocka_unit_test(test_discarded_step),
+        cmocka_unit_test(test_builds_agree),
         cmocka_unit_test(test_public_interface),
     };
     const struct CMUnitTest slow[] = {
