@@ -43,10 +43,10 @@ typedef struct report {
     bool cancelled;  /* this generation: a cancel was found before a lane */
 } report;
 
-/* A thread of the team, on cache lines of its own. */
+/* A thread of the team, on cache lines of its own. Heartbeat: the owner adds, anybody loads, both
+ * relaxed, for it orders nothing. */
 typedef struct member {
-    _Alignas(DD_CACHE_LINE)
-        dd_atomic_u64 heartbeat; /* atomic: owner adds relaxed, anybody loads relaxed */
+    _Alignas(DD_CACHE_LINE) dd_atomic_u64 heartbeat; /* atomic */
     report report;
     uint32_t number; /* fixed after open, as is team */
     dd_team *team;
@@ -83,18 +83,18 @@ struct dd_team {
 
     /* Node Zero and workers */
     _Alignas(DD_CACHE_LINE) descriptor descriptor;
-    bool update; /* Node Zero before V, workers after it: the verdict */
-    _Alignas(DD_CACHE_LINE)
-        uint32_t root; /* the thread that completes the root, before B; Node Zero after it */
+    bool update;                           /* Node Zero before V, workers after it: the verdict */
+    _Alignas(DD_CACHE_LINE) uint32_t root; /* whoever completes it, before B; Node Zero after B */
 
-    _Alignas(DD_CACHE_LINE)
-        dd_atomic_u32 cancel; /* atomic, relaxed: 1 from dd_team_cancel to the request that
-                                 answers; carries no data and orders nothing */
+    /* 1 from dd_team_cancel to the end of the request that answers. Always relaxed: it orders
+     * nothing, and Node Zero's clearing reaches the workers through the next A. */
+    _Alignas(DD_CACHE_LINE) dd_atomic_u32 cancel; /* atomic */
+
     member node_zero;
     member worker[DD_POSITIONS];
 };
 
-/* ---- What threads have in common ------------------------------------------------------------ */
+/* ---- What threads have in common ---- */
 
 static void beat(member *self)
 {
@@ -119,7 +119,7 @@ static void root_complete(dd_team *team, uint32_t thread, uint32_t segment)
         team->work.root(team->work.user, thread, segment);
 }
 
-/* ---- Workers --------------------------------------------------------------------------------- */
+/* ---- Workers ---- */
 
 /* Once a worker has skipped a lane it skips the rest of its lanes too, and every value it posts
  * from then on lacks one of them. */
@@ -240,8 +240,7 @@ static void worker_main(void *arg)
     }
 }
 
-/* ---- Node Zero
- * ------------------------------------------------------------------------------------ */
+/* ---- Node Zero ---- */
 
 static void node_zero_cross(dd_team *team, dd_point point)
 {
@@ -337,8 +336,7 @@ static void node_zero_main(void *arg)
     }
 }
 
-/* ---- Opening and closing
- * ---------------------------------------------------------------------------- */
+/* ---- Opening and closing ---- */
 
 static void member_init(dd_team *team, member *m, uint32_t number)
 {
@@ -370,9 +368,9 @@ static dd_status start_threads(dd_team *team)
     for (uint32_t w = 0; w <= team->n_workers; w++) {
         const bool last = w == team->n_workers;
         member *m = last ? &team->node_zero : &team->worker[w];
-        char name[16] = "dd-node-zero";
+        char name[24] = "dd-node-zero";
         if (!last)
-            snprintf(name, sizeof name, "dd-worker-%u", w % DD_POSITIONS);
+            snprintf(name, sizeof name, "dd-worker-%u", w);
         if (dd_thread_create(&m->thread, name, team->options.stack_bytes,
                              last ? node_zero_main : worker_main, m))
             return DD_ERR_THREAD;
@@ -452,8 +450,7 @@ void dd_team_close(dd_team *team)
     dd_free(team);
 }
 
-/* ---- The caller's side
- * ----------------------------------------------------------------------------------- */
+/* ---- The caller's side ---- */
 
 dd_status dd_team_request(dd_team *team, dd_request request, uint32_t *culprit, uint32_t *fp_env)
 {

@@ -62,8 +62,7 @@ struct dd_oracle {
     uint64_t adam_t;    /* updates done */
 };
 
-/* ---- Lanes and fold tree [3, 7]
- * ------------------------------------------------------------------ */
+/* ---- Lanes and fold tree [3, 7] ---- */
 
 static gradient *take(dd_oracle *o)
 {
@@ -169,8 +168,7 @@ static gradient *root_of(dd_oracle *o, double *loss, bool backward)
     return root;
 }
 
-/* ---- Norm, schedule, update [8]
- * ------------------------------------------------------------------- */
+/* ---- Norm, schedule, update [8] ---- */
 
 static double norm_of(const dd_oracle *o, const real *g)
 {
@@ -240,8 +238,7 @@ static void update(dd_oracle *o, const real *g, double norm, real lr)
         }
 }
 
-/* ---- One step
- * -------------------------------------------------------------------------------------- */
+/* ---- One step ---- */
 
 /* Replays the batch lane by lane for the lowest (lane, tensor, index) that is not finite. */
 static dd_culprit find_culprit(dd_oracle *o, const gradient *root)
@@ -354,8 +351,7 @@ static void *oracle_weights(dd_oracle *o, uint64_t *n)
     return o->weights;
 }
 
-/* ---- Opening and closing
- * --------------------------------------------------------------------------- */
+/* ---- Opening and closing ---- */
 
 static void start_weights(dd_oracle *o)
 {
@@ -404,8 +400,10 @@ static bool allocate(dd_oracle *o)
 {
     const dd_shape *shape = &o->config.shape;
     uint64_t lanes = n_lanes(o->config.lane_depth);
+    /* Folding holds up to 3D + 1 gradients, no two without a sequence of their own; finding a
+     * culprit holds the root and a lane's. */
     size_t at_most = 3 * (size_t)o->config.lane_depth + 1;
-    o->n_gradients = o->B < at_most ? o->B : at_most; /* each alive holds a lane, so a sequence */
+    o->n_gradients = o->B < 2 ? 2 : o->B < at_most ? o->B : at_most;
     o->weights = dd_alloc(o->P * sizeof *o->weights);
     o->m = dd_alloc(o->P * sizeof *o->m);
     o->v = dd_alloc(o->P * sizeof *o->v);

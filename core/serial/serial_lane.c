@@ -2,7 +2,7 @@
  * The oracle's forward and backward pass through one lane, written to be read beside
  * core/model/NUMERICS.md: numbers in brackets are its sections. Every loop that carries a chain has
  * its outputs innermost, so that the compiler may vectorise across outputs but never along a chain.
- * Nothing is fused, blocked or skipped. */
+ * No loop is blocked, unrolled or merged with another by hand. */
 #include "serial_lane.h"
 
 #include "platform.h"
@@ -31,12 +31,11 @@ struct lane_work {
     real *gf;                   /* (R, 4C) */
     /* scratch */
     real *branch;     /* (R, C) */
-    real *transposed; /* (K, N) of the matrix product at hand; (2, d, T) in attention */
-    real *row;        /* (2, T) */
+    real *transposed; /* (K, N) of the matrix product at hand; (d, T) in attention */
+    real *row;        /* (2C) in LayerNorm; (T) in attention */
 };
 
-/* ---- Sums and products [1] ----------------------------------------------------------------------
- */
+/* ---- Sums and products [1] ---- */
 
 /* Sixteen partials to one. */
 static real combine(real p[16])
@@ -127,8 +126,7 @@ static void linear_gradient(size_t R, size_t N, size_t K, const real *gy, const 
             gb[o] = gb[o] + gy[r * N + o];
 }
 
-/* ---- LayerNorm [4, 5] ---------------------------------------------------------------------------
- */
+/* ---- LayerNorm [4, 5] ---- */
 
 /* y is also the scratch for u = x - mean. */
 static void layernorm(size_t R, size_t C, const real *x, const real *w, const real *b, real *y,
@@ -169,8 +167,7 @@ static void layernorm_backward(size_t R, size_t C, const real *gy, const real *x
     }
 }
 
-/* ---- Attention: one head of one sequence [4.2.3, 5.4.6]
- * ------------------------------------------- */
+/* ---- Attention: one head of one sequence [4.2.3, 5.4.6] ---- */
 
 /* q, k, v, gq, gk, gv (T, d) have rows 3C apart, att and gatt rows C apart; P is (T, T). */
 typedef struct head {
@@ -272,8 +269,7 @@ static void for_each_head(const lane_model *m, lane_work *a, size_t l, void (*on
         }
 }
 
-/* ---- Forward [4]
- * ---------------------------------------------------------------------------------- */
+/* ---- Forward [4] ---- */
 
 static void layer_forward(const lane_model *m, lane_work *a, size_t l)
 {
@@ -333,8 +329,7 @@ double lane_forward(const lane_model *m, lane_work *a, const uint16_t *tokens,
     return sum;
 }
 
-/* ---- Backward [5]
- * --------------------------------------------------------------------------------- */
+/* ---- Backward [5] ---- */
 
 /* a->gx is the gradient of layer l's output on entry and of its input on return. */
 static void layer_backward(const lane_model *m, lane_work *a, const tensors *gw, size_t l)
@@ -410,8 +405,7 @@ void lane_backward(const lane_model *m, lane_work *a, gradient *out)
     }
 }
 
-/* ---- Memory
- * --------------------------------------------------------------------------------------- */
+/* ---- Memory ---- */
 
 void lane_tensors_point(const dd_shape *shape, real *memory, tensors *t, size_t size[N_TENSORS])
 {

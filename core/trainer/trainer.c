@@ -284,10 +284,9 @@ static dd_status request(dd_trainer *t, dd_request kind, dd_error *error)
             snprintf(thread, sizeof thread, "worker %u", culprit);
         return dd_error_set(
             error, st,
-            "%s: floating-point control is 0x%x in step %" PRIu64
-            " and was 0x%x, as it must be, at Point A of the step before: something in this "
-            "process "
-            "changed it (a library built with -ffast-math or -Ofast does when it is loaded)",
+            "%s: floating-point control is 0x%x at a point of step %" PRIu64 " and was 0x%x, as it "
+            "must be, at the point before: something in this process changed it (loading a library "
+            "built with -ffast-math or -Ofast does)",
             thread, fp_env, t->step, DD_FP_ENV_DEFAULT);
     }
     if (st == DD_ERR_CANCELLED)

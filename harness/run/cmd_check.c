@@ -198,8 +198,9 @@ static int run_checks(const request *r)
             worst = dd_verdict_join(worst, print_check(sweep, i));
     print_covered(sweep);
     code = sweep->interrupted ? DD_EXIT_INTERRUPTED
-           : worst > DD_SKIP  ? DD_EXIT_FAILED
-                              : DD_EXIT_HELD;
+           : worst == DD_PASS ? DD_EXIT_HELD
+           : worst == DD_SKIP ? DD_EXIT_ENVIRONMENT /* nothing could be judged here */
+                              : DD_EXIT_FAILED;
     fflush(stdout);
     dd_stop_close(stop_fd);
 out:

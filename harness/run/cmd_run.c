@@ -98,7 +98,10 @@ static int exit_code(const job *j)
         return DD_EXIT_INTERRUPTED;
     if (j->report.failure[0])
         return DD_EXIT_ENVIRONMENT;
-    return dd_sweep_verdict(j->sweep) > DD_SKIP ? DD_EXIT_FAILED : DD_EXIT_HELD;
+    dd_verdict verdict = dd_sweep_verdict(j->sweep);
+    if (verdict == DD_SKIP) /* not one cell could be judged here */
+        return DD_EXIT_ENVIRONMENT;
+    return verdict == DD_PASS ? DD_EXIT_HELD : DD_EXIT_FAILED;
 }
 
 static int run_jobs(job *jobs, size_t n)

@@ -134,6 +134,7 @@ valgrind) make valgrind : ;;
 pkg-config) make pkg-config 'grep -q -x "\$2" $work/home/modules' ;;
 bible-kjv) make bible 'head -c 4400000 /dev/zero' ;;
 libcyaml-dev | libxxhash-dev | libdw-dev) echo "\${1%-dev}" >>'$work/home/modules' ;;
+libyaml-dev) echo yaml-0.1 >>'$work/home/modules' ;;
 libjansson-dev) echo jansson >>'$work/home/modules' ;;
 libhwloc-dev) echo hwloc >>'$work/home/modules' ;;
 libcmocka-dev) echo cmocka >>'$work/home/modules' ;;
@@ -145,7 +146,7 @@ END
 installed() # everything but the packages named
 {
     local package
-    for package in gcc libc6-dev cmake ninja-build pkg-config libcyaml-dev libjansson-dev libxxhash-dev libhwloc-dev \
+    for package in gcc libc6-dev cmake ninja-build pkg-config libcyaml-dev libyaml-dev libjansson-dev libxxhash-dev libhwloc-dev \
         libdw-dev libcmocka-dev valgrind bible-kjv; do
         [[ " $* " == *" $package "* ]] || "$work/install" "$package"
     done
@@ -186,7 +187,7 @@ test_setup_root_installs()
     setup 0
     says 'gcc               1.0 MB   2.0 MB   compiles the C sources'
     says '10.0 MB to download, 20.0 MB of disk space'
-    [[ $(calls) == 'install gcc libc6-dev cmake ninja-build pkg-config libcyaml-dev libjansson-dev libxxhash-dev libhwloc-dev libdw-dev libcmocka-dev valgrind,install bible-kjv' ]] ||
+    [[ $(calls) == 'install gcc libc6-dev cmake ninja-build pkg-config libcyaml-dev libyaml-dev libjansson-dev libxxhash-dev libhwloc-dev libdw-dev libcmocka-dev valgrind,install bible-kjv' ]] ||
         fail "apt-get was called for: $(calls)"
     [[ -s $work/$text ]] || fail "no text"
     setup 0
@@ -378,6 +379,18 @@ test_setup_text_declined()
     at_terminal 0 n
     says 'to try again'
     [[ -z $(calls) ]] || fail "apt-get was called: $(calls)"
+}
+
+# The build asks for no library that set-up does not know.
+test_setup_knows_all_modules()
+{
+    local module modules
+    modules=$(find "$scripts"/../{CMakeLists.txt,core,harness} -name CMakeLists.txt -exec cat {} + |
+        sed -n 's/.*pkg_check_modules([A-Z_]* REQUIRED IMPORTED_TARGET \(.*\)).*/\1/p')
+    [[ $modules == *libxxhash* ]] || fail "no library was found in the CMake files"
+    for module in $modules; do
+        grep -q "^module  *$module  *[a-z]" "$scripts/setup.sh" || fail "setup.sh does not know $module"
+    done
 }
 
 # ---- usage -------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ptrace.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -72,6 +73,13 @@ static void body_spins(const dd_settings *s, dd_child *child)
     dd_child_phase(child, DD_PHASE_STEP);
     good_steps(child, 2);
     spin_forever();
+}
+
+/* A process that is traced already cannot be attached to. */
+static void body_denies(const dd_settings *s, dd_child *child)
+{
+    ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+    body_spins(s, child);
 }
 
 static pthread_mutex_t never_unlocked = PTHREAD_MUTEX_INITIALIZER;
@@ -317,6 +325,7 @@ static void test_hangs(void **state)
     (void)state;
     must_end(body_spins, 0.5, DD_RUN_HANG, "no progress for 0.5 s in a step, after 2 steps",
              "spin_forever");
+    must_end(body_denies, 0.5, DD_RUN_HANG, "in a step", "stack denied: Operation not permitted");
     must_end(body_blocks, 0.5, DD_RUN_HANG, "closing the trainer", "blocked_worker");
 }
 

@@ -33,7 +33,7 @@ static uint32_t next_size(uint32_t workers)
     return workers + (divisor == 1 ? 1 : workers < 4 ? 2 : 9);
 }
 
-/* ---- Thread creation that fails on demand --------------------------------------------------- */
+/* ---- Thread creation that fails on demand ---- */
 
 int __real_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 int __wrap_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
@@ -47,8 +47,7 @@ int __wrap_pthread_create(pthread_t *id, const pthread_attr_t *attributes, void 
     return __real_pthread_create(id, attributes, run, arg);
 }
 
-/* ---- The fake work -----------------------------------------------------------------------------
- */
+/* ---- The fake work ---- */
 
 enum { EXPRESSION = 128, MAX_SEGMENTS = 4 * DD_POSITIONS };
 #define NOBODY UINT32_C(0xabcdef)
@@ -126,7 +125,7 @@ static bool fake_verdict(void *user, uint32_t segment)
 static void fake_update(void *user, uint32_t worker)
 {
     fixture *f = user;
-    f->updates[worker] += f->decided[0] != '\0'; /* verdict's word has come */
+    f->updates[worker] += f->decided[0] ? 1 : 1000; /* never without what verdict decided on */
     if (f->in_update)
         f->in_update(worker);
 }
@@ -218,8 +217,7 @@ static dd_status step(fixture *f)
     return dd_team_request(f->team, DD_TEAM_STEP, NULL, NULL);
 }
 
-/* ---- Steps
- * ---------------------------------------------------------------------------------------- */
+/* ---- Steps ---- */
 
 /* A step that goes through, checked whole. */
 static void good_step(fixture *f, dd_reduce reduce)
@@ -306,8 +304,7 @@ static void test_generations_wrap(void **state)
                            (dd_team_options){.generation = starts[s], .stack_bytes = 256 * 1024});
 }
 
-/* ---- Cancelling
- * --------------------------------------------------------------------------------------- */
+/* ---- Cancelling ---- */
 
 static void test_cancel_before_a_request(void **state)
 {
@@ -429,8 +426,7 @@ static void test_cancel_at_random_moments(void **state)
                                                         .reduce = (dd_reduce)(kind >> 1)});
 }
 
-/* ---- Floating-point environment
- * -------------------------------------------------------------------- */
+/* ---- Floating-point environment ---- */
 
 static void spoil_fp_env(void)
 {
@@ -499,8 +495,7 @@ static void test_changed_fp_env_is_an_error(void **state)
     }
 }
 
-/* ---- Life and death
- * ----------------------------------------------------------------------------------- */
+/* ---- Life and death ---- */
 
 static uint32_t entries(const char *path)
 {

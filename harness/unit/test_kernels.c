@@ -14,6 +14,7 @@
 #include "elementary.h"
 #include "guarded.h"
 #include "kernels_plain.h"
+#include "peak.h"
 #include "sets.h"
 
 static const dd_kernels *sets[3];
@@ -382,6 +383,15 @@ static void selection_gives_what_was_asked(void **state)
     assert_non_null(why);
 }
 
+static void every_set_has_a_peak(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < n_sets; s++)
+        assert_true(dd_peak_flops(sets[s]) > 0);
+    const dd_kernels stranger = {.name = "stranger"};
+    assert_true(dd_peak_flops(&stranger) == 0);
+}
+
 int main(void)
 {
     test_seed_from_environment();
@@ -402,6 +412,7 @@ int main(void)
         cmocka_unit_test(cross_entropy_of_rows),
         cmocka_unit_test(flat_arrays),
         cmocka_unit_test(selection_gives_what_was_asked),
+        cmocka_unit_test(every_set_has_a_peak),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

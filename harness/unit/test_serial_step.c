@@ -219,6 +219,30 @@ static void test_discarded_step(void **state)
     dd_data_close(data);
 }
 
+/* One sequence: the smallest pool of gradients. */
+static void test_culprit_of_one_sequence(void **state)
+{
+    (void)state;
+    dd_data *data = open_builtin();
+    dd_config config = odd_config();
+    config.batch = 1;
+    dd_oracle *o = open_oracle(fastest(), &config, data);
+    uint64_t begin[N_TENSORS + 1];
+    tensor_bounds(&config.shape, begin);
+    float *w = fastest()->weights(o, NULL);
+    dd_step step;
+    dd_error error;
+    w[begin[13]] = INFINITY; /* fcprojb of layer 0 */
+    assert_int_equal(fastest()->step(o, &step, &error), DD_ERR_NONFINITE);
+    assert_int_equal(step.culprit.lane, 11);
+    assert_string_equal(step.culprit.tensor, "wte");
+    w[begin[13]] = 0;
+    assert_int_equal(fastest()->step(o, &step, &error), DD_OK);
+    assert_null(step.culprit.tensor);
+    fastest()->close(o);
+    dd_data_close(data);
+}
+
 /* ---- The whole ---- */
 
 static void test_builds_agree(void **state)
@@ -334,6 +358,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_update_by_hand),
         cmocka_unit_test(test_every_setting_counts),
         cmocka_unit_test(test_discarded_step),
+        cmocka_unit_test(test_culprit_of_one_sequence),
         cmocka_unit_test(test_builds_agree),
         cmocka_unit_test(test_public_interface),
     };

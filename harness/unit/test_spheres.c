@@ -11,7 +11,7 @@
 
 #include "spheres.h"
 
-/* ---- Geometry -------------------------------------------------------------------------------- */
+/* ---- Geometry ---- */
 
 /* The centre of position p for children of radius 1. */
 static void centre_of(uint32_t p, double out[3])
@@ -115,7 +115,7 @@ static void test_symmetries_permute_positions(void **state)
     }
 }
 
-/* ---- Placement ------------------------------------------------------------------------------- */
+/* ---- Placement ---- */
 
 static void weights_of_batch(uint64_t batch, uint64_t weight[DD_POSITIONS])
 {

@@ -2,6 +2,7 @@
  * core/sync: eventcounts, the four points, the fold plan and the combining tree. The fold is run
  * with expressions for gradients and compared with NUMERICS 7 written down anew. An argument
  * divides the rounds, for race detectors. */
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +28,7 @@ static uint32_t random_below(uint64_t *seed, uint32_t n)
     return (uint32_t)((*seed >> 33) % n);
 }
 
-/* ---- Eventcount ------------------------------------------------------------------------------ */
+/* ---- Eventcount ---- */
 
 /* Two threads that take turns, each sleeping until the other is through. */
 typedef struct ping_pong {
@@ -70,8 +71,42 @@ static void test_eventcount_takes_turns(void **state)
     }
 }
 
-/* ---- Points ------------------------------------------------------------------------------------
- */
+/* Wakes that no advance goes with, as the kernel allows itself: the sleeper must stay. */
+typedef struct stray {
+    dd_eventcount gate;
+    dd_atomic_u32 passed;
+} stray;
+
+static void stray_main(void *arg)
+{
+    stray *s = arg;
+    dd_eventcount_await(&s->gate, 0, 0);
+    dd_u32_store(&s->passed, 1, DD_RELEASE);
+}
+
+static void test_eventcount_ignores_stray_wakes(void **state)
+{
+    (void)state;
+    stray s;
+    dd_thread thread;
+    dd_eventcount_init(&s.gate, 0);
+    dd_u32_init(&s.passed, 0);
+    assert_int_equal(dd_thread_create(&thread, "stray", 0, stray_main, &s), 0);
+    /* the flag says that it sleeps or is about to */
+    assert_true(DD_AWAIT(dd_u32_load(&s.gate.word, DD_ACQUIRE) == 1, DD_FOREVER));
+    for (int i = 0; i < 1000; i++) {
+        dd_futex_wake(&s.gate.word, UINT32_MAX);
+        sched_yield();
+        assert_int_equal(dd_u32_load(&s.passed, DD_ACQUIRE), 0);
+    }
+    dd_eventcount_advance(&s.gate);
+    dd_thread_join(&thread);
+    assert_int_equal(dd_u32_load(&s.passed, DD_ACQUIRE), 1);
+    dd_u32_forget(&s.passed);
+    dd_eventcount_forget(&s.gate);
+}
+
+/* ---- Points ---- */
 
 /* Everything here but `points` is plain memory, ordered by the points alone. */
 typedef struct hammer {
@@ -163,8 +198,7 @@ static void test_points_of_every_size(void **state)
                 }
 }
 
-/* ---- Plans
- * --------------------------------------------------------------------------------------- */
+/* ---- Plans ---- */
 
 enum { EXPRESSION = 128 };
 
@@ -397,6 +431,7 @@ int main(int argc, char **argv)
     divisor = argc > 1 ? (uint32_t)atoi(argv[1]) : 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_eventcount_takes_turns),
+        cmocka_unit_test(test_eventcount_ignores_stray_wakes),
         cmocka_unit_test(test_points_tree_hammer),
         cmocka_unit_test(test_points_pthread_hammer),
         cmocka_unit_test(test_points_of_every_size),

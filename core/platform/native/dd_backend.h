@@ -18,7 +18,7 @@
 #endif
 #endif
 
-/* ---- Annotations: private to this file ------------------------------------------------------ */
+/* ---- Annotations: private to this file ---- */
 
 #ifdef DD_VALGRIND
 #define DD_SENDS_(word) ANNOTATE_HAPPENS_BEFORE(word)
@@ -32,8 +32,7 @@
 #define DD_FORGET_(word) ((void)(word))
 #endif
 
-/* ---- Atomics -----------------------------------------------------------------------------------
- */
+/* ---- Atomics ---- */
 
 typedef enum dd_order {
     DD_RELAXED = __ATOMIC_RELAXED,
@@ -125,8 +124,7 @@ DD_INLINE_ bool dd_releases_(dd_order order)
 DD_ATOMIC_(32)
 DD_ATOMIC_(64)
 
-/* ---- Waiting
- * --------------------------------------------------------------------------------------- */
+/* ---- Waiting ---- */
 
 void dd_futex_wait(dd_atomic_u32 *a, uint32_t expected);
 void dd_futex_wake(dd_atomic_u32 *a, uint32_t n);
@@ -155,8 +153,7 @@ DD_INLINE_ void dd_pause_(void)
 #define DD_READ(ptr, bytes) ((void)sizeof(ptr), (void)sizeof(bytes))
 #define DD_WRITE(ptr, bytes) ((void)sizeof(ptr), (void)sizeof(bytes))
 
-/* ---- Threads and barriers
- * ----------------------------------------------------------------------------- */
+/* ---- Threads and barriers ---- */
 
 typedef struct dd_thread {
     pthread_t id;
@@ -175,8 +172,7 @@ dd_pbarrier *dd_pbarrier_open(uint32_t n_threads);
 void dd_pbarrier_wait(dd_pbarrier *barrier);
 void dd_pbarrier_close(dd_pbarrier *barrier);
 
-/* ---- Memory, clocks, floating point
- * --------------------------------------------------------------------- */
+/* ---- Memory, clocks, floating point ---- */
 
 void *dd_alloc(size_t bytes);
 void dd_free(void *p);
