@@ -41,7 +41,7 @@ bad_usage()
 # without building it twice.
 build_tree()
 {
-    local folder=$1 log status=0 targets=() arguments=() name
+    local folder=$1 name log notice status=0 targets=() arguments=()
     shift
     name=${folder#"$root/"}
     while (($#)) && [[ $1 != -- ]]; do
@@ -66,12 +66,15 @@ build_tree()
             exit 1
         fi
     fi
-    # The commit's name is looked up on every build and does not count as building.
-    if [[ -e $folder/build.ninja ]] && ninja -C "$folder" -n "${targets[@]:1}" 2>&1 |
-        awk '/Building/ && !/build_info/ { n++ } END { exit !n }'; then
+    # Whether there is anything to do only the build itself can tell; where there is not, it ends before this speaks.
+    {
+        sleep 1 >/dev/null 2>&1
         say "building $name/ …"
-    fi
+    } &
+    notice=$!
     cmake --build "$folder" --parallel "$(cores)" "${targets[@]}" >"$log" 2>&1 || status=$?
+    kill "$notice" 2>/dev/null || true
+    wait "$notice" 2>/dev/null || true
     if ((status)); then
         # What failed, not the list of what went well.
         grep -v -E '^\[[0-9]+/[0-9]+\] (Building|Linking|Re-checking|Generating)' "$log" >&2

@@ -132,7 +132,7 @@ under()
 
 line()
 {
-    printf '%-9s %-48s %7s  %-9s %s\n' "$@"
+    printf '%-9s %-49s %7s  %-9s %s\n' "$@"
 }
 
 # A planted defect must be reported, its mended twin must not.
@@ -176,7 +176,7 @@ cell() # TOOL WORKERS BARRIER REDUCE SIMD
     elif ((status != 0)) || [[ $reports != 0 || $same != same ]]; then
         verdict=FAIL
     fi
-    line "$tool" "$(printf 'workers %-2s barrier %-7s reduce %-7s simd %s' "$2" "$3" "$4" "$5")" "${reports:--}" \
+    line "$tool" "$(printf 'workers %-2s barrier %-7s reduce %-7s simd %-4s' "$2" "$3" "$4" "$5")" "${reports:--}" \
         "$same" "$verdict"
     if [[ $verdict != PASS ]]; then
         failed=true

@@ -17,6 +17,7 @@ program cmake       cmake         writes the build files and runs the tests
 program ninja       ninja-build   builds
 program pkg-config  pkg-config    finds the libraries
 module  libcyaml    libcyaml-dev  reads scenario files
+module  yaml-0.1    libyaml-dev   tells the lines of scenario files
 module  jansson     libjansson-dev writes and reads results
 module  libxxhash   libxxhash-dev hashes weights and data
 module  hwloc       libhwloc-dev  tells cores and caches

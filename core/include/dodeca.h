@@ -4,18 +4,18 @@
  *
  * Words of this interface. A *lane* is a fixed, contiguous share of a step's sequences; there are
  * 12^(lane depth) of them. *Workers* process lanes, one lane after another; *Node Zero* is the
- * control thread that runs the step and never processes a lane. *Point A* makes a step's work visible
- * to every worker, at *Point B* every lane's gradient is in, V carries the verdict (finite, norm,
- * clipping), and after U every slice of the weights is updated. A *fold* adds two gradients, left + right,
- * in an order fixed by geometry alone.
+ * control thread that runs the step and never processes a lane. *Point A* makes a step's work
+ * visible to every worker, at *Point B* every lane's gradient is in, V carries the verdict (finite,
+ * norm, clipping), and after U every slice of the weights is updated. A *fold* adds two gradients,
+ * left + right, in an order fixed by geometry alone.
  *
- * The contract. The weights after any number of steps are a function of shape, data, seed, batch, T, lane
- * depth, optimiser settings, schedule horizon and NaN policy alone: not of workers, barrier,
- * reduction, SIMD, compiler or timing. core/model/NUMERICS.md is the normative text.
+ * The contract. The weights after any number of steps are a function of shape, data, seed, batch,
+ * T, lane depth, optimiser settings, schedule horizon and NaN policy alone: not of workers,
+ * barrier, reduction, SIMD, compiler or timing. core/model/NUMERICS.md is the normative text.
  *
- * threads  a trainer is driven by one caller thread at a time; only dd_trainer_cancel may be called from
- *          any thread or signal handler. Different trainers are independent.
- * The library never prints, exits, installs signal handlers or reads the environment. */
+ * threads  a trainer is driven by one caller thread at a time; only dd_trainer_cancel may be called
+ * from any thread or signal handler. Different trainers are independent. The library never prints,
+ * exits, installs signal handlers or reads the environment. */
 #ifndef DODECA_H
 #define DODECA_H
 
@@ -27,18 +27,18 @@
 extern "C" {
 #endif
 
-/* ---- Errors ------------------------------------------------------------------------------- */
+/* ---- Errors ---- */
 
 typedef enum dd_status {
     DD_OK = 0,
-    DD_ERR_ARGUMENT,   /* a value is out of range or does not fit another */
-    DD_ERR_DATA,       /* a data source is unreadable, malformed or too short */
-    DD_ERR_MEMORY,     /* an allocation failed */
-    DD_ERR_THREAD,     /* a thread could not be created */
-    DD_ERR_CPU,        /* the CPU or this build lacks the kernel set asked for */
-    DD_ERR_FP_ENV,     /* a worker found its floating-point environment changed */
-    DD_ERR_NONFINITE,  /* policy abort: a loss or gradient was not finite; weights as before */
-    DD_ERR_CANCELLED,  /* dd_trainer_cancel took effect; weights as before the step */
+    DD_ERR_ARGUMENT,  /* a value is out of range or does not fit another */
+    DD_ERR_DATA,      /* a data source is unreadable, malformed or too short */
+    DD_ERR_MEMORY,    /* an allocation failed */
+    DD_ERR_THREAD,    /* a thread could not be created */
+    DD_ERR_CPU,       /* the CPU or this build lacks the kernel set asked for */
+    DD_ERR_FP_ENV,    /* a worker found its floating-point environment changed */
+    DD_ERR_NONFINITE, /* policy abort: a loss or gradient was not finite; weights as before */
+    DD_ERR_CANCELLED, /* dd_trainer_cancel took effect; weights as before the step */
 } dd_status;
 
 /* Says in one line what was wrong, where, and what would be right. Filled by every function that
@@ -50,7 +50,7 @@ typedef struct dd_error {
 /* The constant's name, e.g. "DD_ERR_DATA". Never NULL. */
 const char *dd_status_name(dd_status status);
 
-/* ---- Data --------------------------------------------------------------------------------- */
+/* ---- Data ---- */
 
 /* A token source: the tokens of a text in memory, cut into windows of T + 1 (NUMERICS 9). */
 typedef struct dd_data dd_data;
@@ -66,12 +66,12 @@ dd_status dd_data_open(const char *spec, uint64_t seed, dd_data **out, dd_error 
 void dd_data_close(dd_data *data); /* NULL allowed */
 
 typedef struct dd_data_info {
-    const char *spec;      /* as given; owned by the source */
+    const char *spec; /* as given; owned by the source */
     uint64_t n_tokens;
-    uint32_t vocabulary;   /* 1 + the largest token the source may hold */
-    uint32_t largest;      /* the largest token that occurs */
-    double floor_nats;     /* entropy rate, the lowest reachable loss; NaN if unknown */
-    uint8_t hash[16];      /* XXH3-128 of the tokens as little-endian uint16, high half first */
+    uint32_t vocabulary; /* 1 + the largest token the source may hold */
+    uint32_t largest;    /* the largest token that occurs */
+    double floor_nats;   /* entropy rate, the lowest reachable loss; NaN if unknown */
+    uint8_t hash[16];    /* XXH3-128 of the tokens as little-endian uint16, high half first */
 } dd_data_info;
 void dd_data_info_get(const dd_data *data, dd_data_info *out);
 
@@ -86,13 +86,13 @@ typedef struct dd_data_split {
 dd_status dd_data_split_get(const dd_data *data, uint32_t T, uint32_t B, dd_data_split *out,
                             dd_error *error);
 
-/* ---- Model and training settings -------------------------------------------------------------- */
+/* ---- Model and training settings ---- */
 
 typedef struct dd_shape {
-    uint32_t L;  /* layers */
-    uint32_t NH; /* attention heads */
-    uint32_t C;  /* channels, a multiple of NH */
-    uint32_t V;  /* vocabulary */
+    uint32_t L;     /* layers */
+    uint32_t NH;    /* attention heads */
+    uint32_t C;     /* channels, a multiple of NH */
+    uint32_t V;     /* vocabulary */
     uint32_t T_max; /* positions the model knows: the longest sequence */
 } dd_shape;
 
@@ -137,18 +137,19 @@ typedef struct dd_config {
     dd_reduce reduce;
 } dd_config;
 
-/* Defaults: nano, batch 12, lane depth 1, seed 1, horizon 100, warm-up 10, lr 1e-3, floor 0.1, betas 0.9 and
- * 0.95, eps 1e-8, weight decay 0.1, clip 1, abort; workers 0, tree barrier, tree reduction. */
+/* Defaults: nano, batch 12, lane depth 1, seed 1, horizon 100, warm-up 10, lr 1e-3, floor 0.1,
+ * betas 0.9 and 0.95, eps 1e-8, weight decay 0.1, clip 1, abort; workers 0, tree barrier, tree
+ * reduction. */
 void dd_config_default(dd_config *config);
 
-/* ---- Trainer ------------------------------------------------------------------------------------ */
+/* ---- Trainer ---- */
 
 typedef struct dd_trainer dd_trainer;
 
 /* Builds model, memory and threads. A step allocates nothing afterwards.
  * owns     the trainer borrows `data`, which must outlive it; *out is released by dd_trainer_close;
  *          on failure nothing is left behind
- * errors   DD_ERR_ARGUMENT, DD_ERR_DATA, DD_ERR_MEMORY, DD_ERR_THREAD, DD_ERR_CPU                  */
+ * errors   DD_ERR_ARGUMENT, DD_ERR_DATA, DD_ERR_MEMORY, DD_ERR_THREAD, DD_ERR_CPU */
 dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_trainer **out,
                           dd_error *error);
 /* Stops and joins every thread, releases everything. NULL allowed. */
@@ -157,40 +158,43 @@ void dd_trainer_close(dd_trainer *trainer);
 /* Where a value that is not finite appeared first: the lowest (lane, tensor, index). */
 #define DD_NO_LANE UINT32_MAX
 typedef struct dd_culprit {
-    uint32_t lane;      /* DD_NO_LANE: every lane is finite, their fold is not */
-    uint32_t worker;    /* that ran the lane */
-    const char *tensor; /* whose gradient; "loss" where all gradients are finite; NULL: no culprit */
-    uint64_t index;     /* element inside the tensor */
+    uint32_t lane;   /* DD_NO_LANE: every lane is finite, their fold is not */
+    uint32_t worker; /* that ran the lane */
+    const char
+        *tensor;    /* whose gradient; "loss" where all gradients are finite; NULL: no culprit */
+    uint64_t index; /* element inside the tensor */
 } dd_culprit;
 
 typedef struct dd_step {
-    uint64_t step;   /* number of this step, from 0 */
-    double loss;     /* mean cross-entropy in nats per token */
-    double norm;     /* global gradient norm before clipping */
-    float lr;        /* as used */
-    bool discarded;  /* loss or gradient not finite: the update did not take place */
+    uint64_t step;      /* number of this step, from 0 */
+    double loss;        /* mean cross-entropy in nats per token */
+    double norm;        /* global gradient norm before clipping */
+    float lr;           /* as used */
+    bool discarded;     /* loss or gradient not finite: the update did not take place */
     dd_culprit culprit; /* of a discarded step */
-    uint64_t wall_ns; /* caller to caller */
+    uint64_t wall_ns;   /* caller to caller */
 } dd_step;
 
 /* One step of training: posts a request to Node Zero and sleeps until Point U.
- * errors   DD_ERR_NONFINITE under policy abort (the message names lane, worker, tensor and index; under
- *          skip-step the same is told by *out and the message, and DD_OK returned), DD_ERR_CANCELLED,
+ * errors   DD_ERR_NONFINITE under policy abort (the message names lane, worker, tensor and index;
+ * under skip-step the same is told by *out and the message, and DD_OK returned), DD_ERR_CANCELLED,
  *          DD_ERR_FP_ENV; the weights are then those before the step                            */
 dd_status dd_trainer_step(dd_trainer *trainer, dd_step *out, dd_error *error);
 
 /* Mean loss over the first n_batches batches of validation windows (all, if fewer), forward only.
  * errors   DD_ERR_DATA if validation holds no full batch; as dd_trainer_step otherwise           */
-dd_status dd_trainer_validate(dd_trainer *trainer, uint32_t n_batches, double *loss, dd_error *error);
+dd_status dd_trainer_validate(dd_trainer *trainer, uint32_t n_batches, double *loss,
+                              dd_error *error);
 
-/* Asks the step in progress, if any, else the next one, to end: lanes not yet begun are cancelled and the step is
- * discarded. Safe from any thread and from signal handlers. */
+/* Asks the step in progress, if any, else the next one, to end: lanes not yet begun are cancelled
+ * and the step is discarded. Safe from any thread and from signal handlers. */
 void dd_trainer_cancel(dd_trainer *trainer);
 
 /* XXH3-128 of all parameters in canonical order, high half first. Between steps only. */
 void dd_trainer_hash(const dd_trainer *trainer, uint8_t hash[16]);
 
-/* All parameters in canonical order. Valid until close; may be read and written between steps only. */
+/* All parameters in canonical order. Valid until close; may be read and written between steps only.
+ */
 float *dd_trainer_weights(dd_trainer *trainer, uint64_t *n);
 
 /* What the trainer is made of and what it has done. Between steps only. */
@@ -210,9 +214,9 @@ typedef struct dd_trainer_info {
     double lane_bound;   /* tokens / most tokens on one worker: the speedup that placement allows */
     uint64_t n_parameters;
     uint64_t weights_bytes, moments_bytes, segments_bytes, workspaces_bytes;
-    uint64_t requests;        /* completed: steps, validation batches, replays */
-    uint64_t node_zero_lanes; /* lanes that Node Zero processed: 0 */
-    uint64_t node_zero_lane_cpu_ns; /* CPU time of Node Zero between A and B, all requests */
+    uint64_t requests;               /* completed: steps, validation batches, replays */
+    uint64_t node_zero_lanes;        /* lanes that Node Zero processed: 0 */
+    uint64_t node_zero_lane_cpu_ns;  /* CPU time of Node Zero between A and B, all requests */
     uint64_t node_zero_lane_wall_ns; /* and the time that passed between them */
     uint64_t node_zero_folds;
     dd_worker_info worker[DD_MAX_WORKERS];

@@ -15,16 +15,11 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-static size_t whole_panels(size_t n)
-{
-    return (n + DD_TILE_COLS - 1) / DD_TILE_COLS * DD_TILE_COLS;
-}
-
 size_t dd_avx2_attention_scratch_(size_t max_T, size_t max_d)
 {
     /* columns in panels, rows in panels, G */
     return sizeof(float) *
-           (whole_panels(max_T) * max_d + max_T * whole_panels(max_d) + max_T * max_T);
+           (dd_panels_size(max_d, max_T) + dd_panels_size(max_T, max_d) + max_T * max_T);
 }
 
 /* S[t][s] = chain(i < d: x[t][i] * y[s][i]; +0) for rows t0 <= t < t0 + rows, s <= t; y^T in panels
@@ -32,7 +27,7 @@ size_t dd_avx2_attention_scratch_(size_t max_T, size_t max_d)
 static void scores(size_t t0, size_t rows, size_t T, size_t d, const float *x, size_t x_row,
                    const float *y_panels, float *S)
 {
-    for (size_t s0 = 0; s0 < t0 + rows; s0 += DD_TILE_COLS, y_panels += d * DD_TILE_COLS) {
+    for (size_t s0 = 0; s0 < t0 + rows; s0 += DD_TILE_COLS, y_panels += dd_panel_pitch(d)) {
         const bool below = s0 + DD_TILE_COLS <= t0 + 1; /* all rows have all columns */
         float corner[DD_TILE_ROWS * DD_TILE_COLS];
         const dd_tile tile = {.rows = rows,
@@ -59,7 +54,7 @@ static void scores(size_t t0, size_t rows, size_t T, size_t d, const float *x, s
 static void lower_product(size_t t0, size_t rows, size_t T, size_t d, const float *L,
                           const float *x_panels, float *out, size_t out_row)
 {
-    for (size_t i = 0; i < d; i += DD_TILE_COLS, x_panels += T * DD_TILE_COLS) {
+    for (size_t i = 0; i < d; i += DD_TILE_COLS, x_panels += dd_panel_pitch(T)) {
         const size_t n = least(d - i, DD_TILE_COLS);
         const dd_tile tile = {.rows = rows,
                               .cols = n,
@@ -86,7 +81,7 @@ static void lower_product(size_t t0, size_t rows, size_t T, size_t d, const floa
 static void upper_product(size_t T, size_t d, const float *L, const float *x_panels, float *out,
                           size_t out_row)
 {
-    for (size_t i = 0; i < d; i += DD_TILE_COLS, x_panels += T * DD_TILE_COLS) {
+    for (size_t i = 0; i < d; i += DD_TILE_COLS, x_panels += dd_panel_pitch(T)) {
         const size_t n = least(d - i, DD_TILE_COLS);
         for (size_t s0 = 0; s0 < T; s0 += DD_TILE_ROWS) {
             const size_t rows = least(T - s0, DD_TILE_ROWS), t0 = s0 + rows;
@@ -129,7 +124,7 @@ void dd_avx2_attention_forward_(const dd_attention *a, void *scratch)
     const size_t T = a->T, d = a->d;
     const float sigma = 1.0f / sqrtf((float)d);
     float *k_columns = scratch;
-    float *v_rows = k_columns + whole_panels(T) * d;
+    float *v_rows = k_columns + dd_panels_size(d, T);
     dd_avx2_pack_panels_(d, T, a->k, 1, a->qkv_row, k_columns);
     dd_avx2_pack_panels_(T, d, a->v, a->qkv_row, 1, v_rows);
     for (size_t t0 = 0; t0 < T; t0 += DD_TILE_ROWS) {
@@ -166,8 +161,8 @@ void dd_avx2_attention_backward_(const dd_attention *a, void *scratch)
     const size_t T = a->T, d = a->d, row = a->qkv_row;
     const float sigma = 1.0f / sqrtf((float)d);
     float *v_columns = scratch;
-    float *rows_of = v_columns + whole_panels(T) * d;
-    float *G = rows_of + T * whole_panels(d);
+    float *rows_of = v_columns + dd_panels_size(d, T);
+    float *G = rows_of + dd_panels_size(T, d);
     dd_avx2_pack_panels_(d, T, a->v, 1, row, v_columns);
     dd_avx2_pack_panels_(T, d, a->k, row, 1, rows_of);
     for (size_t t0 = 0; t0 < T; t0 += DD_TILE_ROWS) {

@@ -15,15 +15,13 @@ enum { MC = 252, NC = 256, KC = 256 };
 enum { ROWS_PITCH = DD_TILE_ROWS * KC + 8, ROW_TILES = MC / DD_TILE_ROWS };
 
 typedef struct workspace {
-    float panels[KC * NC];              /* the right operand's block */
+    float panels[(KC + 1) * NC];        /* the right operand's block */
     float rows[ROW_TILES * ROWS_PITCH]; /* the left operand's block, where it needs packing */
     float held[MC * NC];                /* chains that C cannot hold meanwhile */
 } workspace;
 
-size_t dd_avx2_matmul_scratch_(size_t max_n, size_t max_k)
+size_t dd_avx2_matmul_scratch_(void)
 {
-    (void)max_n;
-    (void)max_k;
     return sizeof(workspace);
 }
 
@@ -57,18 +55,22 @@ static row_tiles tiles_of(size_t rows)
     return (row_tiles){n, rows / n, rows % n};
 }
 
+/* n tiles of `rows` rows each at one k. */
+DD_INLINE_ void pack_k(size_t n, size_t rows, const float *a, float *out)
+{
+    const __m256i mask = dd_mask8(rows);
+    for (size_t i = 0; i < n; i++)
+        _mm256_storeu_ps(out + i * ROWS_PITCH, _mm256_maskload_ps(a + i * rows, mask));
+}
+
 /* a(i, k) = a[i + k * a_col] to one run of [k][i] per tile. k outermost: the source is read as it
  * lies. */
-static void pack_rows(row_tiles tiles, size_t K, const float *a, size_t a_col, float *out)
+static void pack_rows(row_tiles t, size_t K, const float *a, size_t a_col, float *out)
 {
+    float *shorter = out + t.longer * ROWS_PITCH;
     for (size_t k = 0; k < K; k++, a += a_col) {
-        const float *from = a;
-        for (size_t i = 0; i < tiles.n; i++) {
-            const size_t rows = tiles.rows + (i < tiles.longer);
-            const __m256 v = _mm256_maskload_ps(from, dd_mask8(rows));
-            _mm256_storeu_ps(out + i * ROWS_PITCH + k * rows, v);
-            from += rows;
-        }
+        pack_k(t.longer, t.rows + 1, a, out + k * (t.rows + 1));
+        pack_k(t.n - t.longer, t.rows, a + t.longer * (t.rows + 1), shorter + k * t.rows);
     }
 }
 
@@ -93,7 +95,7 @@ static void multiply_block(const block *b, workspace *w)
     for (size_t j = 0; j < b->cols; j += DD_TILE_COLS) {
         dd_tile t = {.cols = least(b->cols - j, DD_TILE_COLS),
                      .K = b->K,
-                     .b = w->panels + j * b->K,
+                     .b = w->panels + j / DD_TILE_COLS * dd_panel_pitch(b->K),
                      .from_row = b->from_row,
                      .to_row = b->to_row,
                      .fold = b->fold};
@@ -125,68 +127,101 @@ static void start_flipped(const dd_matmul *m, size_t r0, size_t rows, size_t c0,
 }
 
 /* C = A B with A's rows broadcast and B's columns in vectors, or, flipped, C^T = B^T A^T: B's
- * columns are broadcast and A's rows in vectors. The chains are the same. */
-static void multiply(const dd_matmul *m, bool flipped, workspace *w)
+ * columns broadcast and A's rows in vectors. The chains are the same. */
+typedef struct product {
+    const dd_matmul *m;
+    bool flipped;
+    size_t rows, cols;
+    const float *a, *b;
+    size_t a_row, a_col, b_row, b_col;
+} product;
+
+static product product_of(const dd_matmul *m, bool flipped)
 {
-    const size_t rows = flipped ? m->N : m->M, cols = flipped ? m->M : m->N;
-    const float *a = flipped ? m->b : m->a, *b = flipped ? m->a : m->b;
-    const size_t a_row = flipped ? m->b_col : m->a_row, a_col = flipped ? m->b_row : m->a_col;
-    const size_t b_row = flipped ? m->a_col : m->b_row, b_col = flipped ? m->a_row : m->b_col;
-    const size_t row_parts = parts_of(rows, MC), col_parts = parts_of(cols, NC);
-    const size_t k_parts = parts_of(m->K, KC);
-    /* C holds the chain between parts of k, unless it holds something else or lies across */
-    const bool apart = flipped || (m->sink == DD_FOLD && k_parts > 1);
-    for (size_t jc = 0; jc < col_parts; jc++) {
-        const size_t c0 = cut(cols, jc, col_parts, DD_TILE_COLS);
-        const size_t nc = cut(cols, jc + 1, col_parts, DD_TILE_COLS) - c0;
-        for (size_t ic = 0; ic < row_parts; ic++) {
-            const size_t r0 = cut(rows, ic, row_parts, DD_TILE_ROWS);
-            const size_t nr = cut(rows, ic + 1, row_parts, DD_TILE_ROWS) - r0;
-            float *c = m->c + r0 * m->c_row + c0;
-            if (flipped)
-                start_flipped(m, r0, nr, c0, nc, w->held);
-            for (size_t kc = 0; kc < k_parts; kc++) {
-                const size_t k0 = cut(m->K, kc, k_parts, 8);
-                const size_t nk = cut(m->K, kc + 1, k_parts, 8) - k0;
-                const bool last = kc + 1 == k_parts;
-                if (ic == 0 || k_parts > 1)
-                    dd_avx2_pack_panels_(nk, nc, b + k0 * b_row + c0 * b_col, b_row, b_col,
-                                         w->panels);
-                block x = {.rows = nr,
-                           .cols = nc,
-                           .K = nk,
-                           .a = a + r0 * a_row + k0 * a_col,
-                           .a_row = a_row,
-                           .a_col = a_col,
-                           .from = apart ? w->held : c,
-                           .from_row = apart ? NC : m->c_row,
-                           .from_col = 1,
-                           .to = apart ? w->held : c,
-                           .to_row = apart ? NC : m->c_row};
-                if (!flipped) {
-                    if (kc == 0 && m->sink != DD_RESUME) {
-                        x.from = m->bias ? m->bias + c0 : dd_avx2_zeros_;
-                        x.from_row = 0;
-                        x.from_col = m->bias ? 1 : 0;
-                    }
-                    if (last && m->sink == DD_FOLD) {
-                        x.to = c;
-                        x.to_row = m->c_row;
-                        x.fold = true;
-                    }
-                }
-                multiply_block(&x, w);
-            }
-            if (flipped)
-                dd_avx2_transpose_(nr, nc, w->held, NC, m->c + c0 * m->c_row + r0, m->c_row,
+    if (!flipped)
+        return (product){.m = m,
+                         .rows = m->M,
+                         .cols = m->N,
+                         .a = m->a,
+                         .a_row = m->a_row,
+                         .a_col = m->a_col,
+                         .b = m->b,
+                         .b_row = m->b_row,
+                         .b_col = m->b_col};
+    return (product){.m = m,
+                     .flipped = true,
+                     .rows = m->N,
+                     .cols = m->M,
+                     .a = m->b,
+                     .a_row = m->b_col,
+                     .a_col = m->b_row,
+                     .b = m->a,
+                     .b_row = m->a_col,
+                     .b_col = m->a_row};
+}
+
+/* A block's chains over all of k, by parts. Between these, C holds them, unless it holds something
+ * else or lies across. */
+static void run_chains(const product *p, size_t r0, size_t rows, size_t c0, size_t cols,
+                       bool same_columns, workspace *w)
+{
+    const dd_matmul *m = p->m;
+    const size_t parts = parts_of(m->K, KC);
+    const bool apart = p->flipped || (m->sink == DD_FOLD && parts > 1);
+    float *held = apart ? w->held : m->c + r0 * m->c_row + c0;
+    const size_t held_row = apart ? NC : m->c_row;
+    for (size_t i = 0; i < parts; i++) {
+        const size_t k0 = cut(m->K, i, parts, 8), K = cut(m->K, i + 1, parts, 8) - k0;
+        if (!same_columns || parts > 1)
+            dd_avx2_pack_panels_(K, cols, p->b + k0 * p->b_row + c0 * p->b_col, p->b_row, p->b_col,
+                                 w->panels);
+        block x = {.rows = rows,
+                   .cols = cols,
+                   .K = K,
+                   .a = p->a + r0 * p->a_row + k0 * p->a_col,
+                   .a_row = p->a_row,
+                   .a_col = p->a_col,
+                   .from = held,
+                   .from_row = held_row,
+                   .from_col = 1,
+                   .to = held,
+                   .to_row = held_row};
+        if (!p->flipped && i == 0 && m->sink != DD_RESUME) {
+            x.from = m->bias ? m->bias + c0 : dd_avx2_zeros_;
+            x.from_row = 0;
+            x.from_col = m->bias ? 1 : 0;
+        }
+        if (!p->flipped && i + 1 == parts && m->sink == DD_FOLD) {
+            x.to = m->c + r0 * m->c_row + c0;
+            x.to_row = m->c_row;
+            x.fold = true;
+        }
+        multiply_block(&x, w);
+    }
+}
+
+static void multiply(const product *p, workspace *w)
+{
+    const dd_matmul *m = p->m;
+    const size_t row_parts = parts_of(p->rows, MC), col_parts = parts_of(p->cols, NC);
+    for (size_t j = 0; j < col_parts; j++) {
+        const size_t c0 = cut(p->cols, j, col_parts, DD_TILE_COLS);
+        const size_t cols = cut(p->cols, j + 1, col_parts, DD_TILE_COLS) - c0;
+        for (size_t i = 0; i < row_parts; i++) {
+            const size_t r0 = cut(p->rows, i, row_parts, DD_TILE_ROWS);
+            const size_t rows = cut(p->rows, i + 1, row_parts, DD_TILE_ROWS) - r0;
+            if (p->flipped)
+                start_flipped(m, r0, rows, c0, cols, w->held);
+            run_chains(p, r0, rows, c0, cols, i > 0, w);
+            if (p->flipped)
+                dd_avx2_transpose_(rows, cols, w->held, NC, m->c + c0 * m->c_row + r0, m->c_row,
                                    m->sink == DD_FOLD);
         }
     }
 }
 
-/* Whether turning A and C over is cheaper than turning B over, in sixteenths of a cycle: 6 to
- * transpose an element, 8 if it is stored by way of `held`, 1 for each product of an absent column.
- */
+/* Whether turning A and C over is cheaper than turning B over, in sixteenths of a cycle: an element
+ * costs 6 to transpose, 8 by way of `held`; a product of an absent column costs 1. */
 static bool flip_pays(const dd_matmul *m)
 {
     if (m->b_col == 1 || m->a_col != 1)
@@ -202,5 +237,6 @@ void dd_avx2_matmul_(const dd_matmul *m, void *scratch)
     assert(m->b_row == 1 || m->b_col == 1);
     assert(!(m->sink == DD_RESUME && m->bias));
     assert((uintptr_t)scratch % 64 == 0);
-    multiply(m, flip_pays(m), scratch);
+    const product p = product_of(m, flip_pays(m));
+    multiply(&p, scratch);
 }

@@ -6,7 +6,7 @@
 
 #include "kernels.h"
 
-size_t dd_avx2_matmul_scratch_(size_t max_n, size_t max_k);
+size_t dd_avx2_matmul_scratch_(void);
 size_t dd_avx2_attention_scratch_(size_t max_T, size_t max_d);
 void dd_avx2_matmul_(const dd_matmul *m, void *scratch);
 void dd_avx2_attention_forward_(const dd_attention *a, void *scratch);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * AVX2: the 6 x 16 register tile, and the packing of its operands. Twelve accumulators keep two
- * FMA units of latency 4 or 5 busy and leave registers for two columns vectors and one broadcast.
- */
+ * FMA units of latency 4 or 5 busy and leave registers for two vectors of b and one broadcast. */
 #include <assert.h>
 #include <string.h>
 
@@ -183,12 +182,16 @@ void dd_avx2_transpose_(size_t rows, size_t cols, const float *src, size_t src_r
             }
 }
 
+/* k outermost: the source is read as it lies. */
 static void copy_panels(size_t K, size_t n, const float *b, size_t b_row, float *panels)
 {
-    /* k outermost: the source is read as it lies */
-    for (size_t k = 0; k < K; k++, b += b_row, panels += DD_TILE_COLS)
-        for (size_t j = 0; j < n; j += DD_TILE_COLS)
-            dd_v16_store(panels + j * K, 16, dd_v16_load(b + j, n - j));
+    const size_t whole = n - n % DD_TILE_COLS, panel = K + 1;
+    for (size_t k = 0; k < K; k++, b += b_row, panels += DD_TILE_COLS) {
+        for (size_t j = 0; j < whole; j += DD_TILE_COLS)
+            dd_v16_store(panels + j * panel, 16, dd_v16_load(b + j, 16));
+        if (whole < n)
+            dd_v16_store(panels + whole * panel, 16, dd_v16_load(b + whole, n - whole));
+    }
 }
 
 void dd_avx2_pack_panels_(size_t K, size_t n, const float *b, size_t b_row, size_t b_col,
@@ -199,7 +202,7 @@ void dd_avx2_pack_panels_(size_t K, size_t n, const float *b, size_t b_row, size
         copy_panels(K, n, b, b_row, panels);
         return;
     }
-    for (size_t j = 0; j < n; j += DD_TILE_COLS, panels += K * DD_TILE_COLS) {
+    for (size_t j = 0; j < n; j += DD_TILE_COLS, panels += dd_panel_pitch(K)) {
         const size_t cols = n - j < DD_TILE_COLS ? n - j : DD_TILE_COLS;
         if (cols < DD_TILE_COLS)
             memset(panels, 0, K * DD_TILE_COLS * sizeof *panels);

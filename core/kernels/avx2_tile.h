@@ -32,6 +32,18 @@ void dd_avx2_tile_(const dd_tile *t);
 /* A start of +0 for all rows (from_row 0). */
 extern const float dd_avx2_zeros_[DD_TILE_COLS];
 
+/* Floats from one panel of K rows to the next: one row more, lest the same row of all panels fall
+ * into one set of the cache. And floats of all panels for n columns. */
+static inline size_t dd_panel_pitch(size_t K)
+{
+    return (K + 1) * DD_TILE_COLS;
+}
+
+static inline size_t dd_panels_size(size_t K, size_t n)
+{
+    return (n + DD_TILE_COLS - 1) / DD_TILE_COLS * dd_panel_pitch(K);
+}
+
 /* Copies K x n of b(k, j) = b[k * b_row + j * b_col], one stride being 1, to panels: panel p holds
  * columns 16p to 16p + 15 as K rows of sixteen floats, absent columns as zeros. */
 void dd_avx2_pack_panels_(size_t K, size_t n, const float *b, size_t b_row, size_t b_col,

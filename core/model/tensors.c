@@ -34,6 +34,7 @@ static const struct {
 void dd_layout_make(const dd_shape *shape, dd_layout *out)
 {
     uint64_t L = shape->L, C = shape->C;
+    /* clang-format off */
     const uint64_t size[DD_N_TENSORS] = {
         [DD_WTE] = shape->V * C,     [DD_WPE] = shape->T_max * C,
         [DD_LN1W] = L * C,           [DD_LN1B] = L * C,
@@ -44,6 +45,7 @@ void dd_layout_make(const dd_shape *shape, dd_layout *out)
         [DD_FCPROJW] = L * C * 4 * C, [DD_FCPROJB] = L * C,
         [DD_LNFW] = C,               [DD_LNFB] = C,
     };
+    /* clang-format on */
     out->shape = *shape;
     out->offset[0] = 0;
     for (int k = 0; k < DD_N_TENSORS; k++)

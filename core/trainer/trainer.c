@@ -62,7 +62,7 @@ struct dd_trainer {
     dd_adamw adamw;
 };
 
-/* ---- Called by the team ---------------------------------------------------------------------- */
+/* ---- Called by the team ---- */
 
 static dd_lane lane_of(const dd_trainer *t, uint32_t lane)
 {
@@ -140,7 +140,7 @@ static void run_each(void *user, uint32_t worker, uint32_t lane, uint32_t segmen
     result->nonfinite = dd_segment_find_nonfinite(&t->model.layout, gradient, &result->element);
 }
 
-/* ---- Opening and closing --------------------------------------------------------------------- */
+/* ---- Opening and closing ---- */
 
 static uint32_t lane_sequences(const dd_trainer *t, uint32_t lane)
 {
@@ -271,8 +271,7 @@ void dd_trainer_close(dd_trainer *t)
     dd_free(t);
 }
 
-/* ---- Requests ---------------------------------------------------------------------------------
- */
+/* ---- Requests ---- */
 
 static dd_status request(dd_trainer *t, dd_request kind, dd_error *error)
 {
@@ -415,8 +414,7 @@ void dd_trainer_cancel(dd_trainer *t)
     dd_team_cancel(t->team);
 }
 
-/* ---- Questions --------------------------------------------------------------------------------
- */
+/* ---- Questions ---- */
 
 void dd_trainer_hash(const dd_trainer *t, uint8_t hash[16])
 {

@@ -22,7 +22,7 @@ typedef struct dd_reading {
     uint64_t bytes, value;
 } dd_reading;
 
-/* All fields are 8 bytes wide: padding would be noise in the state. */
+/* Fields are 8 bytes wide: padding would be noise in the state. */
 typedef struct dd_fibre {
     void *sp;
     uint64_t state; /* dd_fibre_state */
@@ -65,6 +65,13 @@ typedef struct dd_arena {
     dd_stack stack[DD_FIBRES];
 } dd_arena;
 
+/* Who uses a word: a fibre's number + 1, DD_SEVERAL, or 0 for nobody so far. */
+typedef struct dd_users {
+    unsigned char reader, writer;
+} dd_users;
+
+#define DD_SEVERAL 0xff
+
 /* What belongs to the search and survives every load. */
 typedef struct dd_host {
     const dd_program *program;
@@ -72,25 +79,37 @@ typedef struct dd_host {
     uint32_t running;
     uint64_t last_result;
     dd_failure failure;
-    bool spurious, guarded, sharing_grew;
-    /* By 4-byte word of the heap: 0 unused so far, f + 1 used by fibre f alone, DD_SHARED. */
-    unsigned char user[DD_HEAP_BYTES / 4];
+    bool guarded, sharing_grew;
+    dd_users users[DD_HEAP_BYTES / 4]; /* by 4-byte word of the heap */
 } dd_host;
-
-#define DD_SHARED 0xff
 
 extern dd_arena dd_arena_;
 extern dd_host dd_host_;
 
-/* The allocation, live or freed, that holds this address; NULL: none. */
-dd_block *dd_arena_block(const void *memory);
-/* Whether [memory, +bytes) is live: inside one allocation or on the stacks. */
-bool dd_arena_is_live(const void *memory, size_t bytes);
-/* Whether an access of fibre `me` conflicts with what others touched since their last events. Sets
- * the failure if so. */
-bool dd_arena_races(uint32_t me, const void *memory, size_t bytes, bool write, dd_site site);
+uint64_t dd_arena_load(const void *word, uint64_t bytes);
 /* Carries out an atomic operation. returns the value before */
 uint64_t dd_arena_apply(const dd_event *e);
-uint64_t dd_arena_load(const void *word, uint64_t bytes);
+
+/* ---- Checks; those that return bool set the failure before they return false ---- */
+
+void dd_arena_fail(dd_explore_verdict verdict, const char *text, const void *memory, uint64_t a,
+                   uint64_t b, uint32_t fibre, dd_site site);
+/* An atomic access of fibre i: live memory, not in what others touched since their last events. */
+bool dd_arena_may_sync(uint32_t i, const dd_event *e);
+/* A plain access of fibre i, as part of the step in progress. */
+bool dd_arena_touch(uint32_t i, const void *memory, size_t bytes, bool write, dd_site site);
+/* Notes that fibre i uses this memory. returns whether the order of its uses can matter */
+bool dd_arena_is_shared(uint32_t i, const void *memory, size_t bytes, bool write);
+
+/* ---- Allocation ---- */
+
+/* NULL: failed, and set the failure. */
+void *dd_arena_alloc(uint32_t i, size_t bytes, dd_site site);
+bool dd_arena_free(uint32_t i, void *p, dd_site site);
+/* With one thread left nobody can hold an old address: what is free at the end of the heap, and the
+ * fibres joined, may be used again. Else every way to a state would leave its own traces there. */
+void dd_arena_trim(void);
+/* The allocation, live or freed, that holds this address; NULL: none. */
+const dd_block *dd_arena_block(const void *memory);
 
 #endif

@@ -68,9 +68,4 @@ void dd_explore_release(dd_explore_result *result);
 /* The table of protocols: programs that drive core/spheres, core/sync and core/control. */
 extern const dd_program dd_protocols[];
 
-/* dodeca explore [--list] [--json] [--slow] [--seconds S] [--states N] [PROTOCOL…]
- * returns  0 all explored protocols passed, 1 one did not, 2 bad usage, 3 not available on this
- * machine */
-int dd_cmd_explore(int argc, char **argv);
-
 #endif

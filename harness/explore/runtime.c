@@ -11,12 +11,15 @@
 
 #include "fibre.h"
 
-static void set_failure(dd_explore_verdict verdict, const char *text, uint64_t a, uint32_t fibre,
-                        dd_site site)
+#define DD_SCRUBBED_BYTES 1024 /* after each call: more than explored functions leave behind */
+
+static void fail(dd_explore_verdict verdict, const char *text, uint64_t a, uint32_t fibre,
+                 dd_site site)
 {
-    dd_host_.failure = (dd_failure){
-        .verdict = verdict, .text = text, .a = a, .fibre = fibre, .other = DD_FIBRES, .site = site};
+    dd_arena_fail(verdict, text, NULL, a, 0, fibre, site);
 }
+
+/* ---- Fibres ---- */
 
 static _Noreturn void fibre_main(void *arg)
 {
@@ -40,6 +43,105 @@ static uint32_t add_fibre(const char *name, void (*run)(void *), void *arg)
     return id;
 }
 
+static bool note_read(dd_fibre *f, uint32_t i, const dd_event *e, uint64_t value)
+{
+    if (!f->awaiting)
+        return true;
+    if (f->n_reads == DD_READS) {
+        fail(DD_EXPLORE_LIMIT, "a DD_AWAIT reads more words than the explorer holds", DD_READS, i,
+             e->site);
+        return false;
+    }
+    f->read[f->n_reads++] = (dd_reading){e->word, e->bytes, value};
+    return true;
+}
+
+static void end_await(dd_fibre *f)
+{
+    f->awaiting = 0;
+    f->n_reads = 0;
+    memset(f->read, 0, sizeof f->read);
+}
+
+/* Does what a running fibre asks for, if that is part of the step in progress.
+ * returns  whether the fibre can run on                                                      */
+static bool serve(uint32_t i)
+{
+    dd_fibre *f = &dd_arena_.fibre[i];
+    const dd_event *e = &f->event;
+    f->result = 0;
+    switch ((dd_event_kind)e->kind) {
+    case DD_EVENT_LOAD:
+    case DD_EVENT_STORE:
+    case DD_EVENT_EXCHANGE:
+    case DD_EVENT_FETCH_ADD:
+    case DD_EVENT_COMPARE_EXCHANGE: {
+        bool read = e->kind != DD_EVENT_STORE, write = e->kind != DD_EVENT_LOAD;
+        bool shared = read && dd_arena_is_shared(i, e->word, e->bytes, false);
+        shared |= write && dd_arena_is_shared(i, e->word, e->bytes, true);
+        if (shared)
+            break;
+        if (!dd_arena_touch(i, e->word, e->bytes, write, e->site))
+            return false;
+        f->result = dd_arena_apply(e);
+        return note_read(f, i, e, f->result);
+    }
+    case DD_EVENT_FUTEX_WAIT:
+        dd_arena_is_shared(i, e->word, e->bytes, false);
+        break;
+    case DD_CALL_INIT: /* before anybody shares it: says nothing of who uses it */
+        return dd_arena_touch(i, e->word, e->bytes, true, e->site);
+    case DD_CALL_READ:
+    case DD_CALL_WRITE:
+        if (e->bytes == 0)
+            return true;
+        dd_arena_is_shared(i, e->word, e->bytes, e->kind == DD_CALL_WRITE);
+        return dd_arena_touch(i, e->word, e->bytes, e->kind == DD_CALL_WRITE, e->site);
+    case DD_CALL_AWAIT_BEGIN:
+        f->awaiting = 1;
+        return true;
+    case DD_CALL_AWAIT_END:
+        end_await(f);
+        return true;
+    case DD_CALL_ALLOC: {
+        void *p = dd_arena_alloc(i, e->bytes, e->site);
+        f->result = (uint64_t)(uintptr_t)p;
+        return p != NULL;
+    }
+    case DD_CALL_FREE:
+        return dd_arena_free(i, e->word, e->site);
+    case DD_CALL_FAIL:
+        dd_arena_fail(DD_EXPLORE_CHECK, e->what, NULL, e->value, e->expected, i, e->site);
+        return false;
+    case DD_EVENT_CREATE:
+        if (dd_arena_.total.n_fibres < DD_FIBRES)
+            break;
+        fail(DD_EXPLORE_LIMIT, "more threads than the explorer has fibres", DD_FIBRES, i, e->site);
+        return false;
+    case DD_EVENT_JOIN:
+        if (e->value < dd_arena_.total.n_fibres &&
+            dd_arena_.fibre[e->value].state != DD_FIBRE_JOINED)
+            break;
+        fail(DD_EXPLORE_MEMORY, "joined twice, or never created", e->value, i, e->site);
+        return false;
+    default:
+        break;
+    }
+    f->state = DD_FIBRE_AT_EVENT;
+    return false;
+}
+
+/* Zeroes the stack below the fibre's stack pointer, as far as `bytes` down: what lies there is left
+ * from calls that have returned, and must not show through in the unused bytes of later frames. */
+static void scrub(uint32_t i, size_t bytes)
+{
+    unsigned char *low = dd_arena_.stack[i].byte, *sp = dd_arena_.fibre[i].sp;
+    size_t room = (size_t)(sp - low);
+    if (bytes > room)
+        bytes = room;
+    memset(sp - bytes, 0, bytes);
+}
+
 /* Runs all fibres that can run to their next events. */
 static void settle(void)
 {
@@ -47,15 +149,17 @@ static void settle(void)
         dd_fibre *f = &dd_arena_.fibre[i];
         if (f->state != DD_FIBRE_LOCAL)
             continue;
-        /* What earlier calls left below the stack pointer must not tell states apart. */
-        memset(dd_arena_.stack[i].byte, 0,
-               (size_t)((unsigned char *)f->sp - dd_arena_.stack[i].byte));
         dd_host_.running = i;
-        dd_fibre_switch(&dd_host_.sp, f->sp);
+        scrub(i, DD_STACK_BYTES);
+        do {
+            scrub(i, DD_SCRUBBED_BYTES);
+            dd_fibre_switch(&dd_host_.sp, f->sp);
+        } while (f->state == DD_FIBRE_LOCAL && serve(i));
         if (dd_host_.failure.verdict != DD_EXPLORE_PASS)
             return;
         if (f->state == DD_FIBRE_DONE) { /* ranges stay until it is joined */
             memset(&f->event, 0, sizeof f->event);
+            f->result = 0;
             f->sp = dd_arena_.stack[i].byte + DD_STACK_BYTES;
         }
     }
@@ -74,14 +178,15 @@ void dd_world_start(const dd_program *program)
     dd_host_.guarded = true;
     memset(&dd_arena_, 0, offsetof(dd_arena, stack));
     memset(&dd_host_.failure, 0, sizeof dd_host_.failure);
-    dd_host_.spurious = program->spurious;
+    dd_host_.program = program;
     dd_arena_.total.thread_failures = program->thread_failures;
     dd_arena_.total.alloc_failures = program->alloc_failures;
     dd_arena_.total.fp_changes = program->fp_changes;
-    dd_host_.program = program;
     add_fibre("caller", run_program, NULL);
     settle();
 }
+
+/* ---- Steps ---- */
 
 static bool has_changed(const dd_fibre *f)
 {
@@ -182,45 +287,21 @@ uint32_t dd_world_choices(uint32_t first, dd_choice out[DD_CHOICES], uint32_t *s
         }
     }
     uint32_t n = c.n;
-    for (uint32_t i = 0; dd_host_.spurious && !alone && i < n_fibres; i++)
+    for (uint32_t i = 0; dd_host_.program->spurious && !alone && i < n_fibres; i++)
         if (dd_arena_.fibre[i].state == DD_FIBRE_AT_FUTEX)
             add_choice(&c, i, 0, true);
     *spurious = c.n - n;
     if (c.overflow)
-        set_failure(DD_EXPLORE_LIMIT, "more steps possible in one state than the explorer holds",
-                    DD_CHOICES, DD_FIBRES, (dd_site){0});
+        fail(DD_EXPLORE_LIMIT, "more steps possible in one state than the explorer holds",
+             DD_CHOICES, DD_FIBRES, NULL);
     return c.n;
 }
 
-/* The word of an event that is taken must be live, and plain memory of nobody else. */
-static bool may_touch_word(uint32_t i, const dd_event *e)
+/* Carries out the event; the fibre may sleep afterwards. */
+static void take(dd_fibre *f, dd_choice choice)
 {
-    if (e->word == NULL || e->kind == DD_EVENT_AWAIT)
-        return true;
-    if (!dd_arena_is_live(e->word, e->bytes)) {
-        set_failure(DD_EXPLORE_MEMORY, "synchronisation in memory that is not allocated (any more)",
-                    0, i, e->site);
-        dd_host_.failure.memory = e->word;
-        return false;
-    }
-    bool write = e->kind != DD_EVENT_LOAD && e->kind != DD_EVENT_FUTEX_WAIT;
-    return e->kind == DD_EVENT_FUTEX_WAKE || !dd_arena_races(i, e->word, e->bytes, write, e->site);
-}
-
-void dd_world_step(dd_choice choice)
-{
-    dd_fibre *f = &dd_arena_.fibre[choice.fibre];
     dd_event *e = &f->event;
-    if (choice.spurious) {
-        f->state = DD_FIBRE_LOCAL;
-        settle();
-        return;
-    }
-    if (!may_touch_word(choice.fibre, e))
-        return;
     f->state = DD_FIBRE_LOCAL;
-    if (e->kind != DD_EVENT_CHOOSE)
-        f->n_ranges = 0;
     switch ((dd_event_kind)e->kind) {
     case DD_EVENT_FUTEX_WAIT:
         if (dd_arena_load(e->word, e->bytes) == e->expected)
@@ -232,17 +313,18 @@ void dd_world_step(dd_choice choice)
                 dd_arena_.fibre[i].state = DD_FIBRE_LOCAL;
         break;
     case DD_EVENT_AWAIT:
+        end_await(f);
         break;
     case DD_EVENT_BARRIER: {
         struct dd_pbarrier *b = e->word;
         f->state = DD_FIBRE_AT_BARRIER;
-        if (++b->arrived == b->n_threads) {
-            b->arrived = 0;
-            for (uint32_t i = 0; i < dd_arena_.total.n_fibres; i++)
-                if (dd_arena_.fibre[i].state == DD_FIBRE_AT_BARRIER &&
-                    dd_arena_.fibre[i].event.word == b)
-                    dd_arena_.fibre[i].state = DD_FIBRE_LOCAL;
-        }
+        if (++b->arrived < b->n_threads)
+            break;
+        b->arrived = 0;
+        for (uint32_t i = 0; i < dd_arena_.total.n_fibres; i++)
+            if (dd_arena_.fibre[i].state == DD_FIBRE_AT_BARRIER &&
+                dd_arena_.fibre[i].event.word == b)
+                dd_arena_.fibre[i].state = DD_FIBRE_LOCAL;
         break;
     }
     case DD_EVENT_CREATE:
@@ -252,15 +334,32 @@ void dd_world_step(dd_choice choice)
     case DD_EVENT_JOIN:
         dd_arena_.fibre[e->value].state = DD_FIBRE_JOINED;
         dd_arena_.fibre[e->value].n_ranges = 0;
+        dd_arena_trim();
         break;
     case DD_EVENT_CHOOSE:
         f->result = choice.alternative;
         break;
     default:
         f->result = dd_arena_apply(e);
+        (void)note_read(f, choice.fibre, e, f->result);
     }
-    dd_host_.last_result = f->result;
-    settle();
+}
+
+void dd_world_step(dd_choice choice)
+{
+    dd_fibre *f = &dd_arena_.fibre[choice.fibre];
+    if (choice.spurious) {
+        f->state = DD_FIBRE_LOCAL;
+    } else {
+        if (f->event.word && !dd_arena_may_sync(choice.fibre, &f->event))
+            return;
+        if (f->event.kind != DD_EVENT_CHOOSE)
+            f->n_ranges = 0;
+        take(f, choice);
+        dd_host_.last_result = f->result;
+    }
+    if (dd_host_.failure.verdict == DD_EXPLORE_PASS)
+        settle();
 }
 
 const dd_event *dd_world_event(uint32_t i)
@@ -347,7 +446,7 @@ bool dd_world_sharing_grew(void)
 
 void dd_world_forget_sharing(void)
 {
-    memset(dd_host_.user, 0, sizeof dd_host_.user);
+    memset(dd_host_.users, 0, sizeof dd_host_.users);
     dd_host_.sharing_grew = false;
 }
 
@@ -361,31 +460,29 @@ void dd_world_check_end(void)
     for (uint32_t i = 1; i < dd_arena_.total.n_fibres; i++) {
         const dd_fibre *f = &dd_arena_.fibre[i];
         if (f->state != DD_FIBRE_JOINED) {
-            set_failure(DD_EXPLORE_MEMORY,
-                        f->state == DD_FIBRE_DONE ? "thread never joined"
-                                                  : "thread left running at the end",
-                        0, i, f->event.site);
+            fail(DD_EXPLORE_MEMORY,
+                 f->state == DD_FIBRE_DONE ? "thread never joined"
+                                           : "thread left running at the end",
+                 0, i, f->event.site);
             return;
         }
     }
     for (uint64_t i = 0; i < dd_arena_.total.n_blocks; i++)
         if (dd_arena_.block[i].live) {
-            set_failure(DD_EXPLORE_MEMORY, "memory never freed: bytes, allocated there",
-                        dd_arena_.block[i].bytes, 0, dd_arena_.block[i].site);
+            fail(DD_EXPLORE_MEMORY, "memory never freed: bytes, allocated there",
+                 dd_arena_.block[i].bytes, 0, dd_arena_.block[i].site);
             return;
         }
 }
 
 void dd_world_fail_stuck(void)
 {
-    set_failure(DD_EXPLORE_DEADLOCK, "nobody can go on: deadlock or lost wake-up", 0, DD_FIBRES,
-                (dd_site){0});
+    fail(DD_EXPLORE_DEADLOCK, "nobody can go on: deadlock or lost wake-up", 0, DD_FIBRES, NULL);
 }
 
 void dd_world_fail_livelock(void)
 {
-    set_failure(DD_EXPLORE_LIVELOCK, "these steps lead back to an earlier state", 0, DD_FIBRES,
-                (dd_site){0});
+    fail(DD_EXPLORE_LIVELOCK, "these steps lead back to an earlier state", 0, DD_FIBRES, NULL);
 }
 
 const char *dd_world_fibre_name(uint32_t i)
@@ -407,7 +504,7 @@ void dd_world_place(const void *memory, char *text, size_t bytes)
 {
     const dd_block *b = dd_arena_block(memory);
     if (b)
-        snprintf(text, bytes, "%s:%llu+%llu", b->site.file, (unsigned long long)b->site.line,
+        snprintf(text, bytes, "%s+%llu", b->site,
                  (unsigned long long)((uintptr_t)memory - (uintptr_t)dd_arena_.heap - b->from));
     else
         snprintf(text, bytes, memory ? "stack" : "-");

@@ -7,9 +7,10 @@
  * as one piece with the first. That is sound for race-free code, and races are found nevertheless:
  * the plain memory that a fibre touched since its last event is remembered and compared with what
  * others touch. If two threads can reach conflicting accesses with no synchronisation between, some
- * order of their events puts one access into the other's memory. Words of atomics that only one
- * fibre ever uses are plain memory in this sense: which words those are is found while exploring,
- * from scratch whenever one turns out to be shared. */
+ * order of their events puts one access into the other's memory. Words of atomics that nobody
+ * writes but one fibre, and nobody else reads, or that nobody writes at all, are plain memory in
+ * this sense: which words those are is found while exploring, from scratch when one turns out to be
+ * shared. */
 #ifndef DD_RUNTIME_H
 #define DD_RUNTIME_H
 
@@ -21,7 +22,7 @@
 #define DD_RANGES 64  /* pieces of plain memory touched between two events */
 #define DD_BLOCKS 128 /* dd_alloc calls of one execution */
 #define DD_HEAP_BYTES (512u << 10)
-#define DD_STACK_BYTES (16u << 10)
+#define DD_STACK_BYTES (8u << 10)
 #define DD_CHOICES 64 /* steps possible in one state */
 
 typedef enum dd_fibre_state {
@@ -33,11 +34,12 @@ typedef enum dd_fibre_state {
     DD_FIBRE_JOINED,
 } dd_fibre_state;
 
+/* What a fibre asks for. */
 typedef struct dd_event {
     uint64_t kind; /* dd_event_kind */
     void *word;
     uint64_t bytes, value, expected;
-    const char *what; /* CREATE: the thread's name; CHOOSE: what is chosen */
+    const char *what; /* CREATE: the thread's name; CHOOSE: what is chosen; FAIL: why */
     dd_site site;
 } dd_event;
 

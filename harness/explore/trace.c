@@ -71,13 +71,15 @@ static void print_event(FILE *out, const dd_event *e)
     case DD_EVENT_BARRIER:
         fprintf(out, "[%s]", place);
         break;
+    default: /* calls are no events */
+        break;
     }
 }
 
 static void print_step(FILE *out, const dd_step *s, bool same_thread)
 {
-    fprintf(out, "    %-12s %18s:%-4llu ", same_thread ? "" : dd_world_fibre_name(s->choice.fibre),
-            s->event.site.file, (ull)s->event.site.line);
+    fprintf(out, "    %-12s %-19s ", same_thread ? "" : dd_world_fibre_name(s->choice.fibre),
+            s->event.site);
     if (s->choice.spurious) {
         fprintf(out, "returns from its sleep for no reason\n");
         return;
@@ -128,7 +130,7 @@ static void print_where(FILE *out)
             state == DD_FIBRE_AT_BARRIER) {
             fputc(' ', out);
             print_event(out, e);
-            fprintf(out, " at %s:%llu", e->site.file, (ull)e->site.line);
+            fprintf(out, " at %s", e->site);
         }
         fputc('\n', out);
     }
@@ -145,12 +147,10 @@ char *dd_trace_failure(const dd_step *steps, uint64_t n)
     fprintf(out, "%s: %s", dd_explore_verdict_name(f->verdict), f->text);
     if (f->a || f->b)
         fprintf(out, " (%llu, %llu)", (ull)f->a, (ull)f->b);
-    if (f->site.file)
-        fprintf(out, ", %s at %s:%llu", dd_world_fibre_name(f->fibre), f->site.file,
-                (ull)f->site.line);
+    if (f->site)
+        fprintf(out, ", %s at %s", dd_world_fibre_name(f->fibre), f->site);
     if (f->other < DD_FIBRES)
-        fprintf(out, " and %s at %s:%llu", dd_world_fibre_name(f->other), f->other_site.file,
-                (ull)f->other_site.line);
+        fprintf(out, " and %s at %s", dd_world_fibre_name(f->other), f->other_site);
     if (f->memory) {
         char place[128];
         dd_world_place(f->memory, place, sizeof place);

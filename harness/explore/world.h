@@ -14,20 +14,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A place in the source. */
-typedef struct dd_site {
-    const char *file;
-    uint64_t line;
-} dd_site;
+/* A place in the source, as "points.c:120". */
+typedef const char *dd_site;
 
 #ifdef __FILE_NAME__
-#define DD_HERE ((dd_site){__FILE_NAME__, __LINE__})
+#define DD_FILE_ __FILE_NAME__
 #else
-#define DD_HERE ((dd_site){__FILE__, __LINE__})
+#define DD_FILE_ __FILE__
 #endif
+#define DD_TEXT_(token) #token
+#define DD_LINE_(line) DD_TEXT_(line)
+#define DD_HERE (DD_FILE_ ":" DD_LINE_(__LINE__))
 
-/* What a fibre is about to do when the explorer holds it. */
+/* What a fibre asks the explorer to do. */
 typedef enum dd_event_kind {
+    /* events: the search decides when */
     DD_EVENT_LOAD,
     DD_EVENT_STORE,
     DD_EVENT_EXCHANGE,
@@ -40,6 +41,15 @@ typedef enum dd_event_kind {
     DD_EVENT_CREATE,
     DD_EVENT_JOIN,
     DD_EVENT_CHOOSE,
+    /* part of the step in progress, done at once */
+    DD_CALL_READ,
+    DD_CALL_WRITE,
+    DD_CALL_INIT,
+    DD_CALL_AWAIT_BEGIN,
+    DD_CALL_AWAIT_END,
+    DD_CALL_ALLOC,
+    DD_CALL_FREE,
+    DD_CALL_FAIL,
 } dd_event_kind;
 
 /* ---- For explored programs ---- */
@@ -55,6 +65,8 @@ uint32_t dd_world_choose(uint32_t n, const char *what, dd_site site);
 
 /* ---- For dd_backend.h ---- */
 
+/* A word's first value, written before anybody shares it. */
+void dd_world_init(const void *word, size_t bytes, dd_site site);
 /* returns  the word's value before the operation */
 uint64_t dd_world_atomic(dd_event_kind kind, const void *word, size_t bytes, uint64_t value,
                          uint64_t expected, dd_site site);

@@ -25,7 +25,7 @@ void dd_report_oracle_log_name(char name[64], size_t oracle)
     snprintf(name, 64, "logs/oracle-%zu.log", oracle + 1);
 }
 
-/* ---- Folder ---------------------------------------------------------------------------------- */
+/* ---- Folder ---- */
 
 static bool fail(dd_report *report, const char *what)
 {
@@ -76,7 +76,7 @@ static bool make_own_folder(dd_report *report, const dd_sweep *sweep)
     return false;
 }
 
-/* ---- Files ----------------------------------------------------------------------------------- */
+/* ---- Files ---- */
 
 typedef struct source {
     const dd_report *report;

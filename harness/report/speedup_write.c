@@ -46,7 +46,7 @@ static const char *kernels_of(const dd_speedup_row *row)
     return row->run ? row->run->end.kernels : "-";
 }
 
-/* ---- For people ------------------------------------------------------------------------------ */
+/* ---- For people ---- */
 
 /* As they were; as asked for, where no run says what became of that. */
 static void set_workers(columns *c, size_t i, const dd_speedup_row *row)
@@ -249,7 +249,7 @@ void dd_speedup_write(const dd_speedup *s, bool markdown, FILE *out)
     write_reasons(s, markdown, out);
 }
 
-/* ---- For programs ---------------------------------------------------------------------------- */
+/* ---- For programs ---- */
 
 /* Full precision; empty where there is no number. */
 static void exact(columns *c, size_t row, double x)

@@ -80,7 +80,7 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-/* ---- What the child says --------------------------------------------------------------------- */
+/* ---- What the child says ---- */
 
 static void take_line(watch *w)
 {
@@ -147,7 +147,7 @@ static bool drain(watch *w, int *fd, void (*take)(watch *, const char *, size_t)
     return total > 0;
 }
 
-/* ---- How it ends ----------------------------------------------------------------------------- */
+/* ---- How it ends ---- */
 
 static void take_stacks(watch *w)
 {
@@ -200,7 +200,7 @@ static uint32_t end_group(pid_t group)
     return n;
 }
 
-/* ---- The watch ------------------------------------------------------------------------------- */
+/* ---- The watch ---- */
 
 static bool stop_asked(const watch *w)
 {

@@ -23,7 +23,7 @@ void dd_hash_text(const uint8_t hash[16], char text[33])
         snprintf(text + 2 * (size_t)i, 3, "%02x", hash[i]);
 }
 
-/* ---- The trainer ----------------------------------------------------------------------------- */
+/* ---- The trainer ---- */
 
 static dd_status trainer_open(const dd_config *config, const dd_data *data, void **out,
                               dd_error *error)
@@ -66,7 +66,7 @@ static void trainer_close(void *trainer)
 static const runner trainer_subject = {DD_PHASE_STEP, trainer_open,     trainer_watch,
                                        trainer_step,  trainer_describe, trainer_close};
 
-/* ---- The oracle ------------------------------------------------------------------------------ */
+/* ---- The oracle ---- */
 
 static dd_status serial_open(const dd_config *config, const dd_data *data, void **out,
                              dd_error *error)
@@ -110,7 +110,7 @@ static void serial_close(void *serial)
 static const runner serial_subject = {DD_PHASE_SERIAL, serial_open,     serial_watch,
                                       serial_step,     serial_describe, serial_close};
 
-/* ---- The loop -------------------------------------------------------------------------------- */
+/* ---- The loop ---- */
 
 static void describe_data(const dd_data *data, const char *used, const char *note, dd_run_end *end)
 {

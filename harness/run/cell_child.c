@@ -72,7 +72,7 @@ static uint64_t clock_ns(clockid_t clock)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* ---- The reporter ---------------------------------------------------------------------------- */
+/* ---- The reporter ---- */
 
 static uint64_t work_cpu_ns(void)
 {
@@ -139,7 +139,7 @@ static void stop_reporter(dd_child *c)
     pthread_join(c->reporter, NULL);
 }
 
-/* ---- Faults ---------------------------------------------------------------------------------- */
+/* ---- Faults ---- */
 
 static dd_page *fault_page; /* fixed before the handler is installed */
 
@@ -173,7 +173,7 @@ static void catch_faults(dd_page *page)
     }
 }
 
-/* ---- For bodies ------------------------------------------------------------------------------ */
+/* ---- For bodies ---- */
 
 void dd_child_phase(dd_child *c, dd_phase phase)
 {
@@ -195,7 +195,7 @@ void dd_child_watch(dd_child *c, uint64_t (*read)(const void *), const void *sou
     pthread_mutex_unlock(&c->lock);
 }
 
-/* ---- What is left over ----------------------------------------------------------------------- */
+/* ---- What is left over ---- */
 
 static void take_snapshot(snapshot *s, const char *path)
 {
@@ -282,7 +282,7 @@ static void count_left(dd_child *c, dd_run_end *end)
     }
 }
 
-/* ---- Records --------------------------------------------------------------------------------- */
+/* ---- Records ---- */
 
 static void send(const dd_child *c, char *line)
 {

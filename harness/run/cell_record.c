@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Writing --------------------------------------------------------------------------------- */
+/* ---- Writing ---- */
 
 static json_t *real(double x)
 {
@@ -166,7 +166,7 @@ char *dd_record_end(const dd_run_end *end)
     return line_of("end", o, ok);
 }
 
-/* ---- Reading --------------------------------------------------------------------------------- */
+/* ---- Reading ---- */
 
 static bool get_whole(const json_t *o, const char *key, uint64_t most, uint64_t *out)
 {

@@ -103,7 +103,7 @@ static bool make_cells(cell_set *set, char message[DD_MESSAGE_MAX])
     return true;
 }
 
-/* ---- Result ---------------------------------------------------------------------------------- */
+/* ---- Result ---- */
 
 typedef struct tally {
     size_t n[DD_CRASH + 1];
@@ -166,7 +166,7 @@ static void list_checks(void)
         printf("%c  %-18s  %s\n", checks[i].letter, checks[i].name, checks[i].asserts);
 }
 
-/* ---- Command --------------------------------------------------------------------------------- */
+/* ---- Command ---- */
 
 typedef struct request {
     bool wanted[DD_CHECKS_MAX];

@@ -59,7 +59,7 @@ __attribute__((format(printf, 2, 3))) static void advise(struct doctor *d, const
     va_end(args);
 }
 
-/* ---- Machine --------------------------------------------------------------------------------- */
+/* ---- Machine ---- */
 
 static bool first_line(const char *path, char *line, size_t size)
 {
@@ -136,7 +136,7 @@ static void look_at_caches(struct doctor *d)
         strcpy(d->caches, "unknown");
 }
 
-/* ---- Build and abilities --------------------------------------------------------------------- */
+/* ---- Build and abilities ---- */
 
 static void look_at_build(struct doctor *d)
 {
@@ -205,7 +205,7 @@ static bool measure(struct doctor *d)
     return d->measured;
 }
 
-/* ---- Advice ---------------------------------------------------------------------------------- */
+/* ---- Advice ---- */
 
 static void weigh(struct doctor *d)
 {
@@ -246,7 +246,7 @@ static void weigh(struct doctor *d)
                   "scripts/setup.sh");
 }
 
-/* ---- Output ---------------------------------------------------------------------------------- */
+/* ---- Output ---- */
 
 static void print_measured(const struct doctor *d)
 {

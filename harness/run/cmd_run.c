@@ -34,7 +34,7 @@ static int complain(int code, const char *message)
     return code;
 }
 
-/* ---- Before anything runs -------------------------------------------------------------------- */
+/* ---- Before anything runs ---- */
 
 static int prepare(const request *r, job *jobs)
 {
@@ -85,7 +85,7 @@ static void list_cells(const dd_scenario *scenario)
     }
 }
 
-/* ---- Running --------------------------------------------------------------------------------- */
+/* ---- Running ---- */
 
 static void keep(void *user, const dd_sweep *sweep)
 {
@@ -150,7 +150,7 @@ static int run(const request *r)
     return code;
 }
 
-/* ---- Options --------------------------------------------------------------------------------- */
+/* ---- Options ---- */
 
 static error_t parse(int id, char *argument, struct argp_state *state)
 {

@@ -36,8 +36,7 @@ struct train {
     bool terminal, line_open;
 };
 
-/* ---- Ctrl-C
- * ---------------------------------------------------------------------------------------- */
+/* ---- Ctrl-C ---- */
 
 static _Atomic(dd_trainer *) cancellable; /* set between open and close */
 static atomic_int interrupted;            /* the signal, 0: none */
@@ -60,8 +59,7 @@ static void watch_signals(void)
     (void)sigaction(SIGTERM, &action, NULL);
 }
 
-/* ---- The subject
- * ----------------------------------------------------------------------------------- */
+/* ---- The subject ---- */
 
 static dd_status subject_open(struct train *t, const dd_data *data, dd_error *error)
 {
@@ -127,8 +125,7 @@ static int exit_code(dd_status status)
     return DD_EXIT_FAILED;
 }
 
-/* ---- Progress
- * -------------------------------------------------------------------------------------- */
+/* ---- Progress ---- */
 
 /* "1 h 02 min", "3 min 05 s", "12 s" */
 static void format_time(double seconds, char text[32])
@@ -180,8 +177,7 @@ static void show_progress(struct train *t)
     t->line_open = t->terminal;
 }
 
-/* ---- Output
- * ---------------------------------------------------------------------------------------- */
+/* ---- Output ---- */
 
 static json_t *number(double x)
 {
@@ -285,8 +281,7 @@ static void summarise(const struct train *t, const dd_data *data, double validat
     }
 }
 
-/* ---- The run
- * --------------------------------------------------------------------------------------- */
+/* ---- The run ---- */
 
 static dd_status train_steps(struct train *t, dd_error *error)
 {
@@ -380,8 +375,7 @@ static int train(struct train *t)
     return code;
 }
 
-/* ---- Options
- * --------------------------------------------------------------------------------------- */
+/* ---- Options ---- */
 
 static error_t parse(int id, char *argument, struct argp_state *state)
 {

@@ -10,7 +10,7 @@
 
 enum { ROWS = 128, ROUNDS = 5, WINDOW_NS = 3000000 };
 
-/* ---- Products -------------------------------------------------------------------------------- */
+/* ---- Products ---- */
 
 /* The five matrices of micro: outputs x inputs. */
 static const struct {
@@ -153,7 +153,7 @@ bool dd_measure_products(const dd_kernels *set, dd_products *out)
     return ok;
 }
 
-/* ---- Memory ---------------------------------------------------------------------------------- */
+/* ---- Memory ---- */
 
 double dd_measure_copy(void)
 {
@@ -178,7 +178,7 @@ double dd_measure_copy(void)
     return best;
 }
 
-/* ---- Clock and noise ------------------------------------------------------------------------- */
+/* ---- Clock and noise ---- */
 
 /* One chain of multiply and add: its time is cycles alone. */
 static uint64_t fixed_loop(uint64_t x)

@@ -79,8 +79,7 @@ static unsigned line_of(const struct scenario *s, const char *section, const cha
     return m ? m->line : 0;
 }
 
-/* ---- Schema
- * ---------------------------------------------------------------------------------------- */
+/* ---- Schema ---- */
 
 static void schema_make(struct schema *s)
 {
@@ -199,8 +198,7 @@ static bool refuse_schema(struct scenario *s, cyaml_err_t error, const struct ca
     return refuse(s, c->line, "%s (%s)", cyaml_strerror(error), c->error);
 }
 
-/* ---- Reading
- * --------------------------------------------------------------------------------------- */
+/* ---- Reading ---- */
 
 static bool read_file(struct scenario *s, unsigned char **text, size_t *bytes)
 {
@@ -355,8 +353,7 @@ static bool take_keys(struct scenario *s)
     return true;
 }
 
-/* ---- Multiplying out
- * ------------------------------------------------------------------------------- */
+/* ---- Multiplying out ---- */
 
 static bool finish_cell(struct scenario *s, dd_scenario_cell *cell)
 {

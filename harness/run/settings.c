@@ -134,8 +134,7 @@ void dd_settings_default(dd_settings *s)
     s->stall_limit_s = 30;
 }
 
-/* ---- Values
- * ---------------------------------------------------------------------------------------- */
+/* ---- Values ---- */
 
 /* Digits and nothing else: no sign, no blank, no base but ten. */
 static bool read_uint(const char *text, uint64_t *out)
@@ -235,8 +234,7 @@ static bool set_choice(dd_settings *s, const dd_key *key, const char *text,
     return false;
 }
 
-/* ---- Model: [NAME][,K=V]…
- * -------------------------------------------------------------------------- */
+/* ---- Model: [NAME][,K=V]… ---- */
 
 static uint32_t *shape_field(dd_shape *shape, const char *name)
 {
@@ -312,8 +310,7 @@ static bool read_model(const char *text, dd_shape *shape, char message[DD_MESSAG
     return true;
 }
 
-/* ---- Data specs
- * ------------------------------------------------------------------------------------ */
+/* ---- Data specs ---- */
 
 static bool check_spec(const dd_key *key, const char *text, char message[DD_MESSAGE_MAX])
 {
@@ -340,8 +337,7 @@ static bool set_string(dd_settings *s, const dd_key *key, const char *text,
     return true;
 }
 
-/* ---- Interface
- * ------------------------------------------------------------------------------------- */
+/* ---- Interface ---- */
 
 static bool refuse_key(const char *name, char message[DD_MESSAGE_MAX])
 {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Layout ---------------------------------------------------------------------------------- */
+/* ---- Layout ---- */
 
 /* Every setting that the oracle's result depends on, as text. */
 static char *oracle_key(const dd_settings *s)
@@ -96,7 +96,7 @@ void dd_sweep_close(dd_sweep *sweep)
     free(sweep);
 }
 
-/* ---- Validation ------------------------------------------------------------------------------ */
+/* ---- Validation ---- */
 
 /* Whether two settings open the same data. */
 static bool same_data(const dd_settings *a, const dd_settings *b)
@@ -135,7 +135,7 @@ dd_status dd_sweep_validate(const dd_sweep *sweep, char message[DD_SCENARIO_MESS
     return st;
 }
 
-/* ---- Execution ------------------------------------------------------------------------------- */
+/* ---- Execution ---- */
 
 typedef struct execution {
     dd_sweep *sweep;

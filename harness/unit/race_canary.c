@@ -22,7 +22,7 @@ static struct {
     float row[ROW];   /* guarded by turn, or by nothing */
 } shared;
 
-/* ---- A plain counter of two threads ---------------------------------------------------------- */
+/* ---- A plain counter of two threads ---- */
 
 static void count_unguarded(void *arg)
 {
@@ -31,8 +31,7 @@ static void count_unguarded(void *arg)
         shared.counter++;
 }
 
-/* ---- A value handed over
- * --------------------------------------------------------------------------- */
+/* ---- A value handed over ---- */
 
 static void give_released(void *arg)
 {
@@ -55,7 +54,7 @@ static void take(void *arg)
     shared.counter++;
 }
 
-/* ---- A row of eight floats, stored at once where the CPU can -------------------------------- */
+/* ---- A row of eight floats, stored at once where the CPU can ---- */
 
 #if defined(__x86_64__)
 __attribute__((target("avx"))) static void store_wide(float value)
@@ -102,8 +101,7 @@ static void fill_after_acquire(void *arg)
     store_row(2);
 }
 
-/* ---- Memory, for memcheck
- * -------------------------------------------------------------------------- */
+/* ---- Memory, for memcheck ---- */
 
 static void read_beyond(void *arg)
 {
@@ -131,8 +129,7 @@ static void read_within(void *arg)
     free(block);
 }
 
-/* ---- The table
- * ------------------------------------------------------------------------------------- */
+/* ---- The table ---- */
 
 static const struct canary {
     const char *name, *says;

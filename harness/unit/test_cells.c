@@ -27,7 +27,7 @@
 #define STEPS 4
 #define GOOD_HASH "0123456789abcdef0123456789abcdef"
 
-/* ---- Planted children ------------------------------------------------------------------------ */
+/* ---- Planted children ---- */
 
 static void good_steps(dd_child *child, unsigned n)
 {
@@ -262,7 +262,7 @@ static void body_wrong_loss(const dd_settings *s, dd_child *child)
     dd_child_end(child, &end);
 }
 
-/* ---- Running them ---------------------------------------------------------------------------- */
+/* ---- Running them ---- */
 
 static dd_settings settings_of(double stall_limit_s)
 {
@@ -400,7 +400,7 @@ static void test_interrupt(void **state)
     close(fd);
 }
 
-/* ---- Watchdog -------------------------------------------------------------------------------- */
+/* ---- Watchdog ---- */
 
 static void test_watchdog(void **state)
 {
@@ -421,7 +421,7 @@ static void test_watchdog(void **state)
     assert_true(dd_watchdog_look(&w, 0, 3000));
 }
 
-/* ---- Records --------------------------------------------------------------------------------- */
+/* ---- Records ---- */
 
 static void test_records(void **state)
 {
@@ -461,7 +461,7 @@ static void test_records(void **state)
     dd_run_clear(&run);
 }
 
-/* ---- Sweep ----------------------------------------------------------------------------------- */
+/* ---- Sweep ---- */
 
 /* Chooses its part by the number of workers, which no check needs here. */
 static void body_mixed(const dd_settings *s, dd_child *child)

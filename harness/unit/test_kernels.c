@@ -20,8 +20,7 @@
 static const dd_kernels *sets[3];
 static size_t n_sets;
 
-/* ---- Shapes and values --------------------------------------------------------------------------
- */
+/* ---- Shapes and values ---- */
 
 /* 1 .. most, with a liking for 1, primes and the neighbours of vector widths. */
 static size_t any_size(size_t most)
@@ -67,8 +66,7 @@ static void expect(const dd_kernels *k, const char *what, const outcome *o)
                      what, i, o->n, (double)o->got[i], (double)o->want[i], test_seed);
 }
 
-/* ---- Matrix product -----------------------------------------------------------------------------
- */
+/* ---- Matrix product ---- */
 
 static void product_case(const dd_kernels *k, size_t M, size_t N, size_t K, unsigned layout,
                          dd_sink sink)
@@ -115,8 +113,7 @@ static void matmul_is_chains(void **state)
     }
 }
 
-/* ---- Attention
- * ----------------------------------------------------------------------------------- */
+/* ---- Attention ---- */
 
 /* Rows t < T of P hold s <= t; the rest must neither be read nor written. */
 static void fill_beyond_diagonal(float *P, size_t T)
@@ -182,8 +179,7 @@ static void attention_has_no_masked_terms(void **state)
     }
 }
 
-/* ---- Rows ---------------------------------------------------------------------------------------
- */
+/* ---- Rows ---- */
 
 static void layernorm_case(const dd_kernels *k, size_t R, size_t C)
 {
@@ -268,8 +264,7 @@ static void cross_entropy_of_rows(void **state)
     }
 }
 
-/* ---- Flat arrays --------------------------------------------------------------------------------
- */
+/* ---- Flat arrays ---- */
 
 static void gelu_case(const dd_kernels *k, size_t n)
 {
@@ -363,8 +358,7 @@ static void flat_arrays(void **state)
     }
 }
 
-/* ---- Selection ----------------------------------------------------------------------------------
- */
+/* ---- Selection ---- */
 
 static void selection_gives_what_was_asked(void **state)
 {

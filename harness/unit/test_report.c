@@ -18,7 +18,7 @@
 #define N_CELLS 4
 #define STEPS 5
 
-/* ---- A sweep that was never run -------------------------------------------------------------- */
+/* ---- A sweep that was never run ---- */
 
 typedef struct fixture {
     dd_scenario scenario;
@@ -131,7 +131,7 @@ static void near(double a, double b)
         fail_msg("%.17g, expected %.17g", a, b);
 }
 
-/* ---- Arithmetic ------------------------------------------------------------------------------ */
+/* ---- Arithmetic ---- */
 
 static void test_quantiles(void **state)
 {
@@ -212,7 +212,7 @@ static void test_untimeable_build(void **state)
     dd_speedup_close(&s);
 }
 
-/* ---- Formats --------------------------------------------------------------------------------- */
+/* ---- Formats ---- */
 
 static char *text_of(const fixture *f, void (*write)(const dd_speedup *, FILE *))
 {
@@ -412,7 +412,7 @@ static void test_json(void **state)
     free(text);
 }
 
-/* ---- Files ----------------------------------------------------------------------------------- */
+/* ---- Files ---- */
 
 static bool exists(const char *dir, const char *name)
 {

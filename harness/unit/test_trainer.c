@@ -23,8 +23,7 @@
 
 #include <cmocka.h>
 
-/* ---- Every allocation of the library goes through here (linked with --wrap)
- * ----------------------- */
+/* ---- Every allocation of the library goes through here (linked with --wrap) ---- */
 
 static long n_allocations, n_live, fail_at = -1;
 
@@ -48,8 +47,7 @@ void __wrap_dd_free(void *p)
     __real_dd_free(p);
 }
 
-/* ---- Fixtures
- * ------------------------------------------------------------------------------------- */
+/* ---- Fixtures ---- */
 
 static dd_data *data;
 
@@ -105,8 +103,7 @@ static int count_entries(const char *folder)
     return n;
 }
 
-/* ---- Tests
- * ------------------------------------------------------------------------------------------ */
+/* ---- Tests ---- */
 
 static void open_and_close_leave_nothing(void **state)
 {

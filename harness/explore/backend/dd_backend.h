@@ -21,7 +21,7 @@ typedef enum dd_order { DD_RELAXED, DD_ACQUIRE, DD_RELEASE, DD_ACQ_REL, DD_SEQ_C
     static inline void dd_u##bits##_init_(dd_atomic_u##bits *a, uint##bits##_t value,              \
                                           dd_site site)                                            \
     {                                                                                              \
-        dd_world_touch(&a->word, sizeof a->word, true, site);                                      \
+        dd_world_init(&a->word, sizeof a->word, site);                                             \
         a->word = value;                                                                           \
     }                                                                                              \
                                                                                                    \

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT
+ * The arena: allocation, atomic words, who uses which, and the checks on plain memory. Runs on the
+ * search's stack. */
+#include "arena.h"
+
+#include <string.h>
+
+dd_arena dd_arena_;
+dd_host dd_host_;
+
+void dd_arena_fail(dd_explore_verdict verdict, const char *text, const void *memory, uint64_t a,
+                   uint64_t b, uint32_t fibre, dd_site site)
+{
+    dd_host_.failure = (dd_failure){.verdict = verdict,
+                                    .text = text,
+                                    .a = a,
+                                    .b = b,
+                                    .fibre = fibre,
+                                    .other = DD_FIBRES,
+                                    .site = site,
+                                    .memory = memory};
+}
+
+/* ---- Words ---- */
+
+uint64_t dd_arena_load(const void *word, uint64_t bytes)
+{
+    return bytes == 4 ? *(const uint32_t *)word : *(const uint64_t *)word;
+}
+
+uint64_t dd_arena_apply(const dd_event *e)
+{
+    uint64_t old = dd_arena_load(e->word, e->bytes), new = old;
+    switch ((dd_event_kind)e->kind) {
+    case DD_EVENT_STORE:
+    case DD_EVENT_EXCHANGE:
+        new = e->value;
+        break;
+    case DD_EVENT_FETCH_ADD:
+        new = old + e->value;
+        break;
+    case DD_EVENT_COMPARE_EXCHANGE:
+        new = old == e->expected ? e->value : old;
+        break;
+    default:
+        return old;
+    }
+    if (e->bytes == 4)
+        *(uint32_t *)e->word = (uint32_t) new;
+    else
+        *(uint64_t *)e->word = new;
+    return old;
+}
+
+static unsigned char also(unsigned char users, uint32_t i)
+{
+    return users == 0 || users == i + 1 ? (unsigned char)(i + 1) : DD_SEVERAL;
+}
+
+static bool order_matters(dd_users u)
+{
+    return u.writer == DD_SEVERAL || (u.writer && u.reader && u.reader != u.writer);
+}
+
+bool dd_arena_is_shared(uint32_t i, const void *memory, size_t bytes, bool write)
+{
+    uintptr_t at = (uintptr_t)memory - (uintptr_t)dd_arena_.heap;
+    if (at >= DD_HEAP_BYTES)
+        return true; /* stacks are used again for other things: no telling */
+    bool shared = false;
+    for (uintptr_t k = at / 4; k < (at + bytes + 3) / 4 && k < DD_HEAP_BYTES / 4; k++) {
+        dd_users *u = &dd_host_.users[k], before = *u;
+        if (write)
+            u->writer = also(u->writer, i);
+        else
+            u->reader = also(u->reader, i);
+        shared |= order_matters(*u);
+        dd_host_.sharing_grew |= order_matters(*u) && !order_matters(before);
+    }
+    return shared;
+}
+
+/* ---- Checks ---- */
+
+static bool is_live(const void *memory, size_t bytes)
+{
+    uintptr_t at = (uintptr_t)memory - (uintptr_t)dd_arena_.heap;
+    const dd_block *b = dd_arena_block(memory);
+    if (b)
+        return b->live && at - b->from + bytes <= b->bytes;
+    return (uintptr_t)memory - (uintptr_t)dd_arena_.stack < sizeof dd_arena_.stack;
+}
+
+static const dd_range *conflict(const dd_fibre *f, uintptr_t from, uintptr_t to, bool write)
+{
+    if (f->state == DD_FIBRE_JOINED)
+        return NULL;
+    for (uint64_t r = 0; r < f->n_ranges; r++)
+        if (f->range[r].from < to && from < f->range[r].to && (write || f->range[r].write))
+            return &f->range[r];
+    return NULL;
+}
+
+/* Whether no other fibre touched this, in a way that conflicts, since its last event. */
+static bool is_alone(uint32_t me, const void *memory, size_t bytes, bool write, dd_site site)
+{
+    uintptr_t from = (uintptr_t)memory;
+    for (uint32_t i = 0; i < dd_arena_.total.n_fibres; i++) {
+        const dd_range *other =
+            i == me ? NULL : conflict(&dd_arena_.fibre[i], from, from + bytes, write);
+        if (other) {
+            dd_arena_fail(DD_EXPLORE_RACE, "data race", memory, 0, 0, me, site);
+            dd_host_.failure.other = i;
+            dd_host_.failure.other_site = other->site;
+            return false;
+        }
+    }
+    return true;
+}
+
+bool dd_arena_may_sync(uint32_t i, const dd_event *e)
+{
+    if (!is_live(e->word, e->bytes)) {
+        dd_arena_fail(DD_EXPLORE_MEMORY,
+                      "synchronisation in memory that is not allocated (any more)", e->word, 0, 0,
+                      i, e->site);
+        return false;
+    }
+    bool write = e->kind != DD_EVENT_LOAD && e->kind != DD_EVENT_FUTEX_WAIT;
+    return e->kind == DD_EVENT_FUTEX_WAKE || is_alone(i, e->word, e->bytes, write, e->site);
+}
+
+bool dd_arena_touch(uint32_t i, const void *memory, size_t bytes, bool write, dd_site site)
+{
+    if (!is_live(memory, bytes)) {
+        dd_arena_fail(DD_EXPLORE_MEMORY, "access to memory that is not allocated (any more)",
+                      memory, 0, 0, i, site);
+        return false;
+    }
+    if (!is_alone(i, memory, bytes, write, site))
+        return false;
+    dd_fibre *f = &dd_arena_.fibre[i];
+    uintptr_t from = (uintptr_t)memory, to = from + bytes;
+    for (uint64_t r = 0; r < f->n_ranges; r++)
+        if (f->range[r].from <= from && to <= f->range[r].to && f->range[r].write >= write)
+            return true;
+    if (f->n_ranges == DD_RANGES) {
+        dd_arena_fail(DD_EXPLORE_LIMIT,
+                      "more plain accesses between two events than the explorer holds", memory,
+                      DD_RANGES, 0, i, site);
+        return false;
+    }
+    f->range[f->n_ranges++] = (dd_range){from, to, write, site};
+    return true;
+}
+
+/* ---- Allocation ---- */
+
+static dd_block *block_of(const void *memory)
+{
+    uintptr_t at = (uintptr_t)memory - (uintptr_t)dd_arena_.heap;
+    for (uint64_t i = 0; at < dd_arena_.total.heap_used && i < dd_arena_.total.n_blocks; i++)
+        if (at - dd_arena_.block[i].from < dd_arena_.block[i].bytes)
+            return &dd_arena_.block[i];
+    return NULL;
+}
+
+const dd_block *dd_arena_block(const void *memory)
+{
+    return block_of(memory);
+}
+
+void *dd_arena_alloc(uint32_t i, size_t bytes, dd_site site)
+{
+    dd_arena *a = &dd_arena_;
+    uint64_t room = (bytes + 63) / 64 * 64 + 64; /* a gap behind each block */
+    if (a->total.n_blocks == DD_BLOCKS || bytes > DD_HEAP_BYTES ||
+        a->total.heap_used + room > DD_HEAP_BYTES) {
+        dd_arena_fail(DD_EXPLORE_LIMIT, "more memory asked for than the explorer's arena has", NULL,
+                      bytes, a->total.heap_used, i, site);
+        return NULL;
+    }
+    void *p = a->heap + a->total.heap_used;
+    a->block[a->total.n_blocks++] = (dd_block){a->total.heap_used, bytes, 1, site};
+    a->total.heap_used += room;
+    memset(p, 0, room);
+    return p;
+}
+
+bool dd_arena_free(uint32_t i, void *p, dd_site site)
+{
+    dd_block *b = block_of(p);
+    if (!b || !b->live || (unsigned char *)p != dd_arena_.heap + b->from) {
+        dd_arena_fail(DD_EXPLORE_MEMORY, "freed twice, or never allocated", p, 0, 0, i, site);
+        return false;
+    }
+    if (!dd_arena_touch(i, p, b->bytes, true, site))
+        return false;
+    for (uint32_t k = 0; k < dd_arena_.total.n_fibres; k++) {
+        const dd_fibre *f = &dd_arena_.fibre[k];
+        if ((f->state == DD_FIBRE_AT_FUTEX || f->state == DD_FIBRE_AT_BARRIER) &&
+            block_of(f->event.word) == b) {
+            dd_arena_fail(DD_EXPLORE_MEMORY, "freed while a thread sleeps on it", p, k, 0, i, site);
+            return false;
+        }
+    }
+    memset(p, DD_FREED_BYTE, b->bytes);
+    b->live = 0;
+    dd_arena_trim();
+    return true;
+}
+
+void dd_arena_trim(void)
+{
+    struct dd_totals *t = &dd_arena_.total;
+    for (uint32_t i = 1; i < t->n_fibres; i++)
+        if (dd_arena_.fibre[i].state != DD_FIBRE_JOINED)
+            return;
+    t->n_fibres = 1;
+    while (t->n_blocks > 0 && !dd_arena_.block[t->n_blocks - 1].live)
+        t->heap_used = dd_arena_.block[--t->n_blocks].from;
+}
