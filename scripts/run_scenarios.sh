@@ -11,7 +11,8 @@ usage()
 usage: scripts/run_scenarios.sh [--yes] [FILE.yaml …] [option of "dodeca run" …]
 
 Sets up what is missing, builds into build/, then runs the scenarios (default: scenarios/quick.yaml), prints their
-tables and the folder they were written to: results/runs/<time>-<scenario>/.
+tables and the folder they were written to: results/runs/<time>-<scenario>/. Paths inside scenarios and in --set
+are taken from the top of the checkout.
 
   --yes            install missing packages without asking
   --set KEY=VALUE  override a key of the scenarios; may be repeated
@@ -19,14 +20,22 @@ tables and the folder they were written to: results/runs/<time>-<scenario>/.
   --list           print the cells that would run, and run none
   and what else "build/dodeca run --help" names
 
-exit: 0 all held, 1 a check failed, 2 bad usage or input, 3 the environment lacks something
+exit: 0 all held, 1 a check failed, 2 bad usage or input, 3 the environment lacks something, 130 Ctrl-C
 END
 }
 
 setup=()
 options=()
 files=()
-out_given=false
+
+absolute()
+{
+    case $1 in
+    /*) echo "$1" ;;
+    *) echo "$PWD/$1" ;;
+    esac
+}
+
 while (($#)); do
     case $1 in
     --help | -h)
@@ -34,29 +43,30 @@ while (($#)); do
         exit 0
         ;;
     --yes | -y) setup=(--yes) ;;
-    --set | --out | --subject)
+    --set | --subject)
         (($# >= 2)) || bad_usage "$1 needs a value"
-        [[ $1 != --out ]] || out_given=true
         options+=("$1" "$2")
         shift
         ;;
-    --out=*)
-        out_given=true
-        options+=("$1")
+    --out)
+        (($# >= 2)) || bad_usage "$1 needs a value"
+        options+=(--out "$(absolute "$2")")
+        shift
         ;;
+    --out=*) options+=(--out "$(absolute "${1#--out=}")") ;;
     -*) options+=("$1") ;;
     *)
         [[ -r $1 && ! -d $1 ]] || die 2 "there is no scenario file \"$1\" that can be read; scenarios/ holds some"
-        files+=("$1")
+        files+=("$(absolute "$1")")
         ;;
     esac
     shift
 done
 ((${#files[@]})) || files=("$root/scenarios/quick.yaml")
-# Results belong to the checkout, from wherever this is called.
-$out_given || options+=(--out "$root/results/runs")
 
 "$root/scripts/setup.sh" "${setup[@]}"
 build_tree "$root/build"
+# Results belong to the checkout, from wherever this is called.
+cd "$root"
 # In place of this shell: Ctrl-C and the exit code are dodeca's.
 exec "$root/build/dodeca" run "${files[@]}" "${options[@]}"

@@ -2,6 +2,7 @@
  * Error messages and the names of status codes. */
 #include "error.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -12,6 +13,9 @@ dd_status dd_error_set(dd_error *error, dd_status status, const char *format, ..
         va_start(args, format);
         vsnprintf(error->message, sizeof error->message, format, args);
         va_end(args);
+        for (char *c = error->message; *c; c++) /* what is quoted may hold anything: keep one line */
+            if (iscntrl((unsigned char)*c))
+                *c = '?';
     }
     return status;
 }

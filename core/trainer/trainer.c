@@ -241,7 +241,7 @@ dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_train
         .barrier = config->barrier, .reduce = config->reduce, .may_spin = t->config.workers < cpus};
     if ((st = dd_team_open(t->plan, t->share, &work, &options, &t->team))) {
         dd_error_set(error, st,
-                     st == DD_ERR_THREAD ? "cannot create %u threads: see the limit on processes"
+                     st == DD_ERR_THREAD ? "cannot create %u threads: see the limits on processes and memory"
                                          : "out of memory for %u threads",
                      t->config.workers + 1);
         goto fail;

@@ -18,8 +18,10 @@ dd_verdict dd_judge_finite_(const dd_settings *settings, const dd_run *run, cons
     for (size_t i = 0; i < run->n_steps; i++) {
         const dd_step *step = &run->steps[i];
         if (!isfinite(step->loss) || !isfinite(step->norm) || step->discarded) {
-            snprintf(reason, DD_REASON_MAX, "step %zu: loss %g, norm %g%s", i, step->loss,
-                     step->norm, step->discarded ? ", discarded" : "");
+            snprintf(reason, DD_REASON_MAX, "step %zu: loss %g, norm %g%s", i,
+                     isnan(step->loss) ? (double)NAN : step->loss, /* its sign means nothing */
+                     isnan(step->norm) ? (double)NAN : step->norm,
+                     step->discarded ? ", discarded" : "");
             return DD_FAIL;
         }
     }
@@ -94,7 +96,8 @@ dd_verdict dd_judge_loss_falls_(const dd_settings *settings, const dd_run *run,
     double floor = run->end.floor_nats;
     bool falls = last <= first * (1 - DD_LOSS_MARGIN);
     bool at_floor = last <= floor * (1 + DD_LOSS_AT_FLOOR); /* false while the floor is unknown */
-    snprintf(reason, DD_REASON_MAX, "mean of the first %zu steps %.4f, of the last %.4f", quarter,
-             first, last);
+    snprintf(reason, DD_REASON_MAX,
+             "mean loss of the first %zu steps %.4f, of the last %zu %.4f; %.4f or less would do",
+             quarter, first, quarter, last, first * (1 - DD_LOSS_MARGIN));
     return falls || at_floor ? DD_PASS : DD_FAIL;
 }

@@ -14,14 +14,14 @@
 enum {
     OPTION_LIST = 0x100,
     OPTION_JSON,
-    OPTION_QUICK,
+    OPTION_ALL,
     OPTION_STATES,
     OPTION_SECONDS,
     MAX_NAMES = 64
 };
 
 typedef struct arguments {
-    bool list, json, quick;
+    bool list, json, all;
     dd_explore_limits limits;
     uint32_t n_names;
     const char *name[MAX_NAMES];
@@ -54,8 +54,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
     case OPTION_JSON:
         a->json = true;
         return 0;
-    case OPTION_QUICK:
-        a->quick = true;
+    case OPTION_ALL:
+        a->all = true;
         return 0;
     case OPTION_STATES:
         parse_limit(text, "--states", &number, state);
@@ -79,7 +79,7 @@ static error_t parse(int key, char *text, struct argp_state *state)
 static bool is_asked_for(const arguments *a, const dd_program *p)
 {
     if (a->n_names == 0)
-        return !(a->quick && p->slow);
+        return a->all || !p->slow;
     for (uint32_t i = 0; i < a->n_names; i++)
         if (strcmp(a->name[i], p->name) == 0)
             return true;
@@ -127,8 +127,10 @@ static void print_row(const dd_program *p, const dd_explore_result *r)
     fflush(stdout);
 }
 
-static void print_foot(void)
+static void print_foot(uint32_t n_left_out)
 {
+    if (n_left_out)
+        printf("%" PRIu32 " slow protocols were left out: --all runs them\n", n_left_out);
     printf("\nPASS: the sources of core/spheres, core/sync and core/control, with the caller, Node "
            "Zero and\n"
            "the workers each a thread, were taken through every reachable state, every order of "
@@ -153,7 +155,7 @@ int dd_cmd_explore(int argc, char **argv)
     static const struct argp_option options[] = {
         {"list", OPTION_LIST, NULL, 0, "list the protocols and leave", 0},
         {"json", OPTION_JSON, NULL, 0, "results as JSON", 0},
-        {"quick", OPTION_QUICK, NULL, 0, "leave out those that take long", 0},
+        {"all", OPTION_ALL, NULL, 0, "also those that take half a minute or more each", 0},
         {"states", OPTION_STATES, "N", 0, "give a protocol up after N states (default 5e7)", 0},
         {"seconds", OPTION_SECONDS, "S", 0, "give a protocol up after S seconds (default: never)",
          0},
@@ -178,12 +180,15 @@ int dd_cmd_explore(int argc, char **argv)
     }
 
     bool held = true;
+    uint32_t n_left_out = 0;
     json_t *rows = a.json ? json_array() : NULL;
     if (!a.json)
         print_head();
     for (const dd_program *p = dd_protocols; p->name; p++) {
-        if (!is_asked_for(&a, p))
+        if (!is_asked_for(&a, p)) {
+            n_left_out += a.n_names == 0;
             continue;
+        }
         dd_explore_result r;
         dd_explore(p, &a.limits, &r);
         held &= r.verdict == DD_EXPLORE_PASS;
@@ -198,7 +203,7 @@ int dd_cmd_explore(int argc, char **argv)
         putchar('\n');
         json_decref(rows);
     } else {
-        print_foot();
+        print_foot(n_left_out);
     }
     return held ? DD_EXIT_HELD : DD_EXIT_FAILED;
 }

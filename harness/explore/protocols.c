@@ -46,62 +46,67 @@ static const dd_team_case cancel_pthread_tree = {TEAM(PTHREAD, TREE, SIX_LANES),
 static const dd_team_case cancel_pthread_control = {TEAM(PTHREAD, CONTROL, SIX_LANES),
                                                     .cancel = true};
 static const dd_team_case each_tree = {TEAM(TREE, TREE, FOUR_LANES), .cancel = true, .each = true};
-static const dd_team_case discard = {TEAM(TREE, TREE, ALL_LANES), .discard = true};
-static const dd_team_case fp_env = {TEAM(TREE, TREE, ALL_LANES)};
-static const dd_team_case creation = {TEAM(TREE, TREE, ALL_LANES), .may_not_open = true};
+static const dd_team_case each_pthread = {TEAM(PTHREAD, TREE, SIX_LANES), .cancel = true,
+                                          .each = true};
+static const dd_team_case discard_tree = {TEAM(TREE, TREE, ALL_LANES), .discard = true};
+static const dd_team_case discard_pthread = {TEAM(PTHREAD, CONTROL, ALL_LANES), .discard = true};
+static const dd_team_case fp_env_tree = {TEAM(TREE, TREE, ALL_LANES)};
+static const dd_team_case fp_env_pthread = {TEAM(PTHREAD, CONTROL, ALL_LANES)};
+static const dd_team_case creation_tree = {TEAM(TREE, TREE, ALL_LANES), .may_not_open = true};
 static const dd_team_case creation_pthread = {TEAM(PTHREAD, TREE, ALL_LANES), .may_not_open = true};
-static const dd_team_case sparse = {TEAM(TREE, TREE, 0x482u)}; /* positions 1, 7 and 10 */
+static const dd_team_case sparse = {TEAM(PTHREAD, TREE, 0x482u)}; /* positions 1, 7 and 10 */
 static const dd_team_case three = {.barrier = DD_BARRIER_TREE,
                                    .workers = 3,
                                    .steps = 1,
                                    .lanes = 0x249, /* one lane in each triangle */
                                    .may_spin = true};
 
-/* One row: program, case, workers, steps. */
-#define ROW(n, a, program, c, w, s)                                                                \
-    .name = n, .about = a, .run = program, .arg = &c, .workers = w, .steps = s
-#define STEP(n, a, c) ROW(n, a, dd_protocol_team_, c, 2, 2), .spurious = true
+#define ROW(n, a, f, c, w, s)                                                                      \
+    .name = n, .about = a, .run = f, .arg = &c, .workers = w, .steps = s, .spurious = true
+#define POINTS(n, a, c, w) ROW(n, a, dd_protocol_points_, c, w, 2)
+#define STEPS(n, a, c) ROW(n, a, dd_protocol_team_, c, 2, 2)
 
 const dd_program dd_protocols[] = {
     {ROW("eventcount", "one advances, two await every advance; 31-bit wrap",
-         dd_protocol_eventcount_, eventcount, 2, 3),
-     .spurious = true},
-    {ROW("points-tree", "Points A, B, V, U in two triangles; 32-bit wrap", dd_protocol_points_,
-         points_tree, 2, 2),
-     .spurious = true},
-    {ROW("points-triangle", "the same within one triangle; 31-bit wrap", dd_protocol_points_,
-         points_triangle, 2, 2),
-     .spurious = true},
-    {ROW("points-pthread", "Points A, B, V, U by pthread barriers", dd_protocol_points_,
-         points_pthread, 2, 2),
-     .spurious = true},
-    {ROW("points-three", "three workers in two triangles", dd_protocol_points_, points_three, 3, 2),
-     .spurious = true},
-    {STEP("step-tree-tree", "open, two steps, close: tree barrier, tree reduction, 32-bit wrap",
-          step_tree_tree)},
-    {STEP("step-tree-control", "tree barrier, control reduction, 31-bit wrap", step_tree_control)},
-    {STEP("step-pthread-tree", "pthread barrier, tree reduction", step_pthread_tree)},
-    {STEP("step-pthread-control", "pthread barrier, control reduction", step_pthread_control)},
-    {STEP("cancel-tree-tree", "as step-tree-tree, and a further thread cancels at any moment",
-          cancel_tree_tree)},
-    {STEP("cancel-tree-control", "as step-tree-control, cancelled at any moment",
-          cancel_tree_control)},
-    {STEP("cancel-pthread-tree", "as step-pthread-tree, cancelled at any moment",
-          cancel_pthread_tree)},
-    {STEP("cancel-pthread-control", "as step-pthread-control, cancelled at any moment",
-          cancel_pthread_control)},
-    {STEP("each", "two requests without folds or update, cancelled at any moment", each_tree)},
-    {STEP("discard", "the verdict goes either way in both steps", discard)},
-    {STEP("fp-env", "a thread finds its floating-point environment changed, at any look", fp_env),
+         dd_protocol_eventcount_, eventcount, 2, 3)},
+    {POINTS("points-tree", "Points A, B, V, U in two triangles; 32-bit wrap", points_tree, 2)},
+    {POINTS("points-triangle", "the same within one triangle; 31-bit wrap", points_triangle, 2)},
+    {POINTS("points-pthread", "Points A, B, V, U by pthread barriers", points_pthread, 2)},
+    {POINTS("points-three", "three workers in two triangles", points_three, 3)},
+
+    {STEPS("step-tree-tree", "tree barrier, tree reduction: open, two steps, close; 32-bit wrap",
+           step_tree_tree)},
+    {STEPS("step-tree-control", "tree barrier, control reduction; 31-bit wrap", step_tree_control)},
+    {STEPS("step-pthread-tree", "pthread barrier, tree reduction", step_pthread_tree)},
+    {STEPS("step-pthread-control", "pthread barrier, control reduction", step_pthread_control)},
+    {STEPS("sparse-pthread-tree", "three non-empty lanes: pruned folds", sparse)},
+
+    {STEPS("cancel-pthread-tree", "as step-pthread-tree, a further thread cancels at any moment",
+           cancel_pthread_tree)},
+    {STEPS("cancel-pthread-control", "as step-pthread-control, cancelled at any moment",
+           cancel_pthread_control)},
+    {STEPS("cancel-tree-tree", "as step-tree-tree, cancelled at any moment", cancel_tree_tree),
+     .slow = true},
+    {STEPS("cancel-tree-control", "as step-tree-control, cancelled at any moment",
+           cancel_tree_control),
+     .slow = true},
+    {STEPS("each-pthread", "requests without folds and update, cancelled at any moment",
+           each_pthread)},
+    {STEPS("each-tree", "the same, tree barrier", each_tree), .slow = true},
+
+    {STEPS("discard-pthread", "the verdict goes either way in every step", discard_pthread)},
+    {STEPS("discard-tree", "the same, tree barrier", discard_tree), .slow = true},
+    {STEPS("fp-env-pthread", "any look finds the floating-point environment changed",
+           fp_env_pthread),
      .fp_changes = 1},
-    {STEP("sparse", "three non-empty lanes, pruned folds", sparse)},
-    {ROW("creation", "any thread or allocation cannot be had; opened again, two steps",
-         dd_protocol_team_, creation, 2, 2),
-     .thread_failures = 1, .alloc_failures = 1, .spurious = true},
-    {ROW("creation-pthread", "the same with pthread barriers", dd_protocol_team_, creation_pthread,
-         2, 1),
-     .thread_failures = 1, .alloc_failures = 1, .spurious = true},
-    {ROW("three", "three workers on four lanes, one step", dd_protocol_team_, three, 3, 1),
-     .spurious = true, .slow = true},
+    {STEPS("fp-env-tree", "the same, tree barrier", fp_env_tree), .fp_changes = 1, .slow = true},
+    {STEPS("creation-pthread", "any thread or allocation cannot be had; then opened again",
+           creation_pthread),
+     .thread_failures = 1, .alloc_failures = 1},
+    {STEPS("creation-tree", "the same, tree barrier", creation_tree), .thread_failures = 1,
+     .alloc_failures = 1, .slow = true},
+    {ROW("three-tree-tree", "three workers on four lanes, one step", dd_protocol_team_, three, 3,
+         1),
+     .slow = true},
     {.name = NULL},
 };

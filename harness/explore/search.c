@@ -14,8 +14,8 @@
 
 #define UNBOUNDED UINT32_MAX
 #define MAX_STATES 50000000u
-#define TRACE_BOUND 4         /* changes of thread tried for a readable trace */
-#define TRACE_STATES 2000000u /* and the states spent on each */
+#define TRACE_BOUND 4        /* changes of thread tried for a readable trace */
+#define TRACE_STATES 300000u /* and the states spent on each */
 
 /* A state on the way from the start to here. */
 typedef struct frame {

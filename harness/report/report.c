@@ -143,7 +143,8 @@ static bool write_markdown(const source *from, FILE *out)
     return true;
 }
 
-/* A log does not change once its run is over: it is written when it is missing. */
+/* A log does not change once its run is over: it is written when it is missing. Before
+ * the first run, those that an earlier sweep left in the same folder are removed. */
 static void write_logs(dd_report *report, const dd_sweep *sweep)
 {
     char name[64], path[DD_PATH_MAX];
@@ -153,12 +154,17 @@ static void write_logs(dd_report *report, const dd_sweep *sweep)
         uint32_t n = oracle ? 1 : sweep->cells[at].n_repeats;
         for (uint32_t r = 0; r < n; r++) {
             const dd_run *run = oracle ? &sweep->oracles[at].run : &sweep->cells[at].repeats[r].run;
-            if (!run->log)
+            if (!run->log && sweep->runs_done)
                 continue;
             if (oracle)
                 dd_report_oracle_log_name(name, at);
             else
                 dd_report_log_name(name, at, r);
+            if (!run->log) {
+                snprintf(path, sizeof path, "%s/%s", report->dir, name);
+                unlink(path);
+                continue;
+            }
             snprintf(path, sizeof path, "%s/logs", report->dir);
             if (mkdir(path, 0777) && errno != EEXIST) {
                 fail(report, path);
@@ -213,6 +219,10 @@ void dd_report_print(const dd_report *report, const dd_sweep *sweep, FILE *out)
             sweep->scenario->about);
     dd_speedup_write(&speedup, false, out);
     dd_speedup_close(&speedup);
+    if (report->failure[0]) {
+        fprintf(out, "\n%s: not all results could be written\n", report->dir);
+        return;
+    }
     fprintf(out, "\n%s%s: speedup.md, speedup.csv, run.json, junit.xml\n",
             sweep->interrupted ? "Interrupted; the finished cells are in " : "", report->dir);
 }

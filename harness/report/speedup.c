@@ -75,7 +75,10 @@ static void sum_checks(dd_speedup_row *row)
     for (size_t i = 0; i < n; i++) {
         dd_verdict verdict = DD_SKIP;
         for (uint32_t r = 0; r < row->cell->n_repeats; r++) {
-            const dd_check_row *c = &row->cell->repeats[r].check[i];
+            const dd_sweep_run *run = &row->cell->repeats[r];
+            const dd_check_row *c = &run->check[i];
+            /* of a run that did not end the reason says how, which is no check's finding */
+            bool found = c->verdict == DD_FAIL && run->run.outcome == DD_RUN_ENDED;
             verdict = dd_verdict_join(verdict, c->verdict);
             /* A SKIP needs its reason only where there is nothing worse and no PASS to show. */
             bool tell = c->verdict > worst_shown &&
@@ -83,8 +86,7 @@ static void sum_checks(dd_speedup_row *row)
             if (tell) {
                 worst_shown = c->verdict;
                 snprintf(row->reason, sizeof row->reason, "%s%s%s",
-                         c->verdict == DD_FAIL ? checks[i].name : "",
-                         c->verdict == DD_FAIL ? ": " : "", c->reason);
+                         found ? checks[i].name : "", found ? ": " : "", c->reason);
             }
         }
         row->checks[i] = verdict == DD_PASS ? checks[i].letter : verdict == DD_SKIP ? '-' : '!';

@@ -150,8 +150,7 @@ static void train(const dd_settings *s, dd_child *child, const runner *subject)
         if (end.status == DD_OK)
             dd_child_step(child, &step);
         else
-            snprintf(end.message, sizeof end.message, "step %llu: %.480s", (unsigned long long)i,
-                     error.message);
+            snprintf(end.message, sizeof end.message, "%s", error.message); /* names the step */
     }
     subject->describe(trainer, &end);
     dd_child_watch(child, NULL, NULL);

@@ -55,15 +55,21 @@ static int prepare(const request *r, job *jobs)
 /* Several scenarios share --out DIR as DIR/<name>. */
 static int make_folders(const request *r, job *jobs)
 {
+    char message[600];
+    for (size_t i = 0; r->out && i < r->n_files; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(jobs[j].scenario->name, jobs[i].scenario->name) == 0) {
+                snprintf(message, sizeof message,
+                         "--out: %.200s and %.200s both have the name %s, so one folder; give one "
+                         "another \"name:\"",
+                         r->files[j], r->files[i], jobs[i].scenario->name);
+                return complain(DD_EXIT_USAGE, message);
+            }
     for (size_t i = 0; i < r->n_files; i++) {
         char dir[DD_PATH_MAX];
         snprintf(dir, sizeof dir, "%s/%s", r->out ? r->out : "", jobs[i].scenario->name);
-        for (size_t j = 0; r->out && j < i; j++)
-            if (strcmp(jobs[j].scenario->name, jobs[i].scenario->name) == 0)
-                return complain(DD_EXIT_USAGE, "--out: two of the scenarios have the same name");
         const char *out = r->n_files > 1 && r->out ? dir : r->out;
         if (!dd_report_open(&jobs[i].report, jobs[i].sweep, out)) {
-            char message[600];
             snprintf(message, sizeof message,
                      "results cannot be written: %s; --out DIR names another folder",
                      jobs[i].report.failure);
@@ -104,9 +110,9 @@ static int exit_code(const job *j)
     return verdict == DD_PASS ? DD_EXIT_HELD : DD_EXIT_FAILED;
 }
 
-static int run_jobs(job *jobs, size_t n)
+static int run_jobs(job *jobs, size_t n, int stop_fd)
 {
-    int worst = DD_EXIT_HELD, stop_fd = dd_stop_open();
+    int worst = DD_EXIT_HELD;
     bool terminal = isatty(STDERR_FILENO);
     for (size_t i = 0; i < n && worst != DD_EXIT_INTERRUPTED; i++) {
         dd_sweep_options options = {.stop_fd = stop_fd,
@@ -124,7 +130,6 @@ static int run_jobs(job *jobs, size_t n)
         worst = code > worst ? code : worst;
     }
     fflush(stdout);
-    dd_stop_close(stop_fd);
     return worst;
 }
 
@@ -138,9 +143,11 @@ static int run(const request *r)
         for (size_t i = 0; i < r->n_files; i++)
             list_cells(jobs[i].scenario);
     } else if (code == DD_EXIT_HELD) {
+        int stop_fd = dd_stop_open(); /* from the first file on, Ctrl-C leaves whole ones */
         code = make_folders(r, jobs);
         if (code == DD_EXIT_HELD)
-            code = run_jobs(jobs, r->n_files);
+            code = run_jobs(jobs, r->n_files, stop_fd);
+        dd_stop_close(stop_fd);
     }
     for (size_t i = 0; i < r->n_files; i++) {
         dd_sweep_close(jobs[i].sweep);

@@ -139,6 +139,12 @@ static void format_time(double seconds, char text[32])
         (void)snprintf(text, 32, "%" PRIu64 " s", s);
 }
 
+/* A NaN's sign means nothing, yet printf shows it. */
+static double unsigned_nan(double x)
+{
+    return isnan(x) ? (double)NAN : x;
+}
+
 static double tokens_per_s(const struct train *t)
 {
     double tokens = (double)t->done * t->settings.config.batch * t->settings.config.seq;
@@ -172,8 +178,8 @@ static void show_progress(struct train *t)
     fprintf(stderr,
             "%sstep %" PRIu64 "/%" PRIu64
             "  loss %.4f  lr %.3g  norm %.3g  %.0f tokens/s  %s left%s",
-            t->terminal ? "\r" : "", t->done, last_step(t), t->last.loss, (double)t->last.lr,
-            t->last.norm, tokens_per_s(t), left, t->terminal ? "\033[K" : "\n");
+            t->terminal ? "\r" : "", t->done, last_step(t), unsigned_nan(t->last.loss),
+            (double)t->last.lr, unsigned_nan(t->last.norm), tokens_per_s(t), left, t->terminal ? "\033[K" : "\n");
     t->line_open = t->terminal;
 }
 
@@ -255,7 +261,8 @@ static void summarise_json(const struct train *t, const dd_data *data, const cha
     print_json(o);
 }
 
-static void summarise(const struct train *t, const dd_data *data, double validation,
+/* validated: there is a validation loss, finite or not. */
+static void summarise(const struct train *t, const dd_data *data, bool validated, double validation,
                       const char *why_not)
 {
     dd_data_info info;
@@ -264,12 +271,12 @@ static void summarise(const struct train *t, const dd_data *data, double validat
     if (t->discarded)
         printf("discarded        %" PRIu64 " steps were not finite\n", t->discarded);
     if (t->done && isfinite(info.floor_nats))
-        printf("loss             %.4f nats per token (floor %.4f)\n", t->last.loss,
+        printf("loss             %.4f nats per token (floor %.4f)\n", unsigned_nan(t->last.loss),
                info.floor_nats);
     else if (t->done)
-        printf("loss             %.4f nats per token\n", t->last.loss);
-    if (isfinite(validation))
-        printf("validation loss  %.4f\n", validation);
+        printf("loss             %.4f nats per token\n", unsigned_nan(t->last.loss));
+    if (validated)
+        printf("validation loss  %.4f\n", unsigned_nan(validation));
     else if (why_not[0])
         printf("validation loss  none: %s\n", why_not);
     printf("tokens/s         %.0f\n", tokens_per_s(t));
@@ -282,6 +289,16 @@ static void summarise(const struct train *t, const dd_data *data, double validat
 }
 
 /* ---- The run ---- */
+
+static void print_discarded(const dd_step *step)
+{
+    const dd_culprit *c = &step->culprit;
+    char where[64] = "the fold of the lanes, each of which is finite,";
+    if (c->lane != DD_NO_LANE)
+        (void)snprintf(where, sizeof where, "lane %" PRIu32, c->lane);
+    fprintf(stderr, "step %" PRIu64 ": discarded, not finite first in %s: %s[%" PRIu64 "]\n",
+            step->step, where, c->tensor ? c->tensor : "loss", c->index);
+}
 
 static dd_status train_steps(struct train *t, dd_error *error)
 {
@@ -297,7 +314,7 @@ static dd_status train_steps(struct train *t, dd_error *error)
         if (step.discarded) {
             t->discarded++;
             close_line(t);
-            fprintf(stderr, "step %" PRIu64 ": not finite, discarded\n", step.step);
+            print_discarded(&step);
         }
         if (t->json)
             print_json_step(&step);
@@ -329,6 +346,7 @@ static int train(struct train *t)
         return DD_EXIT_ENVIRONMENT;
     char used[DD_SPEC_MAX], note[DD_MESSAGE_MAX], hash[33];
     const char *why_not = "";
+    bool validated = false;
     dd_error error = {""}, validation_error = {""};
     dd_data *data = NULL;
     double validation = (double)NAN;
@@ -348,6 +366,7 @@ static int train(struct train *t)
         if (!t->json)
             fprintf(stderr, "validation: at most %u batches\n", t->validation_batches);
         dd_status v = subject_validate(t, &validation, &validation_error);
+        validated = v == DD_OK;
         if (v == DD_ERR_DATA) /* too short a text has none: no failure of the training */
             why_not = validation_error.message;
         else if (v != DD_OK)
@@ -361,13 +380,13 @@ static int train(struct train *t)
                 number == SIGTERM ? "SIGTERM" : "Ctrl-C", t->done);
         code = 128 + (number ? number : SIGINT);
     } else if (st != DD_OK) {
-        fprintf(stderr, "dodeca train: step %" PRIu64 ": %s\n", t->done, error.message);
+        fprintf(stderr, "dodeca train: %s\n", error.message); /* names the step */
     }
     subject_hash(t, hash);
     if (t->json)
         summarise_json(t, data, used, st, validation, hash);
     else
-        summarise(t, data, validation, why_not);
+        summarise(t, data, validated, validation, why_not);
     if (t->print_hash && !t->json)
         printf("weights-hash: %s\n", hash);
     subject_close(t);

@@ -2,8 +2,12 @@
  * The program: finds the subcommand and hands over. Owns --help, --version and the exit code. */
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "build_info.h"
 #include "commands.h"
@@ -99,12 +103,29 @@ static int dispatch(int argc, char **argv)
     return unknown(word);
 }
 
+/* Started with a standard descriptor closed, the next file or pipe would take its number and be
+ * mistaken for it. What takes it instead fails when it is used, as a closed one would. */
+static void hold_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_PATH);
+    while (fd >= 0 && fd < 2);
+    if (fd > 2)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    hold_standard_descriptors();
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error to report, not an end */
     argp_err_exit_status = DD_EXIT_USAGE;
     int code = dispatch(argc, argv);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "dodeca: results could not be written to stdout: %s\n", strerror(errno));
+    bool failed_before = ferror(stdout);
+    bool failed = fflush(stdout) != 0;
+    if (failed || failed_before) {
+        fprintf(stderr, "dodeca: results could not be written to stdout%s%s\n",
+                failed ? ": " : "", failed ? strerror(errno) : "");
         return code == DD_EXIT_HELD ? DD_EXIT_ENVIRONMENT : code;
     }
     return code;

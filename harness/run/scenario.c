@@ -442,6 +442,8 @@ bool dd_scenario_open(const char *file, const char *const *sets, size_t n_sets, 
     s->public.name = s->name;
     s->public.about = s->document->about ? s->document->about : "";
     s->public.swept = s->swept;
+    if (!s->by_set[dd_key_named("data") - dd_keys(&(size_t){0})])
+        s->public.data_line = line_of(s, NULL, "data", NULL);
     s->message = NULL;
     *out = &s->public;
     return true;

@@ -28,6 +28,7 @@ typedef struct dd_scenario {
     const char *file;
     const char *name;           /* [A-Za-z0-9._-]+; where none is given, the file's own */
     const char *about;          /* "" if the file says nothing */
+    unsigned data_line;         /* where the file says `data`; 0 where it does not decide it */
     size_t n_swept;             /* keys that vary, in file order */
     const dd_key *const *swept; /* entries of dd_keys() */
     size_t n_cells;

@@ -403,8 +403,8 @@ void dd_settings_get(const dd_settings *s, const char *name, char value[DD_SPEC_
         break;
     case DD_KEY_REAL:
         memcpy(&real, at, sizeof real);
-        /* the shortest of the forms that read back as the same double */
-        for (int digits = 1; digits <= DBL_DECIMAL_DIG; digits++) {
+        /* the shortest form that reads back as the same double; %g drops zeros at the end */
+        for (int digits = DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
             (void)snprintf(value, DD_SPEC_MAX, "%.*g", digits, real);
             if (memcmp(&real, &(double){strtod(value, NULL)}, sizeof real) == 0)
                 break;

@@ -126,10 +126,14 @@ dd_status dd_sweep_validate(const dd_sweep *sweep, char message[DD_SCENARIO_MESS
                            : dd_config_check(&s->config, data, &error);
         if (st == DD_ERR_CPU)
             st = DD_OK; /* the cell will say so itself, as a SKIP */
-        if (st != DD_OK)
-            snprintf(message, DD_SCENARIO_MESSAGE_MAX, "%.300s: %s%.150s%s%.500s",
-                     sweep->scenario->file, cell->label[0] ? "cell " : "", cell->label,
+        if (st != DD_OK) {
+            char line[16] = "";
+            if (st == DD_ERR_DATA && sweep->scenario->data_line)
+                snprintf(line, sizeof line, ":%u", sweep->scenario->data_line);
+            snprintf(message, DD_SCENARIO_MESSAGE_MAX, "%.300s%s: %s%.150s%s%.500s",
+                     sweep->scenario->file, line, cell->label[0] ? "cell " : "", cell->label,
                      cell->label[0] ? ": " : "", error.message);
+        }
     }
     dd_data_close(data);
     return st;
@@ -247,20 +251,21 @@ static void run_oracle(execution *x, dd_sweep_oracle *oracle)
 static void say_result(execution *x, const dd_sweep_cell *cell, uint32_t repeat, const char *label)
 {
     const dd_sweep_run *done = &cell->repeats[repeat];
-    const char *reason = "";
+    const char *reason = "", *name = "";
     size_t n, i = 0;
     const dd_check *checks = dd_checks(&n);
     while (i < n && done->check[i].verdict != done->verdict)
         i++;
-    if (done->verdict != DD_PASS && i < n)
+    if (done->verdict != DD_PASS && i < n) {
         reason = done->check[i].reason;
-    else if (x->progress.terminal)
+        if (done->run.outcome == DD_RUN_ENDED) /* else the reason is how it ended, no check's */
+            name = checks[i].name;
+    } else if (x->progress.terminal)
         return; /* the table will tell */
     dd_progress_say(&x->progress, "[%llu/%llu] %s: %s (%.1f s)%s%s%s%s",
                     (unsigned long long)x->sweep->runs_done, (unsigned long long)x->sweep->runs_due,
                     label, dd_verdict_name(done->verdict), (double)done->run.wall_ns * 1e-9,
-                    reason[0] ? " " : "", reason[0] ? checks[i].name : "", reason[0] ? ": " : "",
-                    reason);
+                    reason[0] ? " " : "", name, name[0] ? ": " : "", reason);
 }
 
 static void run_cell(execution *x, dd_sweep_cell *cell, uint32_t repeat)
