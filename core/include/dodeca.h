@@ -36,7 +36,7 @@ typedef enum dd_status {
     DD_ERR_MEMORY,    /* an allocation failed */
     DD_ERR_THREAD,    /* a thread could not be created */
     DD_ERR_CPU,       /* the CPU or this build lacks the kernel set asked for */
-    DD_ERR_FP_ENV,    /* a worker found its floating-point environment changed */
+    DD_ERR_FP_ENV,    /* a thread's floating-point environment is not the default one */
     DD_ERR_NONFINITE, /* policy abort: a loss or gradient was not finite; weights as before */
     DD_ERR_CANCELLED, /* dd_trainer_cancel took effect; weights as before the step */
 } dd_status;
@@ -149,7 +149,7 @@ typedef struct dd_trainer dd_trainer;
 /* Builds model, memory and threads. A step allocates nothing afterwards.
  * owns     the trainer borrows `data`, which must outlive it; *out is released by dd_trainer_close;
  *          on failure nothing is left behind
- * errors   DD_ERR_ARGUMENT, DD_ERR_DATA, DD_ERR_MEMORY, DD_ERR_THREAD, DD_ERR_CPU */
+ * errors   DD_ERR_ARGUMENT, DD_ERR_DATA, DD_ERR_MEMORY, DD_ERR_THREAD, DD_ERR_CPU, DD_ERR_FP_ENV */
 dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_trainer **out,
                           dd_error *error);
 /* Stops and joins every thread, releases everything. NULL allowed. */

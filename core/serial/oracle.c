@@ -24,11 +24,14 @@ dd_status dd_serial_open_build(const dd_oracle_build *build, const dd_config *co
 {
     if (!out)
         return dd_error_set(error, DD_ERR_ARGUMENT, "dd_serial_open: out must not be NULL");
+    dd_status st = dd_fp_env_check(error);
+    if (st != DD_OK)
+        return st;
     dd_serial *s = dd_alloc(sizeof *s);
     if (!s)
         return dd_error_set(error, DD_ERR_MEMORY, "out of memory for the oracle");
     s->build = build;
-    dd_status st = build->open(config, data, &s->oracle, error);
+    st = build->open(config, data, &s->oracle, error);
     if (st != DD_OK) {
         dd_free(s);
         return st;
@@ -53,12 +56,14 @@ void dd_serial_close(dd_serial *s)
 
 dd_status dd_serial_step(dd_serial *s, dd_step *out, dd_error *error)
 {
-    return s->build->step(s->oracle, out, error);
+    dd_status st = dd_fp_env_check(error);
+    return st != DD_OK ? st : s->build->step(s->oracle, out, error);
 }
 
 dd_status dd_serial_validate(dd_serial *s, uint32_t n_batches, double *loss, dd_error *error)
 {
-    return s->build->validate(s->oracle, n_batches, loss, error);
+    dd_status st = dd_fp_env_check(error);
+    return st != DD_OK ? st : s->build->validate(s->oracle, n_batches, loss, error);
 }
 
 void dd_serial_hash(const dd_serial *s, uint8_t hash[16])

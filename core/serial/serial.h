@@ -11,12 +11,13 @@
 typedef struct dd_serial dd_serial;
 
 /* owns     *out, released by dd_serial_close; borrows data
- * errors   DD_ERR_ARGUMENT, DD_ERR_DATA, DD_ERR_MEMORY                                      */
+ * errors   DD_ERR_ARGUMENT, DD_ERR_DATA, DD_ERR_MEMORY, DD_ERR_FP_ENV                       */
 dd_status dd_serial_open(const dd_config *config, const dd_data *data, dd_serial **out,
                          dd_error *error);
 void dd_serial_close(dd_serial *s); /* NULL allowed */
 
-/* One step, as dd_trainer_step. A non-finite one under policy abort: DD_ERR_NONFINITE. */
+/* One step, as dd_trainer_step. A non-finite one under policy abort: DD_ERR_NONFINITE. Both this and
+ * dd_serial_validate refuse a changed floating-point environment, DD_ERR_FP_ENV. */
 dd_status dd_serial_step(dd_serial *s, dd_step *out, dd_error *error);
 dd_status dd_serial_validate(dd_serial *s, uint32_t n_batches, double *loss, dd_error *error);
 void dd_serial_hash(const dd_serial *s, uint8_t hash[16]);

@@ -194,6 +194,8 @@ dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_train
     dd_status st = dd_config_check(config, data, error);
     if (st)
         return st;
+    if ((st = dd_fp_env_check(error))) /* threads inherit it, and the start values are made in it */
+        return st;
     const char *why = "";
     const dd_kernels *kernels = dd_kernels_select(config->simd, &why);
     if (!kernels)
@@ -241,8 +243,9 @@ dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_train
         .barrier = config->barrier, .reduce = config->reduce, .may_spin = t->config.workers < cpus};
     if ((st = dd_team_open(t->plan, t->share, &work, &options, &t->team))) {
         dd_error_set(error, st,
-                     st == DD_ERR_THREAD ? "cannot create %u threads: see the limits on processes and memory"
-                                         : "out of memory for %u threads",
+                     st == DD_ERR_THREAD
+                         ? "cannot create %u threads: see the limits on processes and memory"
+                         : "out of memory for %u threads",
                      t->config.workers + 1);
         goto fail;
     }
@@ -337,6 +340,8 @@ static dd_status name_culprit(dd_trainer *t, dd_culprit *culprit, dd_error *erro
 
 dd_status dd_trainer_step(dd_trainer *t, dd_step *out, dd_error *error)
 {
+    if (!t)
+        return dd_error_set(error, DD_ERR_ARGUMENT, "dd_trainer_step: trainer is NULL");
     uint64_t start_ns = dd_now_ns();
     dd_batch_train(&t->split, t->config.seed, t->config.seq, t->config.batch, t->step,
                    t->first_token);
@@ -387,6 +392,12 @@ static double fold_losses(const dd_trainer *t)
 
 dd_status dd_trainer_validate(dd_trainer *t, uint32_t n_batches, double *loss, dd_error *error)
 {
+    if (!t || !loss)
+        return dd_error_set(error, DD_ERR_ARGUMENT,
+                            "dd_trainer_validate: trainer and loss must not be NULL");
+    dd_status st = dd_fp_env_check(error); /* the lanes' losses are folded here */
+    if (st)
+        return st;
     uint32_t T = t->config.seq, B = t->config.batch;
     uint64_t full = t->split.validation_windows / B;
     if (!n_batches || !full)
@@ -400,8 +411,7 @@ dd_status dd_trainer_validate(dd_trainer *t, uint32_t n_batches, double *loss, d
     for (uint64_t i = 0; i < n; i++) {
         dd_batch_validation(&t->split, T, B, i, t->first_token);
         t->each_mode = EACH_VALIDATE;
-        dd_status st = request(t, DD_TEAM_EACH, error);
-        if (st)
+        if ((st = request(t, DD_TEAM_EACH, error)))
             return st;
         sum += fold_losses(t) / ((double)B * T);
     }

@@ -77,9 +77,10 @@ typedef struct dd_host {
     const dd_program *program;
     void *sp;
     uint32_t running;
+    uint32_t n_local; /* operations of this fibre's part of the step that were no events */
     uint64_t last_result;
     dd_failure failure;
-    bool guarded, sharing_grew;
+    bool unreduced, guarded, sharing_grew;
     dd_users users[DD_HEAP_BYTES / 4]; /* by 4-byte word of the heap */
 } dd_host;
 

@@ -131,23 +131,19 @@ static void print_foot(uint32_t n_left_out)
 {
     if (n_left_out)
         printf("%" PRIu32 " slow protocols were left out: --all runs them\n", n_left_out);
-    printf("\nPASS: the sources of core/spheres, core/sync and core/control, with the caller, Node "
-           "Zero and\n"
-           "the workers each a thread, were taken through every reachable state, every order of "
-           "their atomic\n"
-           "operations, futex calls, barrier waits, thread starts and joins included, under "
-           "sequential\n"
-           "consistency, with futex sleepers also returning for no reason any number of times. In "
-           "none\n"
-           "of them was there a data race, a deadlock or lost wake-up, an execution that need not "
-           "end, a\n"
-           "failed check or assertion, memory used after free or leaked, or a thread left behind.\n"
-           "executions: interleavings that these states cover, spurious returns not counted.\n"
-           "Not covered: memory orders weaker than seq_cst (an acquire written as relaxed passes "
-           "here: that\n"
-           "is ThreadSanitizer's part), the kernel's futex and the C library's barrier and "
-           "threads, which\n"
-           "are modelled, more workers or steps than shown, and the model's own arithmetic.\n");
+    /* clang-format off */
+    puts("\n"
+         "PASS means: the sources of core/spheres, core/sync and core/control, run by a caller, Node Zero\n"
+         "and the workers shown, were taken through every reachable state: every order of their atomic\n"
+         "operations, futex calls, barrier waits, thread starts and joins, under sequential consistency,\n"
+         "futex sleepers also returning for no reason any number of times. In none was there a data race,\n"
+         "a deadlock or lost wake-up, an execution that need not end, a failed check or assertion, memory\n"
+         "used after free or leaked, or a thread left behind. `executions` counts the interleavings that\n"
+         "these states cover, without spurious returns; `longest` is the most steps of any of them.\n"
+         "Not covered: memory orders weaker than seq_cst (an acquire written as relaxed passes here; that\n"
+         "is ThreadSanitizer's part), the kernel's futex and the C library's barrier and threads, which\n"
+         "are modelled, more workers or steps than shown, and the arithmetic, which a ledger stands in for.");
+    /* clang-format on */
 }
 
 int dd_cmd_explore(int argc, char **argv)

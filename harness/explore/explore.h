@@ -42,9 +42,12 @@ typedef struct dd_program {
     bool slow;                /* not part of the quick tests */
 } dd_program;
 
+/* May be NULL: all zero. */
 typedef struct dd_explore_limits {
     uint64_t states; /* 0: 50 million */
     double seconds;  /* 0: none */
+    bool unreduced;  /* every atomic operation is an event, no step is taken alone: to check the
+                        reductions, which must change no verdict */
 } dd_explore_limits;
 
 typedef struct dd_explore_result {

@@ -11,6 +11,7 @@
 
 #include "fibre.h"
 
+#define DD_MAX_LOCAL 10000     /* atomic operations in one step that are no events */
 #define DD_SCRUBBED_BYTES 1024 /* after each call: more than explored functions leave behind */
 
 static void fail(dd_explore_verdict verdict, const char *text, uint64_t a, uint32_t fibre,
@@ -79,7 +80,8 @@ static bool serve(uint32_t i)
         bool read = e->kind != DD_EVENT_STORE, write = e->kind != DD_EVENT_LOAD;
         bool shared = read && dd_arena_is_shared(i, e->word, e->bytes, false);
         shared |= write && dd_arena_is_shared(i, e->word, e->bytes, true);
-        if (shared)
+        /* a loop on words that nobody else has used so far must come back to the search, too */
+        if (shared || dd_host_.unreduced || ++dd_host_.n_local > DD_MAX_LOCAL)
             break;
         if (!dd_arena_touch(i, e->word, e->bytes, write, e->site))
             return false;
@@ -150,6 +152,7 @@ static void settle(void)
         if (f->state != DD_FIBRE_LOCAL)
             continue;
         dd_host_.running = i;
+        dd_host_.n_local = 0;
         scrub(i, DD_STACK_BYTES);
         do {
             scrub(i, DD_SCRUBBED_BYTES);
@@ -171,7 +174,7 @@ static void run_program(void *unused)
     dd_host_.program->run(dd_host_.program->arg);
 }
 
-void dd_world_start(const dd_program *program)
+void dd_world_start(const dd_program *program, bool unreduced)
 {
     for (int i = 0; !dd_host_.guarded && i < DD_FIBRES; i++)
         mprotect(dd_arena_.stack[i].guard, DD_PAGE_BYTES, PROT_NONE);
@@ -179,6 +182,7 @@ void dd_world_start(const dd_program *program)
     memset(&dd_arena_, 0, offsetof(dd_arena, stack));
     memset(&dd_host_.failure, 0, sizeof dd_host_.failure);
     dd_host_.program = program;
+    dd_host_.unreduced = unreduced;
     dd_arena_.total.thread_failures = program->thread_failures;
     dd_arena_.total.alloc_failures = program->alloc_failures;
     dd_arena_.total.fp_changes = program->fp_changes;
@@ -280,7 +284,7 @@ uint32_t dd_world_choices(uint32_t first, dd_choice out[DD_CHOICES], uint32_t *s
     *spurious = 0;
     for (uint32_t k = 0; k < n_fibres && !alone; k++) {
         uint32_t before = c.n;
-        alone = add_choices(&c, (first + k) % n_fibres);
+        alone = add_choices(&c, (first + k) % n_fibres) && !dd_host_.unreduced;
         if (alone) {
             memmove(out, out + before, (c.n - before) * sizeof *out);
             c.n -= before;

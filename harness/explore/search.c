@@ -31,7 +31,7 @@ typedef struct frame {
 
 typedef struct search {
     const dd_program *program;
-    bool spurious;
+    bool spurious, unreduced;
     uint32_t bound; /* changes of thread allowed, UNBOUNDED */
     uint64_t max_states;
     double until; /* time at which to give up */
@@ -210,7 +210,7 @@ static outcome walk(search *s)
 {
     uint32_t state;
     size_t bytes;
-    dd_world_start(s->program);
+    dd_world_start(s->program, s->unreduced);
     if (dd_world_sharing_grew())
         return SHARING_GREW;
     if (dd_world_failure()->verdict != DD_EXPLORE_PASS)
@@ -255,6 +255,7 @@ static outcome explore(search *s)
         free(s->bytes);
         *s = (search){.program = s->program,
                       .spurious = s->spurious,
+                      .unreduced = s->unreduced,
                       .bound = s->bound,
                       .max_states = s->max_states,
                       .until = s->until,
@@ -291,6 +292,7 @@ void dd_explore(const dd_program *program, const dd_explore_limits *limits,
     *result = (dd_explore_result){0};
     search s = {.program = program,
                 .spurious = program->spurious,
+                .unreduced = limits && limits->unreduced,
                 .bound = UNBOUNDED,
                 .max_states = limits && limits->states ? limits->states : MAX_STATES,
                 .until = limits && limits->seconds > 0 ? start + limits->seconds : 0,

@@ -78,7 +78,7 @@ static void print_event(FILE *out, const dd_event *e)
 
 static void print_step(FILE *out, const dd_step *s, bool same_thread)
 {
-    fprintf(out, "    %-12s %-19s ", same_thread ? "" : dd_world_fibre_name(s->choice.fibre),
+    fprintf(out, "    %-12s %-22s ", same_thread ? "" : dd_world_fibre_name(s->choice.fibre),
             s->event.site);
     if (s->choice.spurious) {
         fprintf(out, "returns from its sleep for no reason\n");

@@ -85,8 +85,8 @@ static void sum_checks(dd_speedup_row *row)
                         (c->verdict != DD_SKIP || row->cell->verdict == DD_SKIP);
             if (tell) {
                 worst_shown = c->verdict;
-                snprintf(row->reason, sizeof row->reason, "%s%s%s",
-                         found ? checks[i].name : "", found ? ": " : "", c->reason);
+                snprintf(row->reason, sizeof row->reason, "%s%s%s", found ? checks[i].name : "",
+                         found ? ": " : "", c->reason);
             }
         }
         row->checks[i] = verdict == DD_PASS ? checks[i].letter : verdict == DD_SKIP ? '-' : '!';

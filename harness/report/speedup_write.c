@@ -35,6 +35,15 @@ static void number(columns *c, size_t row, double x, double scale, int decimals)
         CELL(c, row, "-");
 }
 
+/* A loss; one that ran away keeps its column narrow. */
+static void loss_number(columns *c, size_t row, double loss)
+{
+    if (fabs(loss) >= 1e6 && isfinite(loss))
+        CELL(c, row, "%.3g", loss);
+    else
+        number(c, row, loss, 1, 3);
+}
+
 /* At least three digits, whatever the size. */
 static int digits_for(double x)
 {
@@ -121,7 +130,7 @@ static void add_results(columns *c, const dd_speedup *s, bool markdown)
 {
     if (column(c, markdown ? "last loss" : "loss", true))
         for (size_t i = 0; i < s->n_rows; i++)
-            number(c, i, s->rows[i].loss_last, 1, 3);
+            loss_number(c, i, s->rows[i].loss_last);
     if (markdown && column(c, "floor", true))
         for (size_t i = 0; i < s->n_rows; i++)
             number(c, i, s->rows[i].run ? s->rows[i].run->end.floor_nats : (double)NAN, 1, 3);
@@ -180,6 +189,36 @@ static void write_floor(const dd_speedup *s, FILE *out)
             return;
         }
     }
+}
+
+/* What was trained on, where it is one for all rows. */
+static void write_data(const dd_speedup *s, bool markdown, FILE *out)
+{
+    const dd_speedup_row *first = NULL;
+    for (size_t i = 0; i < s->n_rows; i++) {
+        const dd_speedup_row *row = &s->rows[i];
+        if (!row->run)
+            continue;
+        if (first && strcmp(row->run->end.data, first->run->end.data) != 0)
+            return;
+        first = first ? first : row;
+    }
+    if (!first)
+        return;
+    const dd_run_end *end = &first->run->end;
+    bool king_james = strcmp(first->cell->plan->settings.data, "kjv") == 0 && !end->data_note[0];
+    fprintf(out, "%sdata: %s", markdown ? "- " : "  ", king_james ? "the King James text, " : "");
+    if (markdown)
+        dd_text_markdown(end->data, out);
+    else
+        fputs(end->data, out);
+    fprintf(out, ", %llu tokens%s", (unsigned long long)end->data_tokens,
+            end->data_note[0] ? "; " : "");
+    if (markdown)
+        dd_text_markdown(end->data_note, out);
+    else
+        fputs(end->data_note, out);
+    fputc('\n', out);
 }
 
 /* Equal reasons are told once, with the number of rows they stand for. */
@@ -244,6 +283,7 @@ void dd_speedup_write(const dd_speedup *s, bool markdown, FILE *out)
     if (all_not_timed(s))
         fprintf(out, "%snot timed: %s\n", markdown ? "- " : "  ", all_not_timed(s));
     write_legend(s, markdown, out);
+    write_data(s, markdown, out);
     if (!markdown)
         write_floor(s, out);
     write_reasons(s, markdown, out);

@@ -60,8 +60,8 @@ static int make_folders(const request *r, job *jobs)
         for (size_t j = 0; j < i; j++)
             if (strcmp(jobs[j].scenario->name, jobs[i].scenario->name) == 0) {
                 snprintf(message, sizeof message,
-                         "--out: %.200s and %.200s both have the name %s, so one folder; give one "
-                         "another \"name:\"",
+                         "--out: %.200s and %.200s have the same name, %s, and so one folder; give "
+                         "one of them another \"name:\"",
                          r->files[j], r->files[i], jobs[i].scenario->name);
                 return complain(DD_EXIT_USAGE, message);
             }

@@ -179,7 +179,8 @@ static void show_progress(struct train *t)
             "%sstep %" PRIu64 "/%" PRIu64
             "  loss %.4f  lr %.3g  norm %.3g  %.0f tokens/s  %s left%s",
             t->terminal ? "\r" : "", t->done, last_step(t), unsigned_nan(t->last.loss),
-            (double)t->last.lr, unsigned_nan(t->last.norm), tokens_per_s(t), left, t->terminal ? "\033[K" : "\n");
+            (double)t->last.lr, unsigned_nan(t->last.norm), tokens_per_s(t), left,
+            t->terminal ? "\033[K" : "\n");
     t->line_open = t->terminal;
 }
 

@@ -124,8 +124,8 @@ int main(int argc, char **argv)
     bool failed_before = ferror(stdout);
     bool failed = fflush(stdout) != 0;
     if (failed || failed_before) {
-        fprintf(stderr, "dodeca: results could not be written to stdout%s%s\n",
-                failed ? ": " : "", failed ? strerror(errno) : "");
+        fprintf(stderr, "dodeca: results could not be written to stdout%s%s\n", failed ? ": " : "",
+                failed ? strerror(errno) : "");
         return code == DD_EXIT_HELD ? DD_EXIT_ENVIRONMENT : code;
     }
     return code;

@@ -135,10 +135,14 @@ void dd_unwind_process(pid_t pid, FILE *out)
     fprintf(out, "process %d, %zu thread%s\n", (int)pid, n, n == 1 ? "" : "s");
 
     Dwfl *dwfl = dwfl_begin(&callbacks);
-    bool attached = dwfl && dwfl_linux_proc_report(dwfl, pid) == 0 &&
-                    dwfl_report_end(dwfl, NULL, NULL) == 0 &&
-                    dwfl_linux_proc_attach(dwfl, pid, false) == 0;
-    const char *denied = attached ? NULL : dwfl_errmsg(-1);
+    /* Both give 0, an errno, or -1 for an error of elfutils' own. */
+    int failed = dwfl ? dwfl_linux_proc_report(dwfl, pid) : -1;
+    if (!failed)
+        failed = dwfl_report_end(dwfl, NULL, NULL);
+    if (!failed)
+        failed = dwfl_linux_proc_attach(dwfl, pid, false);
+    bool attached = !failed;
+    const char *denied = failed > 0 ? strerror(failed) : failed ? dwfl_errmsg(-1) : NULL;
     writer w = {.dwfl = dwfl, .out = out};
     for (size_t i = 0; i < n; i++) {
         write_thread(pid, tid[i], out);

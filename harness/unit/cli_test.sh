@@ -89,6 +89,7 @@ mkdir directory
 small=(--model 'L=1,NH=2,C=16,V=256,T=16' --batch 4)
 refuse 'No such file' train --data bytes:missing
 refuse 'directory' train --data bytes:directory
+refuse 'two?lines' train --data $'bytes:two\nlines'
 refuse 'tokens' train "${small[@]}" --data bytes:short
 refuse 'magic is 20240521' train --data tokens:magic
 refuse 'version is 2' train --data tokens:version
@@ -143,6 +144,11 @@ grep -q "\"weights_hash\":\"$right\"" out || fail 'train --json: hash'
 expect 1 'not finite' train "${small[@]}" --steps 30 --warmup 0 --lr 1e6 --grad-clip 0 --eps 1e-30 --beta1 0 --beta2 0
 expect 0 'discarded' train "${small[@]}" --steps 30 --warmup 0 --lr 1e6 --grad-clip 0 --eps 1e-30 --beta1 0 --beta2 0 \
     --nan-policy skip-step
+grep -q 'step [0-9]*: discarded, not finite first in lane [0-9]*: [a-z0-9_.]*\[' err || fail 'skip-step: the culprit is not named'
+grep -q -- '-nan' out err && fail 'a NaN has a sign'
+grep -q 'validation loss  nan' out || fail 'skip-step: a validation loss that is not finite is not told'
+expect 1 'dodeca train: step ' train "${small[@]}" --steps 30 --warmup 0 --lr 1e6 --grad-clip 0 --eps 1e-30 --beta1 0 --beta2 0
+grep -q 'step [0-9]*: step' err && fail 'the step is named twice'
 
 # ---- Ctrl-C: the weights of the last whole step
 wait_for() # PATTERN FILE, which was emptied before the program began

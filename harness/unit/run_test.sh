@@ -83,6 +83,7 @@ sed 's/^steps: .*/steps: 10000000/; s/^name: .*/name: long/; s/^repeats: .*/repe
 # ---- a sweep, and where its results go
 expect 0 'PASS' run small.yaml --out results
 whole results
+grep -q '^  data: builtin, 1048576 tokens' out || fail 'the table does not say what was trained on'
 grep -q '"complete": true' results/run.json || fail 'run.json is not complete'
 grep -q 'tests="56" failures="0" errors="0" skipped="0"' results/junit.xml || fail 'junit.xml counts otherwise'
 (($(wc -l <results/speedup.csv) == 5)) || fail 'speedup.csv has not a row a cell'
@@ -92,7 +93,24 @@ sed 's/^name: .*/name: other/' small.yaml >other.yaml
 expect 0 'both/other: speedup.md' run small.yaml other.yaml --set repeats=1 --out both
 whole both/small
 whole both/other
-expect 2 'the same name' run small.yaml small.yaml --out both
+mkdir -p results/logs
+echo stale | tee results/logs/cell-1-repeat-1.log >results/logs/oracle-1.log
+expect 0 'PASS' run small.yaml --set repeats=1 --out results
+compgen -G 'results/logs/*' >/dev/null && fail "an earlier sweep's log is left, as if it were this one's"
+# as under cron or a daemon: no standard descriptor is open
+(
+    exec <&- >&- 2>&-
+    "$program" run small.yaml --set repeats=1 --out closed
+)
+(($(grep -c ',PASS,' closed/speedup.csv) == 4)) || fail 'closed standard descriptors: the cells do not pass'
+# a limit on the size of files is an error to report, not a death
+(
+    ulimit -f 40
+    "$program" run small.yaml --set steps=3000 --set repeats=1 --out limited >out 2>err
+)
+(($? == 3)) || fail 'ulimit -f: not exit 3'
+grep -q 'results could not be written: limited/.*: File too large' err || fail 'ulimit -f: nothing says so'
+grep -q 'not all results could be written' out || fail 'ulimit -f: claims that the files are there'
 expect 0 '   3  workers=2 reduce=tree, 10 steps, repeats 2' run small.yaml --list
 
 # ---- refused before any training, with no results folder
@@ -103,6 +121,7 @@ refused()
     [[ ! -e results ]] || fail "${*:2}: made a results folder"
     [[ $(wc -l <err) == 1 && ! -s out ]] || fail "${*:2}: not one line on stderr alone"
 }
+sed 's/^data: .*/data: bytes:text.txt/' small.yaml >text.yaml
 refused 'which scenario' run
 refused 'missing.yaml' run small.yaml missing.yaml
 refused 'workers' run small.yaml --set workers=13
@@ -113,6 +132,8 @@ touch file
 refused 'results cannot be written: file: ' run small.yaml --out file
 refused 'results cannot be written: file/below' run small.yaml --out file/below
 refused 'did you mean "no-hang"' check no-hnag
+refused 'have the same name' run small.yaml small.yaml --out results
+refused 'text.yaml:2: cell workers=1 reduce=tree: data bytes:text.txt: ' run text.yaml
 
 # ---- one child ended by a fault, the next stopped: the sweep goes on, and says so
 start run long.yaml --set stall-limit=1 --set reduce=tree --set workers=2 --out hang
@@ -126,6 +147,7 @@ if wait_for 20 child_of $pid; then
     wait $pid
     (($? == 1)) || fail 'HANG does not exit 1'
     grep -q 'HANG' out || fail 'no HANG in the table'
+    grep -q 'no-hang: ' err && fail "how a run ended is told as a check's finding"
     whole hang
     grep -q 'no progress for 1 s' hang/run.json || fail 'run.json does not name the hang'
     grep -Eq 'thread [0-9]+ ' hang/logs/cell-1-repeat-1.log || fail 'no thread in the log'

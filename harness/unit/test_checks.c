@@ -196,7 +196,8 @@ static void test_loss(void **state)
     make_good(&r);
     for (unsigned i = 0; i < STEPS; i++)
         r.steps[i].loss = 4;
-    must_judge(&r, "loss-falls", DD_FAIL, "first 5 steps 4.0000, of the last 5 4.0000; 3.9600 or less would do");
+    must_judge(&r, "loss-falls", DD_FAIL,
+               "first 5 steps 4.0000, of the last 5 4.0000; 3.9600 or less would do");
     r.run.end.floor_nats = 3.9; /* there is nowhere to fall to */
     must_judge(&r, "loss-falls", DD_PASS, "");
     make_good(&r);

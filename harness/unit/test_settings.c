@@ -81,6 +81,9 @@ static void test_values_read_back(void **state)
         dd_settings_get(&s, given[i][0], value);
         assert_string_equal(value, given[i][1]);
     }
+    assert_true(dd_settings_set(&s, "stall-limit", "30", message));
+    dd_settings_get(&s, "stall-limit", value);
+    assert_string_equal(value, "30"); /* not 3e+01 */
     assert_int_equal(s.config.simd, DD_SIMD_OFF);
     assert_int_equal(s.config.barrier, DD_BARRIER_PTHREAD);
     assert_int_equal(s.config.reduce, DD_REDUCE_CONTROL);
