@@ -112,7 +112,7 @@ verdict libm "$(
 # ---- the bit contract's flags --------------------------------------------------------------------------------
 
 verdict flags "$(grep -n -E -e '-(ffast-math|Ofast|funsafe-math-optimizations|ffinite-math-only|fassociative-math|freciprocal-math|ffp-contract=(fast|on))' \
-    "${cmake_files[@]}" | grep -v 'MATCHES' || true)"
+    "${cmake_files[@]}" | grep -v '|-' || true)"
 
 # ---- form --------------------------------------------------------------------------------------------------
 

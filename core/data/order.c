@@ -11,6 +11,9 @@
 dd_status dd_data_split_get(const dd_data *data, uint32_t T, uint32_t B, dd_data_split *out,
                             dd_error *error)
 {
+    if (!data || !out)
+        return dd_error_set(error, DD_ERR_ARGUMENT,
+                            "dd_data_split_get: data and out must not be NULL");
     if (T < 1 || B < 1)
         return dd_error_set(error, DD_ERR_ARGUMENT,
                             "seq %" PRIu32 ", batch %" PRIu32 ": both must be at least 1", T, B);

@@ -181,13 +181,15 @@ typedef struct dd_step {
  *          DD_ERR_FP_ENV; the weights are then those before the step                            */
 dd_status dd_trainer_step(dd_trainer *trainer, dd_step *out, dd_error *error);
 
-/* Mean loss over the first n_batches batches of validation windows (all, if fewer), forward only.
- * errors   DD_ERR_DATA if validation holds no full batch; as dd_trainer_step otherwise           */
+/* Mean loss over the first n_batches batches of validation windows (all, if fewer), forward only;
+ * not finite where the model's is not.
+ * errors   DD_ERR_DATA if validation holds no full batch or none is asked for, DD_ERR_CANCELLED,
+ *          DD_ERR_FP_ENV; *loss is then as before                                              */
 dd_status dd_trainer_validate(dd_trainer *trainer, uint32_t n_batches, double *loss,
                               dd_error *error);
 
 /* Asks the step in progress, if any, else the next one, to end: lanes not yet begun are cancelled
- * and the step is discarded. Safe from any thread and from signal handlers. */
+ * and the step is discarded. Safe from any thread and from signal handlers. NULL allowed. */
 void dd_trainer_cancel(dd_trainer *trainer);
 
 /* XXH3-128 of all parameters in canonical order, high half first. Between steps only. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * One-line error messages for the public API's dd_error, and the one check that every layer shares. */
+ * One-line error messages for the public API's dd_error, and the one check that every layer shares.
+ */
 #ifndef DD_ERROR_H
 #define DD_ERROR_H
 

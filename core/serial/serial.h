@@ -16,8 +16,8 @@ dd_status dd_serial_open(const dd_config *config, const dd_data *data, dd_serial
                          dd_error *error);
 void dd_serial_close(dd_serial *s); /* NULL allowed */
 
-/* One step, as dd_trainer_step. A non-finite one under policy abort: DD_ERR_NONFINITE. Both this and
- * dd_serial_validate refuse a changed floating-point environment, DD_ERR_FP_ENV. */
+/* One step, as dd_trainer_step. A non-finite one under policy abort: DD_ERR_NONFINITE. Both this
+ * and dd_serial_validate refuse a changed floating-point environment, DD_ERR_FP_ENV. */
 dd_status dd_serial_step(dd_serial *s, dd_step *out, dd_error *error);
 dd_status dd_serial_validate(dd_serial *s, uint32_t n_batches, double *loss, dd_error *error);
 void dd_serial_hash(const dd_serial *s, uint8_t hash[16]);

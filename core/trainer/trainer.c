@@ -404,8 +404,8 @@ dd_status dd_trainer_validate(dd_trainer *t, uint32_t n_batches, double *loss, d
         return dd_error_set(
             error, DD_ERR_DATA,
             "validation needs a full batch of %u windows of %u tokens; the source has %" PRIu64
-            " windows for it",
-            B, T + 1, t->split.validation_windows);
+            " windows for it and %u batches were asked for",
+            B, T + 1, t->split.validation_windows, n_batches);
     uint64_t n = n_batches < full ? n_batches : full;
     double sum = 0;
     for (uint64_t i = 0; i < n; i++) {
@@ -421,7 +421,8 @@ dd_status dd_trainer_validate(dd_trainer *t, uint32_t n_batches, double *loss, d
 
 void dd_trainer_cancel(dd_trainer *t)
 {
-    dd_team_cancel(t->team);
+    if (t)
+        dd_team_cancel(t->team);
 }
 
 /* ---- Questions ---- */

@@ -196,6 +196,7 @@ fi
 
 # ---- spheres and doctor
 expect 0 '4.00 for 4 workers' train "${small[@]}" --workers 4 --steps 1
+grep -qE '^epoch: [0-9]+ steps; [0-9]+ of [0-9]+ training windows are left out' err || fail 'the epoch is not told'
 expect 0 'lane bound 3.50' spheres --workers 4 --batch 7
 expect 0 '"lane_bound": 3.5' spheres --workers 4 --batch 7 --json
 [[ $(grep -c '"touches_centre": true' out) == 12 ]] || fail 'spheres --json: not 12 contacts with the centre'

@@ -47,6 +47,23 @@ void __wrap_dd_free(void *p)
     __real_dd_free(p);
 }
 
+/* ---- What a library loaded in mid-run does to worker 1, at the end of a step ---- */
+
+static unsigned worker_fp_bits; /* set between steps, read by worker 1 before U */
+
+uint64_t __real_dd_thread_cpu_ns(void);
+uint64_t __wrap_dd_thread_cpu_ns(void);
+
+uint64_t __wrap_dd_thread_cpu_ns(void)
+{
+#if defined(__SSE2__)
+    char name[16];
+    if (!pthread_getname_np(pthread_self(), name, sizeof name) && !strcmp(name, "dd-worker-1"))
+        _mm_setcsr(0x1f80 | worker_fp_bits);
+#endif
+    return __real_dd_thread_cpu_ns();
+}
+
 /* ---- Fixtures ---- */
 
 static dd_data *data;
@@ -348,21 +365,52 @@ static void changed_floating_point_environment_is_named(void **state)
 {
     (void)state;
 #if defined(__SSE2__)
+    const unsigned changes[] = {0x8000, 0x0040, 0x6000}; /* flush to zero, denormals are zero,
+                                                            towards zero */
     dd_config config = tiny();
-    unsigned saved = _mm_getcsr();
-    _mm_setcsr(saved |
-               0x8000); /* flush to zero, as -Ofast start-up code sets it; threads inherit it */
-    dd_trainer *t = open_trainer(&config);
-    _mm_setcsr(saved);
-    uint8_t before[16], after[16];
-    dd_error error;
-    dd_trainer_hash(t, before);
-    assert_int_equal(dd_trainer_step(t, NULL, &error), DD_ERR_FP_ENV);
-    assert_non_null(strstr(error.message, "worker"));
-    assert_non_null(strstr(error.message, "of step 0"));
-    dd_trainer_hash(t, after);
-    assert_memory_equal(before, after, sizeof before);
-    dd_trainer_close(t);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        uint8_t before[16], after[16];
+        dd_error error = {""};
+        double loss;
+        dd_trainer *t = open_trainer(&config), *none;
+        dd_serial *oracle, *no_oracle;
+        assert_int_equal(dd_serial_open(&config, data, &oracle, NULL), DD_OK);
+
+        /* a worker's, in mid-run */
+        worker_fp_bits = changes[i];
+        step_ok(t); /* changed at its end */
+        dd_trainer_hash(t, before);
+        worker_fp_bits = 0;
+        assert_int_equal(dd_trainer_step(t, NULL, &error), DD_ERR_FP_ENV);
+        assert_non_null(strstr(error.message, "worker 1"));
+        assert_non_null(strstr(error.message, "of step 1"));
+        dd_trainer_hash(t, after);
+        assert_memory_equal(before, after, sizeof before);
+        step_ok(t);
+
+        /* the caller's */
+        const unsigned saved = _mm_getcsr();
+        _mm_setcsr(saved | changes[i]);
+        dd_status opened = dd_trainer_open(&config, data, &none, &error);
+        dd_status serial_opened = dd_serial_open(&config, data, &no_oracle, NULL);
+        dd_status serial_stepped = dd_serial_step(oracle, NULL, NULL);
+        dd_status validated = dd_trainer_validate(t, 1, &loss, NULL);
+        _mm_setcsr(saved);
+        assert_int_equal(opened, DD_ERR_FP_ENV);
+        assert_non_null(strstr(error.message, "calling thread"));
+        assert_int_equal(serial_opened, DD_ERR_FP_ENV);
+        assert_int_equal(serial_stepped, DD_ERR_FP_ENV);
+        assert_int_equal(validated, DD_ERR_FP_ENV);
+
+        /* nothing has left a trace */
+        for (int n = 0; n < 2; n++)
+            assert_int_equal(dd_serial_step(oracle, NULL, NULL), DD_OK);
+        dd_trainer_hash(t, after);
+        dd_serial_hash(oracle, before);
+        assert_memory_equal(before, after, sizeof before);
+        dd_serial_close(oracle);
+        dd_trainer_close(t);
+    }
 #else
     skip();
 #endif
@@ -415,6 +463,31 @@ static void validation_leaves_training_alone(void **state)
     dd_trainer_close(t);
 }
 
+static void misuse_is_refused(void **state)
+{
+    (void)state;
+    dd_config config = tiny();
+    dd_data_split split;
+    double loss = 7;
+    dd_trainer *t = open_trainer(&config), *none;
+    assert_int_equal(dd_trainer_open(NULL, data, &none, NULL), DD_ERR_ARGUMENT);
+    assert_int_equal(dd_trainer_open(&config, NULL, &none, NULL), DD_ERR_ARGUMENT);
+    assert_int_equal(dd_trainer_open(&config, data, NULL, NULL), DD_ERR_ARGUMENT);
+    assert_int_equal(dd_trainer_step(NULL, NULL, NULL), DD_ERR_ARGUMENT);
+    assert_int_equal(dd_trainer_validate(NULL, 1, &loss, NULL), DD_ERR_ARGUMENT);
+    assert_int_equal(dd_trainer_validate(t, 1, NULL, NULL), DD_ERR_ARGUMENT);
+    assert_int_equal(dd_trainer_validate(t, 0, &loss, NULL), DD_ERR_DATA);
+    assert_true(loss == 7);
+    assert_int_equal(dd_data_split_get(NULL, 8, 12, &split, NULL), DD_ERR_ARGUMENT);
+    assert_int_equal(dd_data_split_get(data, 8, 12, NULL, NULL), DD_ERR_ARGUMENT);
+    dd_trainer_cancel(NULL);
+    dd_trainer_cancel(t);
+    dd_trainer_cancel(t);
+    assert_int_equal(dd_trainer_step(t, NULL, NULL), DD_ERR_CANCELLED); /* one answers both */
+    step_ok(t);
+    dd_trainer_close(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +498,7 @@ int main(void)
         cmocka_unit_test(culprit_is_named_and_nothing_changes),
         cmocka_unit_test(cancelled_steps_leave_no_trace),
         cmocka_unit_test(changed_floating_point_environment_is_named),
+        cmocka_unit_test(misuse_is_refused),
         cmocka_unit_test(trainers_do_not_disturb_each_other),
         cmocka_unit_test(validation_leaves_training_alone),
     };
