@@ -314,6 +314,8 @@ static void run_generation(dd_team *team, command todo)
 
     if (status == DD_ERR_CANCELLED)
         dd_u32_store(&team->cancel, 0, DD_RELAXED);
+    DD_WRITE(&team->reply, sizeof team->reply);
+    DD_WRITE(&team->node_zero.report, sizeof team->node_zero.report);
     team->reply.status = status;
     team->reply.n_requests++;
     team->node_zero.report.counters.cpu_ns = dd_thread_cpu_ns();

@@ -80,7 +80,7 @@ typedef struct dd_host {
     uint32_t n_local; /* operations of this fibre's part of the step that were no events */
     uint64_t last_result;
     dd_failure failure;
-    bool unreduced, guarded, sharing_grew;
+    bool unreduced, sharing_grew;
     dd_users users[DD_HEAP_BYTES / 4]; /* by 4-byte word of the heap */
 } dd_host;
 

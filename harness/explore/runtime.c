@@ -174,11 +174,16 @@ static void run_program(void *unused)
     dd_host_.program->run(dd_host_.program->arg);
 }
 
+/* Makes the pages between stacks inaccessible, or lifts that. */
+static void guard_stacks(int protection)
+{
+    for (int i = 0; i < DD_FIBRES; i++)
+        mprotect(dd_arena_.stack[i].guard, DD_PAGE_BYTES, protection);
+}
+
 void dd_world_start(const dd_program *program, bool unreduced)
 {
-    for (int i = 0; !dd_host_.guarded && i < DD_FIBRES; i++)
-        mprotect(dd_arena_.stack[i].guard, DD_PAGE_BYTES, PROT_NONE);
-    dd_host_.guarded = true;
+    guard_stacks(PROT_NONE);
     memset(&dd_arena_, 0, offsetof(dd_arena, stack));
     memset(&dd_host_.failure, 0, sizeof dd_host_.failure);
     dd_host_.program = program;
@@ -188,6 +193,11 @@ void dd_world_start(const dd_program *program, bool unreduced)
     dd_arena_.total.fp_changes = program->fp_changes;
     add_fibre("caller", run_program, NULL);
     settle();
+}
+
+void dd_world_stop(void)
+{
+    guard_stacks(PROT_READ | PROT_WRITE); /* leak checkers read all memory at exit */
 }
 
 /* ---- Steps ---- */

@@ -53,6 +53,8 @@ typedef struct dd_choice {
 /* Starts the program: afterwards every fibre is at an event. A program that fails before its first
  * event has failed now. */
 void dd_world_start(const dd_program *program, bool unreduced);
+/* After the last step. */
+void dd_world_stop(void);
 
 /* The possible steps, those of fibre `first` foremost; *spurious of them are spurious, the last
  * ones. Where one fibre's event cannot matter to any other, its steps alone are returned. */

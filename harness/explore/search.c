@@ -303,6 +303,7 @@ void dd_explore(const dd_program *program, const dd_explore_limits *limits,
             s.spurious = false; /* then every loop on the path is one */
         simplify(&s, result);
     }
+    dd_world_stop();
     result->seconds = now_s() - start;
 }
 

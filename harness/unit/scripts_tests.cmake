@@ -19,6 +19,7 @@ endfunction()
 if(NOT DODECA_SANITIZE)
   set(scripts ${PROJECT_SOURCE_DIR}/scripts)
   dd_script_test(scripts LABEL quick TIMEOUT 240 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts_test.sh)
+  dd_script_test(flags LABEL quick TIMEOUT 240 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/flags_test.sh ${PROJECT_SOURCE_DIR})
   dd_script_test(lint LABEL quick TIMEOUT 120 COMMAND ${scripts}/lint.sh)
   foreach(tool IN ITEMS tsan helgrind)
     dd_script_test(race_${tool} LABEL quick TIMEOUT 600

@@ -6,6 +6,7 @@
 #include "kernels.h"
 #include "serial.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -94,17 +95,22 @@ static trace run_trainer(const dd_config *config)
     return t;
 }
 
+/* The same bits; a NaN's sign and payload do not count (NUMERICS 1). */
+static bool same(double a, double b)
+{
+    return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
+}
+
 static void compare(const dd_config *c, const trace *got, const trace *want)
 {
     char cell[160];
     snprintf(cell, sizeof cell, "B %u T %u workers %u barrier %d reduce %d simd %d", c->batch,
              c->seq, c->workers, (int)c->barrier, (int)c->reduce, (int)c->simd);
     for (int i = 0; i < STEPS; i++)
-        if (memcmp(&got->loss[i], &want->loss[i], sizeof(double)) ||
-            memcmp(&got->norm[i], &want->norm[i], sizeof(double)))
+        if (!same(got->loss[i], want->loss[i]) || !same(got->norm[i], want->norm[i]))
             fail_msg("%s: step %d: loss %a norm %a, the oracle has %a %a", cell, i, got->loss[i],
                      got->norm[i], want->loss[i], want->norm[i]);
-    if (memcmp(&got->validation, &want->validation, sizeof(double)))
+    if (!same(got->validation, want->validation))
         fail_msg("%s: validation loss %a, the oracle has %a", cell, got->validation,
                  want->validation);
     if (memcmp(got->hash, want->hash, sizeof got->hash))
@@ -169,10 +175,74 @@ static void nano(void **state)
     sweep(config, &want, DD_SIMD_AVX2, few);
 }
 
+/* The smallest sizes, where loops have nothing to do. */
+static void least_shapes(void **state)
+{
+    (void)state;
+    const dd_shape shapes[] = {{.L = 1, .NH = 1, .C = 1, .V = 64, .T_max = 1},
+                               {.L = 1, .NH = 2, .C = 2, .V = 64, .T_max = 3},
+                               {.L = 3, .NH = 1, .C = 17, .V = 65, .T_max = 33}};
+    const uint32_t workers[] = {1, 4, 0};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        dd_config config = shape_config(shapes[i], 7, 0);
+        trace want = run_oracle(&config);
+        sweep(config, &want, DD_SIMD_OFF, workers);
+        sweep(config, &want, DD_SIMD_AVX2, workers);
+    }
+}
+
+/* Settings away from their defaults: limits of the schedule, clipping that takes nearly everything,
+ * moments without memory, weights that run away until steps are discarded. */
+static void awkward_settings(void **state)
+{
+    (void)state;
+    const dd_shape shape = {.L = 1, .NH = 2, .C = 10, .V = 64, .T_max = 6};
+    const uint32_t workers[] = {1, 3, 0};
+    enum { N_SETTINGS = 9 };
+    for (int i = 0; i < N_SETTINGS; i++) {
+        dd_config c = shape_config(shape, 13, 0);
+        switch (i) {
+        case 0: /* steps past the horizon */
+            c.horizon = STEPS / 2;
+            break;
+        case 1:
+            c.warmup = c.horizon = STEPS / 4;
+            break;
+        case 2:
+            c.warmup = 0;
+            c.min_lr_ratio = 0;
+            break;
+        case 3:
+            c.grad_clip = 0;
+            break;
+        case 4: /* the factor is denormal */
+            c.grad_clip = 1e-42;
+            break;
+        case 5:
+            c.weight_decay = 0;
+            c.min_lr_ratio = 1;
+            break;
+        case 6:
+            c.beta1 = c.beta2 = 0;
+            c.eps = 1e-44;
+            break;
+        default:
+            c.lr = i == 7 ? 1e4 : 1e38;
+            c.nan_policy = DD_NAN_SKIP_STEP;
+            break;
+        }
+        trace want = run_oracle(&c);
+        sweep(c, &want, DD_SIMD_OFF, workers);
+        sweep(c, &want, DD_SIMD_AVX2, workers);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_odd_shape),
+        cmocka_unit_test(least_shapes),
+        cmocka_unit_test(awkward_settings),
         cmocka_unit_test(nano),
     };
     return cmocka_run_group_tests(tests, open_data, close_data);
