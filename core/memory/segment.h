@@ -18,8 +18,8 @@ typedef struct dd_rows {
     float *row;                         /* (capacity, width) */
 } dd_rows;
 
-/* owns     the arrays on success, released by dd_rows_close, which accepts zeroed and half-built
- * rows errors   DD_ERR_MEMORY */
+/* owns     the arrays on success, released by dd_rows_close, which accepts zeroed rows too
+ * errors   DD_ERR_MEMORY                                                                      */
 dd_status dd_rows_open(dd_rows *rows, uint32_t capacity, uint32_t width, uint32_t n_tokens);
 void dd_rows_close(dd_rows *rows);
 void dd_rows_clear(dd_rows *rows);
@@ -40,8 +40,8 @@ typedef struct dd_segments {
 } dd_segments;
 
 /* n segments of P dense elements and up to `capacity` lookup rows of `width`.
- * owns     the segments on success, released by dd_segments_close, which accepts zeroed and
- * half-built ones errors   DD_ERR_MEMORY */
+ * owns     the segments on success, released by dd_segments_close, which accepts zeroed ones too
+ * errors   DD_ERR_MEMORY                                                                      */
 dd_status dd_segments_open(dd_segments *s, uint32_t n, uint64_t P, uint32_t capacity,
                            uint32_t width, uint32_t n_tokens);
 void dd_segments_close(dd_segments *s);

@@ -35,7 +35,8 @@ void dd_workspace_close(dd_workspace *ws); /* NULL allowed */
 uint64_t dd_workspace_bytes(const dd_workspace *ws);
 
 /* Forward and backward. The lane's gradient and loss are stored into *out (DD_STORE) or added to
- * what it holds, *out = *out + lane (DD_FOLD). threads  re-entrant for different ws and out */
+ * what it holds, *out = *out + lane (DD_FOLD).
+ * threads  re-entrant for different ws and out                                               */
 void dd_gpt2_gradient(const dd_model *model, dd_workspace *ws, const dd_lane *lane, dd_sink sink,
                       dd_segment *out);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Eventcount: a counter that one thread advances and others sleep on. The one way in which threads
- * of core/ wait for each other, barriers of the C library apart. source   Reed, Kanodia,
- * Synchronization with Eventcounts and Sequencers, CACM 22(2), 1979     */
+ * of core/ wait for each other, barriers of the C library apart.
+ * source   Reed, Kanodia, Synchronization with Eventcounts and Sequencers, CACM 22(2), 1979 */
 #ifndef DD_EVENTCOUNT_H
 #define DD_EVENTCOUNT_H
 

@@ -220,11 +220,11 @@ static void describe(const struct train *t, const dd_data *data, const char *use
     fprintf(stderr, "step: %u sequences of %u tokens\n", c->batch, c->seq);
     dd_data_split split;
     if (dd_data_split_get(data, c->seq, c->batch, &split, NULL) == DD_OK)
-        fprintf(stderr,
-                "epoch: %" PRIu64 " steps; %" PRIu64 " of %" PRIu64
-                " training windows are left out of each, %" PRIu64 " more are kept for validation\n",
-                split.steps_per_epoch, split.left_out, split.train_windows,
-                split.validation_windows);
+        fprintf(
+            stderr,
+            "epoch: %" PRIu64 " steps; %" PRIu64 " of %" PRIu64
+            " training windows are left out of each, %" PRIu64 " more are kept for validation\n",
+            split.steps_per_epoch, split.left_out, split.train_windows, split.validation_windows);
     if (t->oracle) {
         fprintf(stderr, "the oracle: one thread, %s\n", dd_serial_build(t->oracle));
         return;
