@@ -93,6 +93,11 @@ dd_status dd_workspace_open(const dd_model *m, uint32_t max_sequences, dd_worksp
 {
     const dd_shape *s = &m->layout.shape;
     *out = NULL;
+    /* more floats than carve_all could ask for, in double: no product there wraps below 2^50 */
+    double rows = (double)max_sequences * m->T, C = s->C;
+    double floats = s->L * rows * ((double)s->NH * m->T + 32 * C) + rows * (s->V + 32 * C);
+    if (!(floats < 0x1p50))
+        return DD_ERR_MEMORY;
     dd_workspace *ws = dd_alloc(sizeof *ws);
     if (!ws)
         return DD_ERR_MEMORY;
