@@ -214,15 +214,15 @@ static void worker_main(void *arg)
         DD_READ(&team->descriptor, sizeof team->descriptor);
         generation++;
         assert(team->descriptor.generation == generation);
-        const command todo = team->descriptor.command;
-        if (todo == COMMAND_STOP)
+        const command wanted = team->descriptor.command;
+        if (wanted == COMMAND_STOP)
             return;
 
         DD_WRITE(&self->report, sizeof self->report);
         self->report.cancelled = false;
         self->report.fp_env = dd_fp_env();
         const bool skipping = self->report.fp_env != DD_FP_ENV_DEFAULT;
-        if (todo == COMMAND_STEP)
+        if (wanted == COMMAND_STEP)
             run_step(self, skipping);
         else
             run_each(self, skipping);
@@ -290,13 +290,13 @@ static bool decide(dd_team *team, dd_status status)
 }
 
 /* One generation, from A to U. */
-static void run_generation(dd_team *team, command todo)
+static void run_generation(dd_team *team, command wanted)
 {
     DD_WRITE(&team->descriptor, sizeof team->descriptor);
-    team->descriptor.command = todo;
+    team->descriptor.command = wanted;
     team->descriptor.generation++;
     node_zero_cross(team, DD_POINT_A);
-    if (todo == COMMAND_STOP)
+    if (wanted == COMMAND_STOP)
         return;
 
     uint64_t cpu_ns = dd_thread_cpu_ns(), wall_ns = dd_now_ns();
@@ -306,7 +306,7 @@ static void run_generation(dd_team *team, command todo)
     team->reply.idle_wall_ns += dd_now_ns() - wall_ns;
 
     dd_status status = judge(team);
-    bool update = todo == COMMAND_STEP && decide(team, status);
+    bool update = wanted == COMMAND_STEP && decide(team, status);
     DD_WRITE(&team->update, sizeof team->update);
     team->update = update;
     node_zero_cross(team, DD_POINT_V);
@@ -330,9 +330,9 @@ static void node_zero_main(void *arg)
     for (;;) {
         dd_eventcount_await(&team->requested, team->requests_seen++, 0);
         DD_READ(&team->posted, sizeof team->posted);
-        const command todo = team->posted;
-        run_generation(team, todo);
-        if (todo == COMMAND_STOP)
+        const command wanted = team->posted;
+        run_generation(team, wanted);
+        if (wanted == COMMAND_STOP)
             return;
         dd_eventcount_advance(&team->replied);
     }
@@ -422,10 +422,10 @@ fail:
     return st;
 }
 
-static void post(dd_team *team, command todo)
+static void post(dd_team *team, command wanted)
 {
     DD_WRITE(&team->posted, sizeof team->posted);
-    team->posted = todo;
+    team->posted = wanted;
     dd_eventcount_advance(&team->requested);
 }
 

@@ -3,31 +3,15 @@
 # The command line, from outside: what is refused, with which words and which exit code; that the hash does not depend on
 # how one trains; Ctrl-C. usage: cli_test.sh PROGRAM
 set -uo pipefail
+tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 program=$(realpath "$1")
 folder=$(mktemp -d "${TMPDIR:-/tmp}/dodeca-cli.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
 export XDG_CACHE_HOME=$folder/cache
-failures=0
-
-fail()
-{
-    echo "FAIL: $*"
-    sed 's/^/    /' err | head -5
-    failures=$((failures + 1))
-}
-
-# expect CODE TEXT ARGUMENT…: the exit code, and a text that stderr or stdout must hold
-expect()
-{
-    local code=$1 text=$2
-    shift 2
-    "$program" "$@" >out 2>err </dev/null
-    local got=$?
-    ((got == code)) || fail "dodeca $*: exit $got, not $code"
-    grep -qF -- "$text" out err || fail "dodeca $*: nothing says \"$text\""
-}
+# shellcheck source=harness/unit/expect.sh
+. "$tests/expect.sh"
 
 # refuse TEXT ARGUMENT…: exit 2, one line on stderr, nothing on stdout
 refuse()

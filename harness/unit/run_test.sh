@@ -3,31 +3,15 @@
 # `dodeca run` and `dodeca check`, from outside: results folder, refusals before any training, Ctrl-C, kill -9, and children
 # that are stopped or killed under its hands. usage: run_test.sh PROGRAM
 set -uo pipefail
+tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 program=$(realpath "$1")
 folder=$(mktemp -d "${TMPDIR:-/tmp}/dodeca-run.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
 export XDG_CACHE_HOME=$folder/cache
-failures=0
-
-fail()
-{
-    echo "FAIL: $*"
-    sed 's/^/    /' err out 2>/dev/null | tail -15
-    failures=$((failures + 1))
-}
-
-# expect CODE TEXT ARGUMENT…
-expect()
-{
-    local code=$1 text=$2
-    shift 2
-    "$program" "$@" >out 2>err </dev/null
-    local got=$?
-    ((got == code)) || fail "dodeca $*: exit $got, not $code"
-    grep -qF -- "$text" out err || fail "dodeca $*: nothing says \"$text\""
-}
+# shellcheck source=harness/unit/expect.sh
+. "$tests/expect.sh"
 
 # A file that ends as it should and has no unfinished neighbour.
 whole()
