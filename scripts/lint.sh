@@ -96,9 +96,9 @@ code_grep() # PATTERN FILE…
 # ---- core's boundaries -------------------------------------------------------------------------------------
 
 word='(^|[^A-Za-z0-9_])'
-verdict atomics "$(code_grep "$word(_Atomic|atomic_[a-z_]+|__atomic_[a-z_]+|__sync_[a-z_]+|stdatomic\\.h|volatile|__volatile__|_mm_[lsm]fence|mtx_[a-z]+|thrd_[a-z]+|pthread_[a-z_]+|syscall)($|[^A-Za-z0-9_])" \
+verdict atomics "$(code_grep "$word(_Atomic|atomic_[a-z_]+|__atomic_[a-z_]+|__sync_[a-z_]+|stdatomic\\.h|volatile|__volatile__|_mm_[lsm]fence|mtx_[a-z]+|thrd_[a-z]+|pthread_[a-z_]+|sched_yield|syscall)($|[^A-Za-z0-9_])" \
     "${core_files[@]}")"
-verdict sleeps "$(code_grep "$word(sleep|usleep|nanosleep|clock_nanosleep|sched_yield|poll|select)[ ]*\\(" "${all_core_files[@]}")"
+verdict sleeps "$(code_grep "$word(sleep|usleep|nanosleep|clock_nanosleep|poll|select)[ ]*\\(" "${all_core_files[@]}")"
 verdict fences "$(code_grep "$word(atomic_thread_fence|__atomic_thread_fence|__sync_synchronize|_mm_mfence)[ ]*\\(" "${c_files[@]}")"
 verdict silence "$(code_grep "$word(printf|fprintf|vprintf|vfprintf|puts|fputs|putchar|perror|exit|_exit|quick_exit|abort|getenv|secure_getenv|setenv|signal|sigaction)[ ]*\\(" \
     "${all_core_files[@]}")"

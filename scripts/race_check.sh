@@ -11,7 +11,7 @@ usage()
     cat <<'END'
 usage: scripts/race_check.sh [tsan|helgrind|drd|memcheck|all]… [--small] [--build DIR]
 
-Trains small cells (workers × barrier × reduction × SIMD off and on) under
+Trains small cells (workers, depth, barrier, reduction, stealing, changes of membership, SIMD off and on) under
   tsan      ThreadSanitizer, gcc's, in a build of its own (build-tsan/): data races and memory orders
   helgrind  valgrind, on the plain build: races above the barriers, wide vector stores included
   drd       valgrind's other race detector
@@ -19,7 +19,7 @@ Trains small cells (workers × barrier × reduction × SIMD off and on) under
   all       all of them (the default)
 A line per cell: tool, settings, reports, weights against the oracle's, verdict. Logs lie in build/race/.
 
-  --small      8 cells per tool instead of 32
+  --small      12 cells per tool instead of 48
   --build DIR  use this plain build as it is; ThreadSanitizer's is DIR-tsan
   --build-only build, run nothing
 
@@ -132,7 +132,7 @@ under()
 
 line()
 {
-    printf '%-9s %-49s %7s  %-9s %s\n' "$@"
+    printf '%-9s %-108s %7s  %-7s %s\n' "$@"
 }
 
 # A planted defect must be reported, its mended twin must not.
@@ -163,11 +163,12 @@ weights_of()
     sed -n 's/^weights-hash: //p' "$1"
 }
 
-cell() # TOOL WORKERS BARRIER REDUCE SIMD
+cell() # TOOL OPTION…
 {
     local tool=$1 log same=differ verdict=PASS
-    log=$logs/$1-$2-$3-$4-$5.log
-    under "$tool" "$log" dodeca train "${data[@]}" --workers "$2" --barrier "$3" --reduce "$4" --simd "$5"
+    shift
+    log=$logs/$tool$(printf '%s' "$@" | tr -c 'a-z0-9\n' '-').log
+    under "$tool" "$log" dodeca train "${data[@]}" "$@"
     [[ $(weights_of "$log") != "$oracle" ]] || same=same
     if ((status == 124)); then
         verdict=HANG
@@ -176,8 +177,7 @@ cell() # TOOL WORKERS BARRIER REDUCE SIMD
     elif ((status != 0)) || [[ $reports != 0 || $same != same ]]; then
         verdict=FAIL
     fi
-    line "$tool" "$(printf 'workers %-2s barrier %-7s reduce %-7s simd %-4s' "$2" "$3" "$4" "$5")" "${reports:--}" \
-        "$same" "$verdict"
+    line "$tool" "$*" "${reports:--}" "$same" "$verdict"
     if [[ $verdict != PASS ]]; then
         failed=true
         grep -v '^$' "$log" | head -n 40 >&2
@@ -185,16 +185,26 @@ cell() # TOOL WORKERS BARRIER REDUCE SIMD
     fi
 }
 
-cells() # lines: workers barrier reduce simd
+# Lines of options. Workers, depth, stealing and changes of membership go round beside the product of the rest.
+cells()
 {
-    local workers barrier reduce simd i=0 counts=(2 3 4 11)
+    local barrier reduce simd i=0 k
+    local shapes=(
+        '--workers 2'
+        '--workers 4 --depth 2 --steal'
+        '--workers 3 --steal'
+        '--workers 3 --timetable 1_spawn_0_3;2_terminate_0'
+        '--workers 11 --depth 2'
+        '--workers 2 --depth 2 --steal --timetable 1_spawn_0.0_4;2_rebalance'
+        '--workers 8 --depth 3'
+        '--workers 11 --steal'
+    )
     for simd in off auto; do
         for barrier in tree pthread; do
-            for reduce in tree control; do
-                for workers in "${counts[@]}"; do
-                    # The small tier goes through the counts in turn.
-                    if ! $small || [[ $workers == "${counts[i % 4]}" ]]; then
-                        echo "$workers $barrier $reduce $simd"
+            for reduce in tree control sliced; do
+                for k in 0 3 5 6; do
+                    if ! $small || ((k == 0)); then
+                        echo "${shapes[(i + k) % 8]} --barrier $barrier --reduce $reduce --simd $simd"
                     fi
                 done
                 i=$((i + 1))
@@ -229,8 +239,8 @@ for tool in "${tools[@]}"; do
     for name in "${canaries[@]}"; do
         canary "$tool" "$name"
     done
-    while read -r workers barrier reduce simd; do
-        cell "$tool" "$workers" "$barrier" "$reduce" "$simd"
+    while read -r -a options; do
+        cell "$tool" "${options[@]//_/ }" # a blank inside a timetable is an underscore here
     done < <(cells)
 done
 

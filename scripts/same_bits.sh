@@ -59,18 +59,19 @@ model_settings() # NAME
     esac
 }
 
-# What must not: the oracle, then kernel set, workers, barrier, reduction.
+# What must not: the oracle, then kernel set, workers, depth, stealing, barrier, reduction.
 variants() # NAME
 {
     echo '--serial'
     case $1 in
     tiny)
-        local simd workers barrier reduce
+        local simd shape barrier reduce
         for simd in off auto; do
-            for workers in 1 2 3 5 8 12; do
+            for shape in '--workers 1' '--workers 2 --steal' '--workers 3 --depth 2' '--workers 5' \
+                '--workers 8 --depth 3 --steal' '--workers 12 --depth 2'; do
                 for barrier in tree pthread; do
-                    for reduce in tree control; do
-                        echo "--simd $simd --workers $workers --barrier $barrier --reduce $reduce"
+                    for reduce in tree control sliced; do
+                        echo "--simd $simd $shape --barrier $barrier --reduce $reduce"
                     done
                 done
             done
@@ -81,14 +82,14 @@ variants() # NAME
         echo '--simd off --workers 4 --barrier pthread --reduce control'
         echo '--simd auto --workers 1 --barrier tree --reduce control'
         echo '--simd auto --workers 2 --barrier pthread --reduce tree'
-        echo '--simd auto --workers 7 --barrier tree --reduce tree'
+        echo '--simd auto --workers 7 --barrier tree --reduce sliced --steal'
         echo '--simd auto --workers 12 --barrier tree --reduce control'
         ;;
     micro)
         echo '--simd off --workers 2 --barrier tree --reduce tree'
         echo '--simd auto --workers 1 --barrier tree --reduce tree'
         echo '--simd auto --workers 2 --barrier pthread --reduce control'
-        echo '--simd auto --workers 8 --barrier tree --reduce tree'
+        echo '--simd auto --workers 8 --depth 2 --barrier tree --reduce sliced'
         ;;
     esac
 }

@@ -1,71 +1,105 @@
 /* SPDX-License-Identifier: MIT
- * The team: Node Zero and its workers, and the step protocol they follow.
+ * The team: the threads of a hierarchy, Node Zero's among them, and the step protocol they follow.
  *
- *   caller     request ------------------------- sleep ---------------------------> reply
- *   Node Zero  descriptor  A  asleep             B  (fold)  verdict  V  asleep   U  complete
- *   workers    wait        A  lanes, own folds   B                   V  update   U
+ *   caller     request ------------------------- sleep ------------------------------> reply
+ *   Node Zero  descriptor  A  asleep             B  (fold)  verdict  V  asleep    U  complete
+ *   controls   relay       A  asleep             B  (fold)           V  asleep    U
+ *   workers    wait        A  lanes, own folds   B  (slices)         V  update    U
  *
- * Owns the threads, the request hand-over, the descriptor, the lanes' order and the counters. Calls
- * back for everything that concerns a model; knows none itself. No lock is held or taken between A
- * and U. */
+ * With the tree barrier and reductions `tree` and `sliced`, controls and Node Zero sleep from A to
+ * U: the last to arrive at B gives the verdict, workers let each other through V, and the last at U
+ * wakes Node Zero. Else controls collect their children, arrive for themselves and relay V.
+ *
+ * Owns the threads and their pool, the request hand-over, commands and states, the descriptor, the
+ * lanes' order, membership and the counters. Calls back for everything that concerns a model; knows
+ * none itself. No lock is held or taken between A and U. Membership changes between U and A only.
+ */
 #ifndef DD_TEAM_H
 #define DD_TEAM_H
 
 #include "fold.h"
-#include "points.h"
+#include "hierarchy.h"
 
-#define DD_NODE_ZERO UINT32_MAX /* as a thread number; workers are 0 .. n-1 */
+#define DD_TEAM_DEPTH_MAX 3 /* levels of spheres below the root */
 
-/* What the team calls. `thread` is a worker's number or DD_NODE_ZERO. Whatever a worker did before
- * Point B happens-before verdict, and verdict happens-before every update. */
+/* What the team calls. `worker` is a worker's number in the present hierarchy, `thread` the number
+ * of a thread, which stays its own until close (0: Node Zero's). Whatever a worker did before Point
+ * B happens-before verdict, and verdict happens-before every update. `verdict` and everything after
+ * it until the next request happens-before the next `begin`. */
 typedef struct dd_work {
     void *user;
+    /* Node Zero before A of a DD_TEAM_STEP; may be NULL */
+    void (*begin)(void *user);
     /* worker, between A and B: run the lane; store its gradient into the segment or, with `fold`,
      * add it to the segment's value (DD_STORE, DD_FOLD of kernels.h) */
     void (*lane)(void *user, uint32_t worker, uint32_t lane, uint32_t segment, bool fold);
-    /* into = into + from; before B by workers, after B by Node Zero */
-    dd_fold_fn *fold;
+    /* into = into + from; before B by workers, after B by controls */
+    void (*fold)(void *user, uint32_t thread, uint32_t into, uint32_t from);
+    /* the thread hands the segment on and will not write it again this step; may be NULL */
+    void (*let_go)(void *user, uint32_t thread, uint32_t segment);
     /* the whole gradient is in `segment`; once a step, by the thread that completed it; not at all
-     * when a lane was cancelled */
+     * when a lane was cancelled; not in `sliced` */
     void (*root)(void *user, uint32_t thread, uint32_t segment);
-    /* Node Zero between B and V; DD_NO_SEGMENT: the request will not return DD_OK
+    /* `sliced`, worker between B and V: blocks [first, last) of all folds of the list, in its
+     * order; the gradient is then in `root` there, and is to be completed and measured there; n may
+     * be 0 */
+    void (*slice)(void *user, uint32_t worker, const dd_fold_pair *list, uint32_t n, uint32_t root,
+                  uint64_t first, uint64_t last);
+    /* once between B and V; DD_NO_SEGMENT: the request will not return DD_OK
      * returns  whether the update takes place; never with DD_NO_SEGMENT */
     bool (*verdict)(void *user, uint32_t segment);
-    /* worker, between V and U: update the worker's own slice */
-    void (*update)(void *user, uint32_t worker);
+    /* worker, between V and U: update blocks [first, last) */
+    void (*update)(void *user, uint32_t worker, uint64_t first, uint64_t last);
     /* worker, in a DD_TEAM_EACH request: run the lane by itself; `segment` is the worker's first */
     void (*each)(void *user, uint32_t worker, uint32_t lane, uint32_t segment);
+    /* Node Zero between U and A, for the commands of these names; NULL: the command is refused.
+     * keep: what the trainer is now; back: as it was when last kept, or an error */
+    dd_status (*keep)(void *user, dd_error *error);
+    dd_status (*back)(void *user, dd_error *error);
+    /* Node Zero after a step's U: whether that step was the last of an epoch; may be NULL: never */
+    bool (*epoch_ended)(void *user);
 } dd_work;
 
 typedef enum dd_request {
-    DD_TEAM_STEP, /* lanes, folds, root, verdict, update */
+    DD_TEAM_STEP, /* lanes, folds, root or slices, verdict, update */
     DD_TEAM_EACH, /* every worker runs `each` on its lanes; no folds, no verdict, no update */
 } dd_request;
 
 typedef struct dd_team_options {
     dd_barrier barrier;
     dd_reduce reduce;
-    bool may_spin;       /* workers have a core each and Node Zero one beside them */
+    bool stealing;
+    bool automatic;        /* the policy of policy.h decides on membership after each step */
+    uint32_t cores;        /* threads that can run at once: decides on spinning, and the policy */
+    uint32_t max_workers;  /* a membership with more is refused; at least the first one's */
+    uint32_t max_segments; /* likewise */
+    uint64_t n_blocks;     /* of the parameter vector, for slices */
+    const uint32_t *cpu;   /* (n_cpu) pin worker w to cpu[w mod n_cpu]; NULL: no pinning */
+    uint32_t n_cpu;
     size_t stack_bytes;  /* per thread; 0: the platform's default */
     uint32_t generation; /* where the words count from, any value: tests of the wrap choose it */
 } dd_team_options;
 
 typedef struct dd_team dd_team;
 
-/* Starts Node Zero and the plan's workers; they sleep until the first request.
- * owns     *out, released by dd_team_close; borrows plan and copies work, options and share
+/* Starts a thread for every sphere; they sleep. State: DD_STATE_INITIALISING.
+ * owns     *out, released by dd_team_close; takes over `hierarchy`, on failure too; copies work,
+ *          options and cpu; borrows weight
  * errors   DD_ERR_MEMORY, DD_ERR_THREAD: no thread is left running                              */
-dd_status dd_team_open(const dd_plan *plan, const dd_share *share, const dd_work *work,
-                       const dd_team_options *options, dd_team **out);
-/* Ends and joins all threads. NULL allowed.  requires no request in progress                    */
+dd_status dd_team_open(dd_hierarchy *hierarchy, const uint64_t *weight, uint32_t lane_depth,
+                       const dd_work *work, const dd_team_options *options, dd_team **out);
+/* Ends and joins all threads, parked ones too. NULL allowed.  requires no request, no command in
+ * progress                                                                                       */
 void dd_team_close(dd_team *team);
 
-/* Posts a request to Node Zero and sleeps until it is complete (after U).
+/* Posts a request to Node Zero and sleeps until it is complete (after U). The first starts the
+ * team, if it is initialising. While paused it waits for resume, stop or cancel.
  * errors   DD_ERR_CANCELLED: lanes were cancelled, no update took place
- *          DD_ERR_FP_ENV: thread *culprit (the lowest, DD_NODE_ZERO last) found its floating-point
- *          environment to be *fp_env, at Point A, where it then ran no lane, or on arriving at
- *          Point B; no update took place. Both may be NULL, and are written on this error only
- * threads  one caller at a time                                                                 */
+ *          DD_ERR_STOPPED: stopped, before or during it; no update took place
+ *          DD_ERR_FP_ENV: thread *culprit (the lowest) found its floating-point environment to be
+ *          *fp_env, at Point A, where it then ran no lane, or on arriving at Point B; no update
+ *          took place. Both may be NULL, and are written on this error only
+ * threads  one caller at a time                                                               */
 dd_status dd_team_request(dd_team *team, dd_request request, uint32_t *culprit, uint32_t *fp_env);
 
 /* Asks for DD_ERR_CANCELLED: lanes that are not begun when it comes are cancelled. It stays asked
@@ -75,18 +109,50 @@ dd_status dd_team_request(dd_team *team, dd_request request, uint32_t *culprit, 
  * threads  any, any time until close; async-signal-safe                                         */
 void dd_team_cancel(dd_team *team);
 
-typedef struct dd_worker_counters {
-    uint64_t lanes_done, lanes_cancelled, folds, cpu_ns;
-} dd_worker_counters;
+/* Carries a command out, by Node Zero, between U and A, and returns when that is done. Commands
+ * take effect in the order they came. A stop also cancels, at once, the lanes not yet begun.
+ *   spawn      the worker at `place` becomes a control of `n_children` workers
+ *   terminate  the control at `place` becomes a worker; the threads below it are parked in the
+ *              pool, from which the next spawn takes them; all are joined at close
+ *   rebalance  lanes are placed anew by the workers' measured speed, as far as there are segments
+ *              for that; the hierarchy stays
+ * The threads that a change does not touch go on; on failure the old membership stays.
+ * errors   DD_ERR_REFUSED: not legal in this state, or no such thing; *error says why
+ *          DD_ERR_MEMORY, DD_ERR_THREAD, and those of `keep` and `back`
+ * threads  any, any time until close; not from inside the callbacks                           */
+dd_status dd_team_command(dd_team *team, dd_command command, dd_place place, uint32_t n_children,
+                          dd_error *error);
+dd_state dd_team_state(const dd_team *team); /* any thread, any time */
 
-/* cpu_ns: of its thread, as of the last request. Node Zero's lanes are 0, always.
- * Between requests only. worker: a number or DD_NODE_ZERO.                                      */
-void dd_team_counters(const dd_team *team, uint32_t worker, dd_worker_counters *out);
-/* CPU time of Node Zero between A and B, and the wall time it slept there, over all requests.
- * Between requests only, as is dd_team_requests: those completed.                               */
+/* The present membership. Valid between requests, until the next command or request. */
+typedef struct dd_membership {
+    const dd_hierarchy *hierarchy;
+    const dd_plan *plan;
+    const dd_share *share;  /* (n_workers) */
+    const uint32_t *thread; /* (n_spheres) the thread of each sphere */
+    uint64_t n_changes;     /* of membership so far, failed ones not counted */
+} dd_membership;
+void dd_team_membership(const dd_team *team, dd_membership *out);
+
+/* What a thread has done. Any thread may ask at any time; numbers of one moment need not agree. */
+typedef struct dd_thread_report {
+    dd_place place;       /* of the sphere it has, or had last */
+    bool parked, control; /* in the pool; has children */
+    uint32_t tid;         /* as the kernel names it; 0: not known */
+    uint64_t heartbeat;   /* grows with every lane and point */
+    uint64_t lanes_done, lanes_cancelled, lanes_as_control; /* the last is 0, always */
+    uint64_t folds, steals;                                 /* steals: lanes it took from others */
+    uint64_t acted;      /* times it acted for Node Zero as the last to arrive */
+    uint64_t cpu_ns;     /* as of its last U */
+    uint64_t wait_ns[4]; /* asleep or polling at A, B, V, U */
+} dd_thread_report;
+uint32_t dd_team_n_threads(const dd_team *team); /* made so far; any thread, any time */
+void dd_team_report(const dd_team *team, uint32_t thread, dd_thread_report *out);
+uint64_t dd_team_heartbeat(const dd_team *team); /* sum over all threads */
+
+/* CPU time of Node Zero while lanes ran, and the wall time of that, over all requests. Between
+ * requests only, as is dd_team_requests: those completed.                                       */
 void dd_team_idle(const dd_team *team, uint64_t *cpu_ns, uint64_t *wall_ns);
 uint64_t dd_team_requests(const dd_team *team);
-/* Grows with every lane and point; any thread, any time. */
-uint64_t dd_team_heartbeat(const dd_team *team);
 
 #endif

@@ -6,7 +6,7 @@
 #include "error.h"
 
 #include <inttypes.h>
-#include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* B * T is used as a float, and n(C) too: both must be exact (NUMERICS 1 and 5). */
@@ -185,34 +185,89 @@ dd_status dd_config_check_bits(const dd_config *config, const dd_data *data, dd_
     return dd_data_split_get(data, T, B, &split, error);
 }
 
+static uint32_t power_of_12(uint32_t exponent)
+{
+    uint32_t n = 1;
+    while (exponent--)
+        n *= 12;
+    return n;
+}
+
+uint32_t dd_config_non_empty_lanes(const dd_config *config)
+{
+    uint32_t lanes = power_of_12(config->lane_depth);
+    return config->batch < lanes ? config->batch : lanes;
+}
+
+/* Refuses n workers (`key` says which setting asks for them) where lanes are lacking, and says what
+ * batch or lane depth would have enough. */
+static dd_status check_lanes(const dd_config *config, const char *key, uint32_t n, dd_error *error)
+{
+    uint32_t lanes = dd_config_non_empty_lanes(config), lane_depth = config->lane_depth;
+    if (n <= lanes || config->allow_idle)
+        return DD_OK;
+    while (power_of_12(lane_depth) < n)
+        lane_depth++;
+    char enough[64] = "", *end = enough;
+    if (config->batch < n)
+        end += sprintf(end, "batch %" PRIu32, n);
+    if (lane_depth > config->lane_depth)
+        sprintf(end, "%slane-depth %" PRIu32, end > enough ? " and " : "", lane_depth);
+    return dd_error_set(error, DD_ERR_ARGUMENT,
+                        "%s %" PRIu32 ": batch %" PRIu32 " at lane-depth %" PRIu32
+                        " fills only %" PRIu32 " lanes; use %s, or allow-idle",
+                        key, n, config->batch, config->lane_depth, lanes, enough);
+}
+
+static dd_status check_depths(const dd_config *config, dd_error *error)
+{
+    if (config->lane_depth > DD_TRAINER_DEPTH_MAX)
+        return dd_error_set(error, DD_ERR_ARGUMENT, "lane-depth %" PRIu32 ": must be from 1 to %d",
+                            config->lane_depth, DD_TRAINER_DEPTH_MAX);
+    if (config->depth > DD_TRAINER_DEPTH_MAX)
+        return dd_error_set(error, DD_ERR_ARGUMENT,
+                            "depth %" PRIu32 ": must be from 1 to %d, or auto", config->depth,
+                            DD_TRAINER_DEPTH_MAX);
+    return DD_OK;
+}
+
 static dd_status check_workers(const dd_config *config, dd_error *error)
 {
-    uint32_t workers = config->workers, lanes = config->batch < 12 ? config->batch : 12;
-    if (workers > DD_MAX_WORKERS)
+    const uint32_t most = power_of_12(DD_TRAINER_DEPTH_MAX), workers = config->workers;
+    const uint32_t depth = config->depth == DD_DEPTH_AUTO ? DD_TRAINER_DEPTH_MAX : config->depth;
+    if (workers > most)
         return dd_error_set(error, DD_ERR_ARGUMENT,
-                            "workers %" PRIu32 ": depth 1 has positions for %d", workers,
-                            DD_MAX_WORKERS);
-    if (workers > lanes && !config->allow_idle)
+                            "workers %" PRIu32 ": depth %d holds %" PRIu32
+                            " workers, and there is none deeper",
+                            workers, DD_TRAINER_DEPTH_MAX, most);
+    if (workers > power_of_12(depth)) {
+        uint32_t deep = depth;
+        while (power_of_12(deep) < workers)
+            deep++;
         return dd_error_set(error, DD_ERR_ARGUMENT,
-                            "workers %" PRIu32 ": batch %" PRIu32 " fills only %" PRIu32
-                            " lanes; use batch %" PRIu32 ", or allow-idle",
-                            workers, config->batch, lanes, workers);
-    return DD_OK;
+                            "workers %" PRIu32 ": depth %" PRIu32 " holds %" PRIu32
+                            " workers; depth %" PRIu32 " holds %" PRIu32,
+                            workers, depth, power_of_12(depth), deep, power_of_12(deep));
+    }
+    if (config->max_workers > most)
+        return dd_error_set(error, DD_ERR_ARGUMENT,
+                            "max-workers %" PRIu32 ": depth %d holds %" PRIu32
+                            " workers, and there is none deeper",
+                            config->max_workers, DD_TRAINER_DEPTH_MAX, most);
+    if (config->max_workers && config->max_workers < workers)
+        return dd_error_set(error, DD_ERR_ARGUMENT,
+                            "max-workers %" PRIu32 ": must be at least the %" PRIu32
+                            " workers to begin with, or 0",
+                            config->max_workers, workers);
+    dd_status st = check_lanes(config, "workers", workers, error);
+    return st ? st : check_lanes(config, "max-workers", config->max_workers, error);
 }
 
 dd_status dd_config_check(const dd_config *config, const dd_data *data, dd_error *error)
 {
     dd_status st = dd_config_check_bits(config, data, error);
-    if (st != DD_OK)
-        return st;
-    if (config->lane_depth != 1)
-        return dd_error_set(error, DD_ERR_ARGUMENT,
-                            "lane-depth %" PRIu32 ": this version trains with lane-depth 1 only",
-                            config->lane_depth);
-    if (config->depth != 1)
-        return dd_error_set(error, DD_ERR_ARGUMENT,
-                            "depth %" PRIu32 ": this version runs depth 1 only", config->depth);
-    if ((st = check_workers(config, error)) != DD_OK)
+    if (st != DD_OK || (st = check_depths(config, error)) != DD_OK ||
+        (st = check_workers(config, error)) != DD_OK)
         return st;
     if (config->simd != DD_SIMD_AUTO && config->simd != DD_SIMD_OFF && config->simd != DD_SIMD_AVX2)
         return dd_error_set(error, DD_ERR_ARGUMENT, "simd %d: must be auto, off or avx2",
@@ -220,8 +275,9 @@ dd_status dd_config_check(const dd_config *config, const dd_data *data, dd_error
     if (config->barrier != DD_BARRIER_TREE && config->barrier != DD_BARRIER_PTHREAD)
         return dd_error_set(error, DD_ERR_ARGUMENT, "barrier %d: must be tree or pthread",
                             (int)config->barrier);
-    if (config->reduce != DD_REDUCE_TREE && config->reduce != DD_REDUCE_CONTROL)
-        return dd_error_set(error, DD_ERR_ARGUMENT, "reduce %d: must be tree or control",
+    if (config->reduce != DD_REDUCE_TREE && config->reduce != DD_REDUCE_CONTROL &&
+        config->reduce != DD_REDUCE_SLICED)
+        return dd_error_set(error, DD_ERR_ARGUMENT, "reduce %d: must be tree, control or sliced",
                             (int)config->reduce);
     return DD_OK;
 }

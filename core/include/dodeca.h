@@ -13,9 +13,10 @@
  * T, lane depth, optimiser settings, schedule horizon and NaN policy alone: not of workers,
  * barrier, reduction, SIMD, compiler or timing. core/model/NUMERICS.md is the normative text.
  *
- * threads  a trainer is driven by one caller thread at a time; only dd_trainer_cancel may be called
- * from any thread or signal handler. Different trainers are independent. The library never prints,
- * exits, installs signal handlers or reads the environment. */
+ * threads  a trainer is driven by one caller thread at a time; commands, state and health may be
+ * used from any thread, dd_trainer_cancel from signal handlers too. Different trainers are
+ * independent. The library never prints, exits, installs signal handlers or reads the environment.
+ */
 #ifndef DODECA_H
 #define DODECA_H
 
@@ -39,6 +40,8 @@ typedef enum dd_status {
     DD_ERR_FP_ENV,    /* a thread's floating-point environment is not the default one */
     DD_ERR_NONFINITE, /* policy abort: a loss or gradient was not finite; weights as before */
     DD_ERR_CANCELLED, /* dd_trainer_cancel took effect; weights as before the step */
+    DD_ERR_STOPPED,   /* the trainer is stopped; weights as before the step */
+    DD_ERR_REFUSED,   /* a command is not legal in this state, or asks for what is not there */
 } dd_status;
 
 /* Says in one line what was wrong, where, and what would be right. Filled by every function that
@@ -105,7 +108,9 @@ const char *dd_shape_name(size_t i);
 uint64_t dd_shape_n_parameters(const dd_shape *shape);
 
 typedef enum dd_barrier { DD_BARRIER_TREE, DD_BARRIER_PTHREAD } dd_barrier;
-typedef enum dd_reduce { DD_REDUCE_TREE, DD_REDUCE_CONTROL } dd_reduce;
+/* Who adds up gradients of different workers: the last to arrive, each control its own children's,
+ * or every worker a slice of the parameters. */
+typedef enum dd_reduce { DD_REDUCE_TREE, DD_REDUCE_CONTROL, DD_REDUCE_SLICED } dd_reduce;
 typedef enum dd_nan_policy { DD_NAN_ABORT, DD_NAN_SKIP_STEP } dd_nan_policy;
 
 /* DD_SIMD_… : which kernel set */
@@ -115,12 +120,14 @@ typedef enum dd_simd {
     DD_SIMD_AVX2,
 } dd_simd;
 
+#define DD_DEPTH_AUTO 0
+
 typedef struct dd_config {
     /* these decide the bits */
     dd_shape shape;
     uint32_t batch;      /* B, sequences per step */
     uint32_t seq;        /* T, tokens per sequence, at most shape.T_max; 0: shape.T_max */
-    uint32_t lane_depth; /* 1: twelve lanes. Other depths are refused by this version */
+    uint32_t lane_depth; /* D, 1 to 3: 12^D lanes */
     uint64_t seed;
     uint64_t horizon; /* N, steps of the schedule */
     uint64_t warmup;  /* W, its warm-up steps */
@@ -129,17 +136,25 @@ typedef struct dd_config {
     double grad_clip; /* 0: off */
     dd_nan_policy nan_policy;
     /* these do not */
-    uint32_t workers; /* 0: as many as cores and non-empty lanes allow */
-    uint32_t depth;   /* 1. Other depths are refused by this version */
-    bool allow_idle;  /* more workers than non-empty lanes: the rest idle */
+    uint32_t workers;     /* 0: as many as cores, non-empty lanes and the depth allow */
+    uint32_t depth;       /* levels of spheres, 1 to 3; room for 12^depth workers. DD_DEPTH_AUTO:
+                             begin at 1 (more where `workers` asks for it) and follow the policy */
+    uint32_t max_workers; /* room for spawn and policy, memory is held for it; 0: `workers`, with
+                             DD_DEPTH_AUTO as many as the policy may want */
+    bool allow_idle;      /* more workers than non-empty lanes: the rest idle */
+    bool steal;           /* workers take lanes from touching neighbours */
+    bool guard;           /* in a step, write rights are enforced: of weights and batch by page
+                             protection, of segments by protection keys; of control data from
+                             open to close, by page protection */
+    bool pin;             /* each worker to a core, nearer spheres to nearer cores */
     dd_simd simd;
     dd_barrier barrier;
     dd_reduce reduce;
 } dd_config;
 
 /* Defaults: nano, batch 12, lane depth 1, seed 1, horizon 100, warm-up 10, lr 1e-3, floor 0.1,
- * betas 0.9 and 0.95, eps 1e-8, weight decay 0.1, clip 1, abort; workers 0, tree barrier, tree
- * reduction. */
+ * betas 0.9 and 0.95, eps 1e-8, weight decay 0.1, clip 1, abort; workers 0, depth 1, tree barrier,
+ * tree reduction; no stealing, no guard, no pinning. */
 void dd_config_default(dd_config *config);
 
 /* ---- Trainer ---- */
@@ -158,11 +173,10 @@ void dd_trainer_close(dd_trainer *trainer);
 /* Where a value that is not finite appeared first: the lowest (lane, tensor, index). */
 #define DD_NO_LANE UINT32_MAX
 typedef struct dd_culprit {
-    uint32_t lane;   /* DD_NO_LANE: every lane is finite, their fold is not */
-    uint32_t worker; /* that ran the lane */
-    const char
-        *tensor;    /* whose gradient; "loss" where all gradients are finite; NULL: no culprit */
-    uint64_t index; /* element inside the tensor */
+    uint32_t lane;      /* DD_NO_LANE: every lane is finite, their fold is not */
+    uint32_t worker;    /* that ran the lane */
+    const char *tensor; /* whose gradient; "loss" where all gradients are finite; NULL: not named */
+    uint64_t index;     /* element inside the tensor */
 } dd_culprit;
 
 typedef struct dd_step {
@@ -175,16 +189,22 @@ typedef struct dd_step {
     uint64_t wall_ns;   /* caller to caller */
 } dd_step;
 
-/* One step of training: posts a request to Node Zero and sleeps until Point U.
- * errors   DD_ERR_NONFINITE under policy abort (the message names lane, worker, tensor and index;
- * under skip-step the same is told by *out and the message, and DD_OK returned), DD_ERR_CANCELLED,
- *          DD_ERR_FP_ENV; the weights are then those before the step                            */
+/* One step of training: posts a request to Node Zero and sleeps until Point U. While the trainer is
+ * paused it waits for resume, stop or cancel.
+ * errors   DD_ERR_NONFINITE under policy abort; the message names lane, worker, tensor and index,
+ *          found by running the step's lanes once more. Under skip-step the same is told by *out
+ *          and the message, and DD_OK returned.
+ *          DD_ERR_CANCELLED, DD_ERR_STOPPED, DD_ERR_FP_ENV: as if it had not been asked for.
+ *          DD_ERR_MEMORY: guard mode, the system refused to change the protection of pages; the
+ *          weights may then be read-only until a step goes through.
+ *          In all of them the weights are those before the step.                              */
 dd_status dd_trainer_step(dd_trainer *trainer, dd_step *out, dd_error *error);
 
 /* Mean loss over the first n_batches batches of validation windows (all, if fewer), forward only;
  * not finite where the model's is not.
  * errors   DD_ERR_DATA if validation holds no full batch or none is asked for, DD_ERR_CANCELLED,
- *          DD_ERR_FP_ENV; *loss is then as before                                              */
+ *          DD_ERR_STOPPED, DD_ERR_FP_ENV, DD_ERR_MEMORY (guard, after a step that returned it);
+ *          *loss is then as before                                                         */
 dd_status dd_trainer_validate(dd_trainer *trainer, uint32_t n_batches, double *loss,
                               dd_error *error);
 
@@ -195,35 +215,115 @@ void dd_trainer_cancel(dd_trainer *trainer);
 /* XXH3-128 of all parameters in canonical order, high half first. Between steps only. */
 void dd_trainer_hash(const dd_trainer *trainer, uint8_t hash[16]);
 
-/* All parameters in canonical order. Valid until close; may be read and written between steps only.
- */
+/* All parameters in canonical order. Valid until close; may be read and written between steps and
+ * commands only. What is written does not reach what a checkpoint keeps.                      */
 float *dd_trainer_weights(dd_trainer *trainer, uint64_t *n);
 
-/* What the trainer is made of and what it has done. Between steps only. */
-#define DD_MAX_WORKERS 12
-typedef struct dd_worker_info {
-    uint32_t first_lane, n_lanes; /* placement: its consecutive non-empty lanes */
-    uint64_t lanes_done;
-    uint64_t lanes_cancelled;
-    uint64_t folds;
-    uint64_t cpu_ns;   /* CPU time of its thread */
-    uint32_t segments; /* gradient segments it holds */
-} dd_worker_info;
+/* ---- The control process ---- */
+
+typedef enum dd_state {
+    DD_STATE_INITIALISING, /* open; the first step starts it */
+    DD_STATE_RUNNING,
+    DD_STATE_PAUSED,   /* workers asleep; a step waits for resume or stop */
+    DD_STATE_STOPPING, /* stop was asked for, a step is still in progress */
+    DD_STATE_STOPPED,  /* steps are refused with DD_ERR_STOPPED until start */
+    DD_STATES
+} dd_state;
+
+typedef enum dd_command {
+    DD_COMMAND_START, /* begin, or begin again after a stop */
+    DD_COMMAND_STOP,  /* at once: lanes not yet begun are cancelled */
+    DD_COMMAND_PAUSE, /* after the step in progress */
+    DD_COMMAND_RESUME,
+    DD_COMMAND_START_EPOCH, /* resume, and pause where the epoch of the next step ends */
+    DD_COMMAND_END_EPOCH,   /* pause where the epoch in progress ends */
+    DD_COMMAND_CHECKPOINT,  /* keep weights, moments and step, copied as they are written */
+    DD_COMMAND_RESTORE,     /* go back to what was kept */
+    DD_COMMAND_REBALANCE,   /* place lanes and slices anew, by the workers' measured speed */
+    DD_COMMAND_SPAWN,       /* dd_trainer_spawn */
+    DD_COMMAND_TERMINATE,   /* dd_trainer_terminate */
+    DD_COMMANDS
+} dd_command;
+
+/* "running", "start-epoch", … Never NULL. */
+const char *dd_state_name(dd_state state);
+const char *dd_command_name(dd_command command);
+
+/* Carries a command out between two steps (after Point U) and returns when that is done; a step in
+ * progress ends first. Commands take effect in the order they came. None changes the bits, but that
+ * restore goes back to an earlier step.
+ * errors   DD_ERR_REFUSED with the reason; DD_ERR_MEMORY, DD_ERR_THREAD: nothing has changed
+ * threads  any, at any time between open and close                                              */
+dd_status dd_trainer_command(dd_trainer *trainer, dd_command command, dd_error *error);
+/* The worker at `sphere` ("3", "3.0.11": positions from the root down) becomes a control of
+ * n_children new workers, 1 to 12; or the control there becomes a worker again. The other threads
+ * go on. Room for more workers is config.max_workers; none is deeper than depth 3.
+ * errors   as dd_trainer_command; DD_ERR_ARGUMENT: `sphere` is no place, or n_children no number
+ *          of children                                                                       */
+dd_status dd_trainer_spawn(dd_trainer *trainer, const char *sphere, uint32_t n_children,
+                           dd_error *error);
+dd_status dd_trainer_terminate(dd_trainer *trainer, const char *sphere, dd_error *error);
+dd_state dd_trainer_state(const dd_trainer *trainer); /* any thread, any time */
+
+/* ---- What the trainer is made of and what it has done ---- */
 
 typedef struct dd_trainer_info {
     uint32_t workers, n_lanes, non_empty_lanes;
-    const char *kernels; /* "avx2", "reference+fma", "reference" */
-    double lane_bound;   /* tokens / most tokens on one worker: the speedup that placement allows */
+    uint32_t depth, n_spheres, n_controls; /* of the present hierarchy; controls with Node Zero */
+    uint32_t n_threads;                    /* made, parked ones included */
+    uint64_t n_changes;                    /* of membership */
+    const char *kernels;                   /* "avx2", "reference+fma", "reference" */
+    double lane_bound; /* tokens / most tokens on one worker: the speedup that placement allows */
     uint64_t n_parameters;
-    uint64_t weights_bytes, moments_bytes, segments_bytes, workspaces_bytes;
-    uint64_t requests;               /* completed: steps, validation batches, replays */
-    uint64_t node_zero_lanes;        /* lanes that Node Zero processed: 0 */
-    uint64_t node_zero_lane_cpu_ns;  /* CPU time of Node Zero between A and B, all requests */
-    uint64_t node_zero_lane_wall_ns; /* and the time that passed between them */
-    uint64_t node_zero_folds;
-    dd_worker_info worker[DD_MAX_WORKERS];
+    uint64_t weights_bytes, moments_bytes, segments_bytes, workspaces_bytes, stacks_bytes;
+    uint32_t n_segments;    /* room for every number of workers up to max_workers */
+    uint32_t most_segments; /* in use by one worker, at most 3 D + 1 */
+    uint64_t requests;      /* completed: steps, validation batches, replays */
+    uint64_t lanes_done, lanes_cancelled, steals, folds; /* of all threads */
+    uint64_t control_lanes;          /* lanes that a control, Node Zero included, processed: 0 */
+    uint64_t node_zero_lane_cpu_ns;  /* CPU time of Node Zero while lanes ran, all requests */
+    uint64_t node_zero_lane_wall_ns; /* and the time that passed */
+    uint64_t snapshot_pages;         /* of the last checkpoint command: in all, */
+    uint64_t snapshot_pages_copied;  /* and copied because they were about to be written */
+    uint32_t guard_keys;             /* protection keys in use; 0: none to be had, or no guard */
+    double guard_share;    /* of segments in flight that a key protects, mean over steps */
+    const char *guard_why; /* guard: why keys are not used; "" otherwise */
 } dd_trainer_info;
+/* Between steps and commands only. */
 void dd_trainer_info_get(const dd_trainer *trainer, dd_trainer_info *out);
+
+/* A sphere and its thread. Any thread may ask at any time; numbers of one moment need not agree. */
+typedef struct dd_sphere_info {
+    char sphere[16];              /* "zero", "3.0": where it is, or last was */
+    uint32_t thread, tid;         /* number in this trainer, and the kernel's */
+    bool control, parked;         /* has children; waits in the pool */
+    uint32_t first_lane, n_lanes; /* placement: its consecutive non-empty lanes */
+    uint32_t segments;            /* gradient segments it holds */
+    uint64_t heartbeat;           /* grows with every lane and point */
+    uint64_t lanes_done, lanes_cancelled, lanes_as_control, steals, folds;
+    uint64_t acted;              /* times it acted for Node Zero, as the last to arrive */
+    uint64_t cpu_ns, wait_ns[4]; /* CPU time; time spent waiting at A, B, V, U */
+} dd_sphere_info;
+/* Thread i's, i < n_threads; thread 0 is Node Zero's. With between_steps, which may be said between
+ * steps and commands only, it tells what the present membership is; else where the thread showed
+ * itself last, which follows a change a little later, and first_lane, n_lanes and segments are 0.
+ * returns  false: there is no thread i                                                          */
+bool dd_trainer_sphere_get(const dd_trainer *trainer, uint32_t i, bool between_steps,
+                           dd_sphere_info *out);
+
+/* Guard: what memory an address belongs to. Async-signal-safe, touches no guarded memory: made for
+ * a fault handler.
+ * returns  false: none of the trainer's guarded regions                                     */
+typedef struct dd_region_info {
+    const char *region;      /* "weights", "batch", "segment", "locked" (control data), "guard page"
+                                (around any of them) */
+    uint32_t segment, owner; /* of a segment and its guard pages: its number, and the worker that
+                                owns it; else 0 */
+    int64_t offset;          /* bytes from the region's begin; negative on a guard page before it */
+    uint32_t thread; /* the caller's number in the trainer, UINT32_MAX: none of its threads */
+    char sphere[16]; /* and its place, "" for none */
+} dd_region_info;
+bool dd_trainer_region_of(const dd_trainer *trainer, const void *address, dd_region_info *out);
 
 /* Progress counter, read by any thread at any time: grows with every lane and every point. */
 uint64_t dd_trainer_heartbeat(const dd_trainer *trainer);

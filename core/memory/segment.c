@@ -63,15 +63,26 @@ uint64_t dd_rows_bytes(const dd_rows *rows)
            (uint64_t)rows->n_tokens * sizeof *rows->slot;
 }
 
-dd_status dd_segments_open(dd_segments *s, uint32_t n, uint64_t P, uint32_t capacity,
-                           uint32_t width, uint32_t n_tokens)
+static float *open_dense(dd_guard *guard, uint32_t number, uint64_t P)
 {
-    *s = (dd_segments){.at = alloc_array(n, sizeof *s->at)};
+    size_t bytes;
+    if (!guard)
+        return alloc_array(P, sizeof(float));
+    if (__builtin_mul_overflow(P, sizeof(float), &bytes))
+        return NULL;
+    return dd_guard_alloc(guard, DD_REGION_SEGMENT, number, bytes);
+}
+
+dd_status dd_segments_open(dd_segments *s, dd_guard *guard, uint32_t n, uint64_t P,
+                           uint32_t capacity, uint32_t width, uint32_t n_tokens)
+{
+    *s = (dd_segments){.at = alloc_array(n, sizeof *s->at), .guarded = guard != NULL};
     if (!s->at)
         return DD_ERR_MEMORY;
     while (s->n < n) {
-        dd_segment *segment = &s->at[s->n++]; /* close() releases exactly these */
-        segment->dense = alloc_array(P, sizeof *segment->dense);
+        const uint32_t i = s->n++; /* close() releases exactly these */
+        dd_segment *segment = &s->at[i];
+        segment->dense = open_dense(guard, i, P);
         if (!segment->dense || dd_rows_open(&segment->lookup, capacity, width, n_tokens)) {
             dd_segments_close(s);
             return DD_ERR_MEMORY;
@@ -83,7 +94,8 @@ dd_status dd_segments_open(dd_segments *s, uint32_t n, uint64_t P, uint32_t capa
 void dd_segments_close(dd_segments *s)
 {
     for (uint32_t i = 0; i < s->n; i++) {
-        dd_free(s->at[i].dense);
+        if (!s->guarded)
+            dd_free(s->at[i].dense);
         dd_rows_close(&s->at[i].lookup);
     }
     dd_free(s->at);

@@ -5,6 +5,7 @@
 #define DD_SEGMENT_H
 
 #include "dodeca.h"
+#include "guard.h"
 
 #define DD_NO_SLOT UINT32_MAX
 
@@ -37,15 +38,18 @@ typedef struct dd_segment {
 typedef struct dd_segments {
     uint32_t n;
     dd_segment *at; /* (n) */
+    bool guarded;   /* the dense arrays are a guard's */
 } dd_segments;
 
-/* n segments of P dense elements and up to `capacity` lookup rows of `width`.
- * owns     the segments on success, released by dd_segments_close, which accepts zeroed ones too
+/* n segments of P dense elements and up to `capacity` lookup rows of `width`. With a guard (may be
+ * NULL) the dense array of segment s is its region of kind DD_REGION_SEGMENT and number s.
+ * owns     the segments on success, released by dd_segments_close, which accepts zeroed ones too;
+ *          guarded dense arrays stay the guard's, on failure too
  * errors   DD_ERR_MEMORY                                                                      */
-dd_status dd_segments_open(dd_segments *s, uint32_t n, uint64_t P, uint32_t capacity,
-                           uint32_t width, uint32_t n_tokens);
+dd_status dd_segments_open(dd_segments *s, dd_guard *guard, uint32_t n, uint64_t P,
+                           uint32_t capacity, uint32_t width, uint32_t n_tokens);
 void dd_segments_close(dd_segments *s);
-/* Bytes of all segments together. */
+/* Bytes of all segments together, without the pages around guarded ones. */
 uint64_t dd_segments_bytes(const dd_segments *s, uint64_t P);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Error messages, the names of status codes, the check of the floating-point environment. */
+ * Error messages, the check of the floating-point environment. */
 #include "error.h"
 
 #include "platform.h"
@@ -33,29 +33,4 @@ dd_status dd_fp_env_check(dd_error *error)
                         "something in this process changed it (loading a library built with "
                         "-ffast-math or -Ofast does)",
                         fp_env, DD_FP_ENV_DEFAULT);
-}
-
-const char *dd_status_name(dd_status status)
-{
-    switch (status) {
-    case DD_OK:
-        return "DD_OK";
-    case DD_ERR_ARGUMENT:
-        return "DD_ERR_ARGUMENT";
-    case DD_ERR_DATA:
-        return "DD_ERR_DATA";
-    case DD_ERR_MEMORY:
-        return "DD_ERR_MEMORY";
-    case DD_ERR_THREAD:
-        return "DD_ERR_THREAD";
-    case DD_ERR_CPU:
-        return "DD_ERR_CPU";
-    case DD_ERR_FP_ENV:
-        return "DD_ERR_FP_ENV";
-    case DD_ERR_NONFINITE:
-        return "DD_ERR_NONFINITE";
-    case DD_ERR_CANCELLED:
-        return "DD_ERR_CANCELLED";
-    }
-    return "unknown status";
 }

@@ -23,14 +23,23 @@
  *                strong; *expected updated
  *   The same for u64. What valgrind must be told of an operation is the backend's business.
  *
+ *   dd_tally     a number for onlookers: one owner changes it, any thread reads it at any time, and
+ *                it orders nothing. No event to the explorer
+ *   void     dd_tally_init(dd_tally *t)                       0; before anybody shares it
+ *   void     dd_tally_forget(dd_tally *t)
+ *   void     dd_tally_set(dd_tally *t, uint64_t value)        the owner alone, as is
+ *   void     dd_tally_add(dd_tally *t, uint64_t n)
+ *   uint64_t dd_tally_get(const dd_tally *t)
+ *
  *   void dd_futex_wait(dd_atomic_u32 *a, uint32_t expected)
  *                sleeps while *a == expected; may return early; gives no happens-before: load again
  *   void dd_futex_wake(dd_atomic_u32 *a, uint32_t n)
  *                n = UINT32_MAX: all
  *   bool DD_AWAIT(expr, spins)
  *                polls expr, an expression of acquire loads, once and then at most `spins` times
- *                with a pause between; true as soon as it holds. DD_FOREVER never gives up. The
- *                explorer suspends the thread instead of polling
+ *                with a pause between; true as soon as it holds. DD_FOREVER never gives up.
+ *                DD_YIELDING polls a few times, and between lets other threads have the core.
+ *                The explorer suspends the thread instead of polling
  *   DD_READ(ptr, bytes), DD_WRITE(ptr, bytes)
  *                the plain shared memory that the code around is about to touch; empty on the
  *                machine, a race check in the explorer
@@ -42,6 +51,10 @@
  *                (SEGV, BUS, FPE, ILL, TRAP, SYS). The name's first 15 bytes count; stack_bytes 0:
  *                the default
  *   void dd_thread_join(dd_thread *t)
+ *   bool dd_thread_pin(uint32_t cpu)
+ *                the calling thread runs on this CPU only; UINT32_MAX: on any that the process may
+ *                use. false: refused
+ *   uint32_t dd_thread_id(void)          the calling thread as the kernel names it
  *
  *   dd_pbarrier  pthread_barrier_t, opaque
  *   dd_pbarrier *dd_pbarrier_open(uint32_t n_threads)    NULL on failure
@@ -65,6 +78,7 @@
 
 #define DD_CACHE_LINE 64
 #define DD_FOREVER UINT32_MAX
+#define DD_YIELDING (UINT32_MAX - 1)
 
 #include "dd_backend.h"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * Positions, contacts and placement of one sphere's twelve lanes. Exact, in integers; no threads,
- * no memory. */
+ * Positions, places and contacts, exact in integers; balls in space, in doubles. No threads, no
+ * memory. */
 #include "spheres.h"
 
 #include <assert.h>
+#include <math.h>
 
 /* Triangle by triangle: for the sign patterns +++, +--, -+-, --+ the three vertices that have one
  * coordinate zero. */
@@ -29,96 +30,58 @@ bool dd_in_contact(uint32_t a, uint32_t b)
     return squared == 2;
 }
 
-uint32_t dd_contacts_inside(uint32_t first, uint32_t count, const uint64_t weight[DD_POSITIONS])
+uint32_t dd_power_of_12(uint32_t level)
 {
-    assert(first <= DD_POSITIONS && count <= DD_POSITIONS - first);
-    uint32_t n = 0;
-    for (uint32_t a = first; a < first + count; a++)
-        for (uint32_t b = a + 1; b < first + count; b++)
-            n += weight[a] && weight[b] && dd_in_contact(a, b);
-    return n;
+    assert(level <= 8);
+    uint32_t power = 1;
+    while (level-- > 0)
+        power *= DD_POSITIONS;
+    return power;
 }
 
-/* The non-empty lanes in order, and what a run of them [i, j) amounts to. */
-typedef struct runs {
-    uint32_t n;
-    uint32_t lane[DD_POSITIONS];
-    uint64_t tokens[DD_POSITIONS + 1][DD_POSITIONS + 1];
-    uint32_t contacts[DD_POSITIONS + 1][DD_POSITIONS + 1];
-} runs;
-
-static void runs_measure(runs *r, const uint64_t weight[DD_POSITIONS])
+dd_place dd_place_child(dd_place parent, uint32_t position)
 {
-    r->n = 0;
-    for (uint32_t l = 0; l < DD_POSITIONS; l++)
-        if (weight[l])
-            r->lane[r->n++] = l;
-    for (uint32_t i = 0; i < r->n; i++) {
-        uint64_t tokens = 0;
-        for (uint32_t j = i + 1; j <= r->n; j++) {
-            tokens += weight[r->lane[j - 1]];
-            r->tokens[i][j] = tokens;
-            r->contacts[i][j] =
-                dd_contacts_inside(r->lane[i], r->lane[j - 1] + 1 - r->lane[i], weight);
-        }
-    }
+    assert(position < DD_POSITIONS && parent.level < 8);
+    return (dd_place){parent.level + 1, parent.path * DD_POSITIONS + position};
 }
 
-/* cut[0] = 0 < cut[1] < ... < cut[n_shares] = n: the next choice in lexicographic order, false
- * after the last. */
-static bool cuts_next(uint32_t *cut, uint32_t n_shares, uint32_t n)
+dd_place dd_place_parent(dd_place place)
 {
-    for (uint32_t i = n_shares; i-- > 1;) {
-        if (cut[i] < n - (n_shares - i)) {
-            cut[i]++;
-            for (uint32_t k = i + 1; k < n_shares; k++)
-                cut[k] = cut[k - 1] + 1;
-            return true;
-        }
-    }
-    return false;
+    assert(place.level > 0);
+    return (dd_place){place.level - 1, place.path / DD_POSITIONS};
 }
 
-/* Twelve lanes have at most C(11, 5) = 462 cuts into shares: all are tried, the first of the best
- * stays. */
-void dd_placement(const uint64_t weight[DD_POSITIONS], uint32_t n_workers, dd_share *share)
+uint32_t dd_place_position(dd_place place)
 {
-    assert(n_workers >= 1 && n_workers <= DD_POSITIONS);
-    for (uint32_t w = 0; w < n_workers; w++)
-        share[w] = (dd_share){0};
-    runs r;
-    runs_measure(&r, weight);
-    if (r.n == 0)
-        return;
-    const uint32_t n_shares = n_workers < r.n ? n_workers : r.n;
+    assert(place.level > 0);
+    return place.path % DD_POSITIONS;
+}
 
-    uint32_t cut[DD_POSITIONS + 1], best[DD_POSITIONS + 1] = {0};
-    for (uint32_t i = 0; i < n_shares; i++)
-        cut[i] = i;
-    cut[n_shares] = r.n;
-    uint64_t least_largest = UINT64_MAX;
-    uint32_t most_contacts = 0;
-    do {
-        uint64_t largest = 0;
-        uint32_t contacts = 0;
-        for (uint32_t s = 0; s < n_shares; s++) {
-            uint64_t tokens = r.tokens[cut[s]][cut[s + 1]];
-            largest = tokens > largest ? tokens : largest;
-            contacts += r.contacts[cut[s]][cut[s + 1]];
-        }
-        if (largest < least_largest || (largest == least_largest && contacts > most_contacts)) {
-            least_largest = largest;
-            most_contacts = contacts;
-            for (uint32_t s = 0; s <= n_shares; s++)
-                best[s] = cut[s];
-        }
-    } while (cuts_next(cut, n_shares, r.n));
+bool dd_place_equal(dd_place a, dd_place b)
+{
+    return a.level == b.level && a.path == b.path;
+}
 
-    for (uint32_t s = 0; s < n_shares; s++) {
-        uint32_t first = r.lane[best[s]], last = r.lane[best[s + 1] - 1];
-        share[s] = (dd_share){.first = first,
-                              .count = last + 1 - first,
-                              .n_lanes = best[s + 1] - best[s],
-                              .tokens = r.tokens[best[s]][best[s + 1]]};
+bool dd_places_touch(dd_place a, dd_place b)
+{
+    if (dd_place_equal(a, b))
+        return true;
+    if (a.level > 0 && dd_place_equal(dd_place_parent(a), b))
+        return true;
+    if (b.level > 0 && dd_place_equal(dd_place_parent(b), a))
+        return true;
+    return a.level > 0 && b.level > 0 && dd_place_equal(dd_place_parent(a), dd_place_parent(b)) &&
+           dd_in_contact(dd_place_position(a), dd_place_position(b));
+}
+
+dd_ball dd_place_ball(dd_place place)
+{
+    dd_ball ball = {.radius = 1};
+    for (uint32_t up = place.level; up-- > 0;) {
+        const int8_t *step = dd_position[place.path / dd_power_of_12(up) % DD_POSITIONS];
+        ball.radius /= 3;
+        for (int axis = 0; axis < 3; axis++)
+            ball.centre[axis] += ball.radius * sqrt(2.0) * step[axis];
     }
+    return ball;
 }

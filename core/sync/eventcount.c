@@ -39,12 +39,29 @@ void dd_eventcount_advance(dd_eventcount *e)
         dd_futex_wake(&e->word, UINT32_MAX);
 }
 
+void dd_eventcount_advance_shared(dd_eventcount *e)
+{
+    uint32_t word = dd_u32_load(&e->word, DD_RELAXED);
+    /* Release: as in advance; an await that sees a later advance acquires from this one too, for
+     * the operations on the word between them are one release sequence. */
+    while (!dd_u32_compare_exchange(&e->word, &word, (word | SLEEPER) + 1, DD_RELEASE, DD_RELAXED))
+        continue;
+    if (word & SLEEPER)
+        dd_futex_wake(&e->word, UINT32_MAX);
+}
+
+uint32_t dd_eventcount_now(const dd_eventcount *e)
+{
+    /* Acquire: whoever looks on the strength of this count sees what was announced by it. */
+    return dd_u32_load(&e->word, DD_ACQUIRE) >> 1;
+}
+
 void dd_eventcount_await(dd_eventcount *e, uint32_t seen, uint32_t spins)
 {
+    uint32_t word;
     /* Acquire, here and below: partner of the release in advance. */
-    if (DD_AWAIT(moved_on(dd_u32_load(&e->word, DD_ACQUIRE), seen), spins))
+    if (DD_AWAIT((word = dd_u32_load(&e->word, DD_ACQUIRE), moved_on(word, seen)), spins))
         return;
-    uint32_t word = dd_u32_load(&e->word, DD_ACQUIRE);
     while (!moved_on(word, seen)) {
         /* No release: setting the flag publishes nothing, and as a read-modify-write it prolongs
          * the release sequence of the advance before. On failure `word` is the new value, acquired.

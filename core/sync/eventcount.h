@@ -20,6 +20,12 @@ void dd_eventcount_forget(dd_eventcount *e);
  * await that saw this advance or a later one.
  * threads  one advance at a time, each happening-after the one before                        */
 void dd_eventcount_advance(dd_eventcount *e);
+/* The same for any number of threads at once. Async-signal-safe. */
+void dd_eventcount_advance_shared(dd_eventcount *e);
+
+/* The count, to be awaited after a look at what it announces: an advance that the look missed lets
+ * the await return at once. */
+uint32_t dd_eventcount_now(const dd_eventcount *e);
 
 /* Returns once the count has moved on from `seen`: polls up to `spins` times, then sleeps.
  * threads  any number. The count may run at most 2^31 - 1 ahead of seen                        */

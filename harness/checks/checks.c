@@ -1,29 +1,85 @@
 /* SPDX-License-Identifier: MIT
  * The registry of checks, and verdicts. */
 #include "checks.h"
+#include "subject.h"
 
 #include <stdio.h>
 #include <string.h>
 
+/* ---- What settings promise ---- */
+
+static bool trains(const dd_settings *s)
+{
+    return s->plant == DD_PLANT_NONE;
+}
+
+static bool is_bit_equal(const dd_settings *s)
+{
+    return trains(s) && dd_subject_get(s->subject, s->plant)->bit_equal;
+}
+
+static bool is_close(const dd_settings *s)
+{
+    return trains(s) && !dd_subject_get(s->subject, s->plant)->bit_equal;
+}
+
+static bool has_threads(const dd_settings *s)
+{
+    return trains(s) && dd_subject_get(s->subject, s->plant)->thread;
+}
+
+static bool has_spheres(const dd_settings *s)
+{
+    return trains(s) && dd_subject_get(s->subject, s->plant)->spheres;
+}
+
+static bool has_timetable(const dd_settings *s)
+{
+    return has_spheres(s) && s->timetable[0];
+}
+
+static bool is_planted(const dd_settings *s)
+{
+    return s->plant != DD_PLANT_NONE;
+}
+
+/* ---- The registry ---- */
+
 static const dd_check checks[] = {
     {"no-hang", 'h', "the child ends by itself and its progress never stops for the stall limit",
-     dd_judge_no_hang_},
+     trains, dd_judge_no_hang_, false},
     {"finite-gradients", 'f',
-     "loss and gradient norm of every step are finite and no step is discarded", dd_judge_finite_},
+     "loss and gradient norm of every step are finite and no step is discarded", trains,
+     dd_judge_finite_, false},
     {"serial-equivalence", 's',
-     "every step's loss and norm and the final weights are the oracle's, bit for bit",
-     dd_judge_serial_},
-    {"lanes-once", 'l', "the workers' lanes add up to steps x non-empty lanes, none cancelled",
-     dd_judge_lanes_once_},
+     "every step's loss and norm and the final weights are the oracle's, bit for bit", is_bit_equal,
+     dd_judge_serial_, false},
+    {"close-to-serial", 'e',
+     "of subjects that sum in another order: losses are the oracle's within 1e-5, norms within "
+     "1e-4, relative, at every step",
+     is_close, dd_judge_close_to_serial_, false},
+    {"lanes-once", 'l',
+     "the lanes of all threads add up to requests x non-empty lanes, none cancelled", has_threads,
+     dd_judge_lanes_once_, false},
     {"node-zero-idle", 'z',
      "Node Zero ran no lane and used at most 2 % CPU, or 100 us a step, between Points A and B",
-     dd_judge_node_zero_idle_},
-    {"clean-shutdown", 'c', "after close no thread, file descriptor or process is left",
-     dd_judge_clean_shutdown_},
+     has_spheres, dd_judge_node_zero_idle_, false},
+    {"controls-idle", 'i', "no sphere processed a lane while it had children", has_spheres,
+     dd_judge_controls_idle_, false},
+    {"segments-bound", 'b',
+     "no worker holds more than 3 x lane depth + 1 gradients, and the bytes are those of as many",
+     has_spheres, dd_judge_segments_bound_, false},
+    {"timetable-kept", 't', "membership changed as often as the timetable says", has_timetable,
+     dd_judge_timetable_kept_, false},
+    {"guard-fault", 'g',
+     "a planted stray write faults at once and is reported with thread, sphere, region and offset",
+     is_planted, dd_judge_guard_fault_, true},
+    {"clean-shutdown", 'c', "after close no thread, file descriptor or process is left", trains,
+     dd_judge_clean_shutdown_, false},
     {"loss-falls", 'd',
      "the last quarter's mean loss is 1 % below the first quarter's, or within 3 % of the data's "
      "floor",
-     dd_judge_loss_falls_},
+     trains, dd_judge_loss_falls_, false},
 };
 #define N_CHECKS (sizeof checks / sizeof *checks)
 _Static_assert(N_CHECKS <= DD_CHECKS_MAX, "rows are sized by DD_CHECKS_MAX");
@@ -41,6 +97,8 @@ const dd_check *dd_check_named(const char *name)
             return &checks[i];
     return NULL;
 }
+
+/* ---- Verdicts ---- */
 
 const char *dd_verdict_name(dd_verdict verdict)
 {
@@ -64,8 +122,11 @@ static dd_verdict of_outcome(const dd_run *run)
     case DD_RUN_NOT_RUN:
         return DD_SKIP;
     case DD_RUN_REFUSED:
-        /* A kernel set that this CPU lacks is no fault of the trainer's. */
-        return run->end.status == DD_ERR_CPU ? DD_SKIP : DD_FAIL;
+        /* What the machine lacks is no fault of the trainer's. */
+        return run->end.status == DD_ERR_CPU || run->end.status == DD_ERR_MEMORY ||
+                       run->end.status == DD_ERR_THREAD
+                   ? DD_SKIP
+                   : DD_FAIL;
     case DD_RUN_HANG:
         return DD_HANG;
     case DD_RUN_CRASH:
@@ -74,20 +135,30 @@ static dd_verdict of_outcome(const dd_run *run)
     return DD_FAIL;
 }
 
+static bool can_judge(const dd_check *check, const dd_run *run)
+{
+    return run->outcome == DD_RUN_ENDED ||
+           (check->any_end && (run->outcome == DD_RUN_HANG || run->outcome == DD_RUN_CRASH));
+}
+
 dd_verdict dd_checks_judge(const dd_settings *settings, const dd_run *run, const dd_run *oracle,
                            dd_check_row row[DD_CHECKS_MAX])
 {
     dd_verdict worst = DD_SKIP;
+    bool told = false; /* how a run ended that did not end well is told by one row */
     for (size_t i = 0; i < N_CHECKS; i++) {
-        row[i].reason[0] = '\0';
-        if (run->outcome == DD_RUN_ENDED) {
+        row[i] = (dd_check_row){.applies = checks[i].applies(settings), .verdict = DD_SKIP};
+        if (!row[i].applies)
+            continue;
+        if (can_judge(&checks[i], run)) {
             row[i].verdict = checks[i].judge(settings, run, oracle, row[i].reason);
         } else {
-            row[i].verdict = i == 0 ? of_outcome(run) : DD_SKIP;
+            row[i].verdict = told ? DD_SKIP : of_outcome(run);
             snprintf(row[i].reason, DD_REASON_MAX, "%s%.240s",
-                     i && row[0].verdict > DD_SKIP ? "not judged: " : "",
+                     told && worst > DD_SKIP ? "not judged: " : "",
                      run->reason[0] ? run->reason : "not run");
         }
+        told = true;
         worst = dd_verdict_join(worst, row[i].verdict);
     }
     return worst;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Checks of how threads and process behaved. */
+ * Checks of how the process and its threads behaved. */
 #include "checks.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 dd_verdict dd_judge_no_hang_(const dd_settings *settings, const dd_run *run, const dd_run *oracle,
@@ -16,24 +17,19 @@ dd_verdict dd_judge_no_hang_(const dd_settings *settings, const dd_run *run, con
     return DD_PASS;
 }
 
-/* Whether the ledger of lanes says something: every request a completed step. */
-static bool ledger_holds(const dd_run *run, char reason[DD_REASON_MAX])
+/* Requests that the run's steps make: one a step, and one more where a step that was not finite was
+ * replayed to name the culprit.
+ * returns  false: it cannot be said */
+static bool requests_due(const dd_run *run, uint64_t *due, char reason[DD_REASON_MAX])
 {
-    if (run->end.serial) {
-        snprintf(reason, DD_REASON_MAX, "the oracle has no workers");
-        return false;
-    }
-    if (run->end.status != DD_OK) {
+    *due = run->n_steps;
+    for (size_t i = 0; i < run->n_steps; i++)
+        *due += run->steps[i].discarded;
+    if (run->end.status == DD_ERR_NONFINITE)
+        *due += 2; /* a step without a record, and its replay */
+    else if (run->end.status != DD_OK)
         snprintf(reason, DD_REASON_MAX, "a step ended early: %.200s", run->end.message);
-        return false;
-    }
-    for (size_t i = 0; i < run->n_steps; i++) {
-        if (run->steps[i].discarded) {
-            snprintf(reason, DD_REASON_MAX, "step %zu was discarded and replayed", i);
-            return false;
-        }
-    }
-    return true;
+    return run->end.status == DD_OK || run->end.status == DD_ERR_NONFINITE;
 }
 
 dd_verdict dd_judge_lanes_once_(const dd_settings *settings, const dd_run *run,
@@ -41,43 +37,24 @@ dd_verdict dd_judge_lanes_once_(const dd_settings *settings, const dd_run *run,
 {
     (void)settings, (void)oracle;
     const dd_trainer_info *info = &run->end.info;
-    if (!ledger_holds(run, reason))
+    uint64_t requests, done = 0, cancelled = 0;
+    if (!requests_due(run, &requests, reason))
         return DD_SKIP;
-    uint64_t done = 0, cancelled = 0, due = run->n_steps * (uint64_t)info->non_empty_lanes;
-    for (uint32_t w = 0; w < info->workers; w++) {
-        done += info->worker[w].lanes_done;
-        cancelled += info->worker[w].lanes_cancelled;
-    }
-    snprintf(reason, DD_REASON_MAX, "%llu lanes done and %llu cancelled, %llu due (%zu steps x %u)",
-             (unsigned long long)done, (unsigned long long)cancelled, (unsigned long long)due,
-             run->n_steps, info->non_empty_lanes);
-    return done == due && cancelled == 0 && due > 0 ? DD_PASS : DD_FAIL;
-}
-
-dd_verdict dd_judge_node_zero_idle_(const dd_settings *settings, const dd_run *run,
-                                    const dd_run *oracle, char reason[DD_REASON_MAX])
-{
-    (void)settings, (void)oracle;
-    const dd_trainer_info *info = &run->end.info;
-    if (run->end.serial || !info->requests) {
-        snprintf(reason, DD_REASON_MAX, "%s",
-                 run->end.serial ? "the oracle has no Node Zero" : "no step was run");
-        return DD_SKIP;
-    }
-    if (info->node_zero_lanes) {
-        snprintf(reason, DD_REASON_MAX, "Node Zero ran %llu lanes",
-                 (unsigned long long)info->node_zero_lanes);
+    if (info->requests != requests) {
+        snprintf(reason, DD_REASON_MAX, "%" PRIu64 " requests, %" PRIu64 " due for %zu steps",
+                 info->requests, requests, run->n_steps);
         return DD_FAIL;
     }
-    /* Spinning would take all of the time between A and B, a lane at least a twelfth of the step's
-     * work. Sleeping costs two switches, which short steps must be granted as an absolute time. */
-    double cpu_ns = (double)info->node_zero_lane_cpu_ns;
-    double share_ns = DD_NODE_ZERO_CPU_SHARE * (double)info->node_zero_lane_wall_ns;
-    double fixed_ns = (double)DD_NODE_ZERO_CPU_NS * (double)info->requests;
-    double requests = (double)info->requests;
-    snprintf(reason, DD_REASON_MAX, "no lane, %.1f us CPU of %.0f us between A and B, a step",
-             cpu_ns / requests * 1e-3, (double)info->node_zero_lane_wall_ns / requests * 1e-3);
-    return cpu_ns <= share_ns || cpu_ns <= fixed_ns ? DD_PASS : DD_FAIL;
+    for (uint32_t i = 0; i < info->n_threads; i++) {
+        done += run->end.sphere[i].lanes_done;
+        cancelled += run->end.sphere[i].lanes_cancelled;
+    }
+    uint64_t due = requests * info->non_empty_lanes;
+    snprintf(reason, DD_REASON_MAX,
+             "%" PRIu64 " lanes done and %" PRIu64 " cancelled, %" PRIu64 " due (%" PRIu64
+             " requests x %u); in all %" PRIu64,
+             done, cancelled, due, requests, info->non_empty_lanes, info->lanes_done);
+    return done == due && info->lanes_done == due && cancelled == 0 && due > 0 ? DD_PASS : DD_FAIL;
 }
 
 dd_verdict dd_judge_clean_shutdown_(const dd_settings *settings, const dd_run *run,

@@ -181,7 +181,7 @@ void *dd_arena_alloc(uint32_t i, size_t bytes, dd_site site)
         return NULL;
     }
     void *p = a->heap + a->total.heap_used;
-    a->block[a->total.n_blocks++] = (dd_block){a->total.heap_used, bytes, 1, site};
+    a->block[a->total.n_blocks++] = (dd_block){a->total.heap_used, bytes, 1, i + 1, site};
     a->total.heap_used += room;
     memset(p, 0, room);
     return p;
@@ -210,13 +210,26 @@ bool dd_arena_free(uint32_t i, void *p, dd_site site)
     return true;
 }
 
+void dd_arena_publish(uint32_t i)
+{
+    for (uint64_t b = dd_arena_.total.n_blocks; b-- > 0;)
+        if (dd_arena_.block[b].fresh == i + 1)
+            dd_arena_.block[b].fresh = 0;
+}
+
+static bool nobody_knows(const dd_block *b, bool one_thread)
+{
+    return !b->live && (b->fresh || one_thread);
+}
+
 void dd_arena_trim(void)
 {
     struct dd_totals *t = &dd_arena_.total;
+    bool one_thread = true;
     for (uint32_t i = 1; i < t->n_fibres; i++)
-        if (dd_arena_.fibre[i].state != DD_FIBRE_JOINED)
-            return;
-    t->n_fibres = 1;
-    while (t->n_blocks > 0 && !dd_arena_.block[t->n_blocks - 1].live)
+        one_thread &= dd_arena_.fibre[i].state == DD_FIBRE_JOINED;
+    if (one_thread)
+        t->n_fibres = 1;
+    while (t->n_blocks > 0 && nobody_knows(&dd_arena_.block[t->n_blocks - 1], one_thread))
         t->heap_used = dd_arena_.block[--t->n_blocks].from;
 }

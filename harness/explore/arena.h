@@ -41,6 +41,7 @@ typedef struct dd_fibre {
 typedef struct dd_block {
     uint64_t from, bytes; /* offset in the heap; addresses are never used twice */
     uint64_t live;
+    uint64_t fresh; /* 1 + the fibre that has it, as long as no other can have heard of it */
     dd_site site;
 } dd_block;
 
@@ -107,9 +108,12 @@ bool dd_arena_is_shared(uint32_t i, const void *memory, size_t bytes, bool write
 /* NULL: failed, and set the failure. */
 void *dd_arena_alloc(uint32_t i, size_t bytes, dd_site site);
 bool dd_arena_free(uint32_t i, void *p, dd_site site);
-/* With one thread left nobody can hold an old address: what is free at the end of the heap, and the
- * fibres joined, may be used again. Else every way to a state would leave its own traces there. */
+/* What is free at the end of the heap may be used again where nobody can hold its address: because
+ * one thread is left (then the fibres joined may, too), or because it went between two events of
+ * whoever allocated it. Else every way to a state would leave its own traces there. */
 void dd_arena_trim(void);
+/* What the fibre allocated others may hear of from its next event on. */
+void dd_arena_publish(uint32_t i);
 /* The allocation, live or freed, that holds this address; NULL: none. */
 const dd_block *dd_arena_block(const void *memory);
 

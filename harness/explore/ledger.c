@@ -11,30 +11,32 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return x ^ x >> 32;
 }
 
-static uint64_t lane_gradient(const dd_ledger *l, uint32_t lane)
+/* A lane's gradient, of one block: all weights have a part in it. */
+static uint64_t lane_gradient(const uint64_t *model, uint32_t lane, uint32_t block)
 {
-    uint64_t g = mix(lane, l->step);
-    for (uint32_t w = 0; w < l->how->workers; w++)
-        g = mix(g, l->slice[w]);
+    uint64_t g = mix(lane, block);
+    for (uint32_t b = 0; b < DD_LEDGER_BLOCKS; b++)
+        g = mix(g, model[b]);
     return g;
 }
 
-/* ---- The serial answer: NUMERICS 7, written once more --------------------------------------- */
+/* ---- The serial answer: NUMERICS 7, written once more ---------------------------------------- */
 
-/* Folds of what is there; *n counts it. */
+/* Folds of what is there; n counts it. */
 static uint64_t fold_present(uint64_t left, uint64_t n_left, uint64_t right, uint64_t n_right)
 {
     return n_left == 0 ? right : n_right == 0 ? left : mix(left, right);
 }
 
-static uint64_t expected_root(const dd_ledger *l)
+static uint64_t expected_gradient(const dd_ledger *l, uint32_t block)
 {
     uint64_t triangle[4], n[4];
     for (uint32_t t = 0; t < 4; t++) {
         triangle[t] = n[t] = 0;
         for (uint32_t p = 3 * t; p < 3 * t + 3; p++) {
             uint64_t present = l->weight[p] > 0;
-            triangle[t] = fold_present(triangle[t], n[t], lane_gradient(l, p), present);
+            triangle[t] =
+                fold_present(triangle[t], n[t], lane_gradient(l->model, p, block), present);
             n[t] += present;
         }
     }
@@ -43,163 +45,183 @@ static uint64_t expected_root(const dd_ledger *l)
     return fold_present(left, n[0] + n[1], right, n[2] + n[3]);
 }
 
-/* ---- Callbacks
- * ------------------------------------------------------------------------------------ */
+/* ---- Callbacks ------------------------------------------------------------------------------- */
 
-static void read_model(const dd_ledger *l)
+static void begin_generation(void *user)
 {
-    DD_READ(&l->step, sizeof l->step);
-    DD_READ(l->slice, sizeof l->slice);
+    dd_ledger *l = user;
+    DD_WRITE(l, sizeof *l); /* nobody else is to have it in hand */
+    l->begun++;
+    l->roots = l->verdicts = l->accepted = 0;
+    memset(l->gradient, 0, sizeof l->gradient);
+    memset(l->runs, 0, sizeof l->runs);
+    memset(l->segment, 0, sizeof l->segment);
+    memcpy(l->before, l->model, sizeof l->before);
+    for (uint32_t b = 0; b < DD_LEDGER_BLOCKS; b++)
+        l->expected[b] = expected_gradient(l, b);
 }
 
 static void count_run(dd_ledger *l, uint32_t lane)
 {
+    DD_READ(l->model, sizeof l->model);
     DD_WRITE(&l->runs[lane], sizeof l->runs[lane]);
-    DD_CHECK(l->runs[lane] == 0, "a lane ran twice in a step", lane, l->step);
+    DD_CHECK(l->runs[lane] == 0, "a lane ran twice in a step", lane, l->begun);
     l->runs[lane]++;
-}
-
-static void check_segment(const dd_ledger *l, uint32_t worker, uint32_t segment)
-{
-    uint32_t first, n = dd_plan_segments(l->plan, worker, &first);
-    DD_CHECK(segment - first < n, "a lane writes a segment that is not its worker's", worker,
-             segment);
 }
 
 static void run_lane(void *user, uint32_t worker, uint32_t lane, uint32_t segment, bool fold)
 {
     dd_ledger *l = user;
-    read_model(l);
+    (void)worker;
     count_run(l, lane);
-    check_segment(l, worker, segment);
-    DD_WRITE(&l->segment[segment], sizeof l->segment[segment]);
-    uint64_t g = lane_gradient(l, lane);
-    l->segment[segment] = fold ? mix(l->segment[segment], g) : g;
+    uint64_t *row = l->segment[segment];
+    DD_WRITE(row, sizeof l->segment[segment]);
+    for (uint32_t b = 0; b < DD_LEDGER_BLOCKS; b++) {
+        const uint64_t g = lane_gradient(l->model, lane, b);
+        row[b] = fold ? mix(row[b], g) : g;
+    }
+}
+
+static void run_each(void *user, uint32_t worker, uint32_t lane, uint32_t segment)
+{
+    run_lane(user, worker, lane, segment, false);
+}
+
+static void fold_blocks(dd_ledger *l, dd_fold_pair pair, uint64_t first, uint64_t last)
+{
+    uint64_t *into = l->segment[pair.into], *from = l->segment[pair.from];
+    DD_READ(&from[first], (last - first) * sizeof *from);
+    DD_WRITE(&into[first], (last - first) * sizeof *into);
+    for (uint64_t b = first; b < last; b++)
+        into[b] = mix(into[b], from[b]);
 }
 
 static void fold_segments(void *user, uint32_t thread, uint32_t into, uint32_t from)
 {
-    dd_ledger *l = user;
     (void)thread;
-    DD_READ(&l->segment[from], sizeof l->segment[from]);
-    DD_WRITE(&l->segment[into], sizeof l->segment[into]);
-    l->segment[into] = mix(l->segment[into], l->segment[from]);
+    fold_blocks(user, (dd_fold_pair){into, from}, 0, DD_LEDGER_BLOCKS);
+}
+
+static void let_go(void *user, uint32_t thread, uint32_t segment)
+{
+    (void)thread;
+    const dd_ledger *l = user;
+    DD_READ(l->segment[segment], sizeof l->segment[segment]); /* it is still the thread's */
 }
 
 static void take_root(void *user, uint32_t thread, uint32_t segment)
 {
     dd_ledger *l = user;
     (void)thread;
-    DD_READ(&l->segment[segment], sizeof l->segment[segment]);
-    DD_WRITE(&l->roots, sizeof l->roots + sizeof l->root);
+    DD_READ(l->segment[segment], sizeof l->segment[segment]);
+    DD_WRITE(&l->roots, sizeof l->roots);
     l->roots++;
-    l->root = l->segment[segment];
+}
+
+static void fold_slice(void *user, uint32_t worker, const dd_fold_pair *list, uint32_t n,
+                       uint32_t root, uint64_t first, uint64_t last)
+{
+    dd_ledger *l = user;
+    (void)worker;
+    (void)root;
+    DD_READ(list, n * sizeof *list);
+    for (uint32_t i = 0; i < n; i++)
+        fold_blocks(l, list[i], first, last);
 }
 
 static bool decide(void *user, uint32_t segment)
 {
     dd_ledger *l = user;
-    DD_WRITE(&l->verdicts, 3 * sizeof l->verdicts);
+    DD_WRITE(&l->verdicts, 2 * sizeof l->verdicts + sizeof l->gradient);
     l->verdicts++;
-    l->verdict = 0;
     if (segment == DD_NO_SEGMENT)
         return false;
-    DD_READ(&l->segment[segment], sizeof l->segment[segment]);
-    DD_READ(&l->roots, sizeof l->roots + sizeof l->root);
-    DD_CHECK(l->roots == 1, "the root was not taken exactly once before the verdict", l->roots, 1);
-    l->verdict = l->segment[segment];
+    DD_READ(&l->roots, sizeof l->roots);
+    const uint64_t roots = l->how->reduce != DD_REDUCE_SLICED;
+    DD_CHECK(l->roots == roots, "the root was not taken as often as it should", l->roots, roots);
+    DD_READ(l->segment[segment], sizeof l->segment[segment]);
+    memcpy(l->gradient, l->segment[segment], sizeof l->gradient);
     l->accepted = !l->how->discard || DD_CHOOSE(2, "is the gradient finite?");
     return l->accepted;
 }
 
-static void update_slice(void *user, uint32_t worker)
+static void update(void *user, uint32_t worker, uint64_t first, uint64_t last)
 {
     dd_ledger *l = user;
-    DD_READ(&l->verdict, sizeof l->verdict);
-    DD_WRITE(&l->slice[worker], sizeof l->slice[worker]);
-    l->slice[worker] = mix(l->slice[worker], l->verdict);
-}
-
-static void run_each(void *user, uint32_t worker, uint32_t lane, uint32_t segment)
-{
-    dd_ledger *l = user;
-    read_model(l);
-    count_run(l, lane);
-    check_segment(l, worker, segment);
-    DD_WRITE(&l->segment[segment], sizeof l->segment[segment]);
-    l->segment[segment] = lane_gradient(l, lane);
+    (void)worker;
+    DD_READ(l->gradient, sizeof l->gradient);
+    DD_WRITE(&l->model[first], (last - first) * sizeof *l->model);
+    for (uint64_t b = first; b < last; b++)
+        l->model[b] = mix(l->model[b], l->gradient[b]);
 }
 
 dd_work dd_ledger_work_(dd_ledger *l)
 {
     return (dd_work){.user = l,
+                     .begin = begin_generation,
                      .lane = run_lane,
                      .fold = fold_segments,
+                     .let_go = let_go,
                      .root = take_root,
+                     .slice = fold_slice,
                      .verdict = decide,
-                     .update = update_slice,
+                     .update = update,
                      .each = run_each};
 }
 
-/* ---- The caller's side
- * ------------------------------------------------------------------------------ */
+/* ---- The caller's side ----------------------------------------------------------------------- */
 
-dd_status dd_ledger_open_(dd_ledger *l, const dd_team_case *how)
+void dd_ledger_open_(dd_ledger *l, const dd_team_case *how)
 {
     memset(l, 0, sizeof *l);
     l->how = how;
     for (uint32_t p = 0; p < DD_POSITIONS; p++)
-        l->weight[p] = how->lanes >> p & 1;
-    for (uint32_t w = 0; w < how->workers; w++)
-        l->slice[w] = w + 1;
-    dd_placement(l->weight, how->workers, l->share);
-    dd_status st = dd_plan_open(l->weight, how->workers, l->share, &l->plan);
-    DD_CHECK(st != DD_OK || dd_plan_n_segments(l->plan) <= DD_LEDGER_SEGMENTS,
-             "more segments than the ledger has", dd_plan_n_segments(l->plan), DD_LEDGER_SEGMENTS);
-    return st;
+        l->weight[p] = (how->lanes >> p & 1) << (how->heavy >> p & 1);
+    for (uint32_t b = 0; b < DD_LEDGER_BLOCKS; b++)
+        l->model[b] = b + 1;
 }
 
-void dd_ledger_close_(dd_ledger *l)
+uint64_t dd_ledger_begin_(dd_ledger *l)
 {
-    dd_plan_close(l->plan);
+    const uint64_t begun = l->begun;
+    if (l->how->each)
+        begin_generation(l);
+    return begun;
 }
 
-void dd_ledger_begin_(dd_ledger *l)
+/* What a generation that was begun has left behind. */
+static void check_generation(const dd_ledger *l, dd_status status)
 {
-    DD_WRITE(l, sizeof *l); /* nobody else is to have it in hand */
-    l->step++;
-    l->roots = l->root = l->verdicts = l->verdict = l->accepted = 0;
-    memset(l->runs, 0, sizeof l->runs);
-    memcpy(l->before, l->slice, sizeof l->before);
-    l->expected = expected_root(l);
-}
-
-void dd_ledger_end_(dd_ledger *l, dd_status status)
-{
-    DD_WRITE(l, sizeof *l);
-    uint64_t n_runs = 0, n_lanes = 0;
+    const uint64_t n_lanes = (uint64_t)__builtin_popcount(l->how->lanes);
+    uint64_t n_runs = 0;
     for (uint32_t p = 0; p < DD_POSITIONS; p++) {
-        DD_CHECK(l->runs[p] <= l->weight[p], "an empty lane ran", p, l->runs[p]);
+        DD_CHECK(!l->runs[p] || l->weight[p], "an empty lane ran", p, l->runs[p]);
         n_runs += l->runs[p];
-        n_lanes += l->weight[p];
     }
+    const bool cut_short = status == DD_ERR_CANCELLED || status == DD_ERR_STOPPED;
     DD_CHECK(status != DD_OK || n_runs == n_lanes, "DD_OK, but not every lane ran", n_runs,
              n_lanes);
-    DD_CHECK(status != DD_ERR_CANCELLED || n_runs < n_lanes, "cancelled, but every lane ran",
-             n_runs, n_lanes);
+    DD_CHECK(!cut_short || n_runs < n_lanes, "cut short, but every lane ran", n_runs, n_lanes);
     if (l->how->each)
         return;
 
     DD_CHECK(l->verdicts == 1, "not one verdict in a step", l->verdicts, status);
     DD_CHECK(status == DD_OK || !l->accepted, "an update after a failed step", status, 0);
-    if (status == DD_OK) {
-        DD_CHECK(l->roots == 1, "DD_OK, but not one root", l->roots, 1);
-        DD_CHECK(l->root == l->expected && l->verdict == l->expected,
-                 "the root is not the serial answer", l->root, l->expected);
-    }
-    for (uint32_t w = 0; w < l->how->workers; w++) {
-        uint64_t right = l->accepted ? mix(l->before[w], l->expected) : l->before[w];
-        DD_CHECK(l->slice[w] == right, "a slice was not updated exactly as the verdict said", w,
+    for (uint32_t b = 0; b < DD_LEDGER_BLOCKS; b++) {
+        DD_CHECK(status != DD_OK || l->gradient[b] == l->expected[b],
+                 "the gradient is not the serial answer", l->gradient[b], l->expected[b]);
+        const uint64_t right = l->accepted ? mix(l->before[b], l->expected[b]) : l->before[b];
+        DD_CHECK(l->model[b] == right, "a block was not updated exactly as the verdict said", b,
                  l->accepted);
     }
+}
+
+void dd_ledger_end_(dd_ledger *l, uint64_t begun_before, dd_status status)
+{
+    DD_READ(l, sizeof *l);
+    if (l->how->each || l->begun == begun_before + 1)
+        check_generation(l, status);
+    else
+        DD_CHECK(l->begun == begun_before && status != DD_OK, "DD_OK, and nothing begun", status,
+                 l->begun);
 }

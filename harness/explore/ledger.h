@@ -8,33 +8,32 @@
 
 #include "protocols.h"
 
-#define DD_LEDGER_WORKERS 3
-#define DD_LEDGER_SEGMENTS 16
+#define DD_LEDGER_BLOCKS 2 /* of the parameter vector */
+#define DD_LEDGER_SEGMENTS 12
 
 typedef struct dd_ledger {
     const dd_team_case *how;
     uint64_t weight[DD_POSITIONS]; /* tokens by lane */
-    dd_share share[DD_LEDGER_WORKERS];
-    dd_plan *plan;
-    uint64_t step;                        /* caller, before the request */
-    uint64_t slice[DD_LEDGER_WORKERS];    /* the weights: read by lanes, written by updates */
-    uint64_t segment[DD_LEDGER_SEGMENTS]; /* the gradients */
-    uint64_t runs[DD_POSITIONS];          /* this step's, by lane */
-    uint64_t roots, root;                 /* calls of root, and the value it saw */
-    uint64_t verdicts, verdict, accepted; /* calls of verdict, the value it saw, and its answer */
-    uint64_t before[DD_LEDGER_WORKERS];   /* the caller's: slices before the step */
-    uint64_t expected;                    /* the caller's: the root's serial answer */
+    /* Node Zero before A; EACH: the caller before the request */
+    uint64_t begun;                      /* generations so far */
+    uint64_t before[DD_LEDGER_BLOCKS];   /* the model as it was */
+    uint64_t expected[DD_LEDGER_BLOCKS]; /* the gradient's serial answer */
+    /* between A and U */
+    uint64_t runs[DD_POSITIONS];                            /* this step's, by lane */
+    uint64_t segment[DD_LEDGER_SEGMENTS][DD_LEDGER_BLOCKS]; /* gradients */
+    uint64_t roots, verdicts, accepted;  /* calls of root and verdict, and the verdict */
+    uint64_t gradient[DD_LEDGER_BLOCKS]; /* what the verdict saw */
+    uint64_t model[DD_LEDGER_BLOCKS];    /* the weights: read by lanes, written by updates */
 } dd_ledger;
 
-/* Fills in plan and shares.  errors   DD_ERR_MEMORY; nothing is then held                        */
-dd_status dd_ledger_open_(dd_ledger *l, const dd_team_case *how);
-void dd_ledger_close_(dd_ledger *l);
+void dd_ledger_open_(dd_ledger *l, const dd_team_case *how);
 
 /* The callbacks, for dd_team_open. */
 dd_work dd_ledger_work_(dd_ledger *l);
 
-/* Caller, before and after a request: what the step must have done, given how it ended. */
-void dd_ledger_begin_(dd_ledger *l);
-void dd_ledger_end_(dd_ledger *l, dd_status status);
+/* Caller, before and after a request: what it must have done, given how it ended. Returns what end
+ * is to be told: the generations begun before.                                                  */
+uint64_t dd_ledger_begin_(dd_ledger *l);
+void dd_ledger_end_(dd_ledger *l, uint64_t begun_before, dd_status status);
 
 #endif

@@ -1,90 +1,156 @@
 /* SPDX-License-Identifier: MIT
  * The program that drives a whole team: the caller opens it, posts requests, checks each by the
- * ledger, and closes it, while whatever the case allows goes wrong. */
+ * ledger, and closes it, while others ask for whatever the case says, and whatever it allows goes
+ * wrong. */
 #include "ledger.h"
 
-/* The one thread that no contract lets anybody share: it only cancels. */
-static void canceller_main(void *arg)
+typedef struct session {
+    const dd_team_case *how;
+    dd_team *team;
+    dd_ledger *ledger;
+    uint64_t n_cancelled, n_stopped; /* the caller's: requests so answered */
+} session;
+
+typedef struct sender {
+    session *session;
+    const dd_deed *deeds;
+    dd_thread thread;
+} sender;
+
+/* ---- Deeds ----------------------------------------------------------------------------------- */
+
+static bool has_deed(const dd_deed *deeds, dd_deed_kind kind, dd_command command)
 {
-    dd_team_cancel(arg);
+    for (; deeds && deeds->kind != DD_DEED_NONE; deeds++)
+        if (deeds->kind == kind && (kind != DD_DEED_COMMAND || deeds->command == command))
+            return true;
+    return false;
 }
 
-static dd_status request(dd_team *team, dd_ledger *l)
+static void do_deeds(session *s, const dd_deed *deeds)
 {
-    dd_ledger_begin_(l);
+    for (; deeds && deeds->kind != DD_DEED_NONE; deeds++) {
+        if (deeds->kind == DD_DEED_CANCEL) {
+            dd_team_cancel(s->team);
+            continue;
+        }
+        dd_status st =
+            dd_team_command(s->team, deeds->command, deeds->place, deeds->n_children, NULL);
+        DD_CHECK(st == DD_OK || (st == DD_ERR_REFUSED && s->how->may_refuse) ||
+                     ((st == DD_ERR_MEMORY || st == DD_ERR_THREAD) && s->how->may_fail),
+                 "a command failed", deeds->command, st);
+        if (st == DD_OK && deeds->command == DD_COMMAND_PAUSE)
+            DD_READ(s->ledger, sizeof *s->ledger); /* nobody moves until it is resumed */
+    }
+}
+
+static void sender_main(void *arg)
+{
+    const sender *self = arg;
+    do_deeds(self->session, self->deeds);
+}
+
+/* ---- Requests -------------------------------------------------------------------------------- */
+
+static dd_status request(session *s)
+{
+    const uint64_t begun = dd_ledger_begin_(s->ledger);
     uint32_t culprit = 0, fp_env = 0;
-    dd_status st =
-        dd_team_request(team, l->how->each ? DD_TEAM_EACH : DD_TEAM_STEP, &culprit, &fp_env);
-    DD_CHECK(st == DD_OK || st == DD_ERR_CANCELLED || st == DD_ERR_FP_ENV, "unexpected status", st,
-             0);
+    const dd_status st =
+        dd_team_request(s->team, s->how->each ? DD_TEAM_EACH : DD_TEAM_STEP, &culprit, &fp_env);
+    DD_CHECK(st == DD_OK || st == DD_ERR_CANCELLED || st == DD_ERR_STOPPED || st == DD_ERR_FP_ENV,
+             "unexpected status", st, 0);
     if (st == DD_ERR_FP_ENV)
-        DD_CHECK((culprit < l->how->workers || culprit == DD_NODE_ZERO) &&
-                     fp_env != DD_FP_ENV_DEFAULT,
+        DD_CHECK(culprit < dd_team_n_threads(s->team) && fp_env != DD_FP_ENV_DEFAULT,
                  "no culprit named", culprit, fp_env);
-    dd_ledger_end_(l, st);
+    dd_ledger_end_(s->ledger, begun, st);
+    s->n_cancelled += st == DD_ERR_CANCELLED;
+    s->n_stopped += st == DD_ERR_STOPPED;
     return st;
 }
 
-/* Node Zero runs no lane, and every lane is either done or cancelled. */
-static void check_counters(dd_team *team, const dd_ledger *l, uint64_t n_requests)
+/* No thread with children ran a lane. */
+static void check_counters(const session *s)
 {
-    dd_worker_counters c;
-    uint64_t n = 0, n_lanes = (uint64_t)__builtin_popcount(l->how->lanes);
-    for (uint32_t w = 0; w < l->how->workers; w++) {
-        dd_team_counters(team, w, &c);
-        n += c.lanes_done + c.lanes_cancelled;
+    dd_thread_report r;
+    for (uint32_t t = 0; t < dd_team_n_threads(s->team); t++) {
+        dd_team_report(s->team, t, &r);
+        DD_CHECK(r.lanes_as_control == 0, "a thread with children ran a lane", t, 0);
+        DD_CHECK(t > 0 || r.lanes_done == 0, "Node Zero ran a lane", r.lanes_done, 0);
     }
-    DD_CHECK(n == n_requests * n_lanes, "lanes are unaccounted for", n, n_requests * n_lanes);
-    dd_team_counters(team, DD_NODE_ZERO, &c);
-    DD_CHECK(c.lanes_done + c.lanes_cancelled == 0, "Node Zero ran a lane", c.lanes_done, 0);
-    DD_CHECK(dd_team_requests(team) == n_requests, "requests are unaccounted for",
-             dd_team_requests(team), n_requests);
+    DD_CHECK(dd_team_requests(s->team) == s->ledger->begun, "requests are unaccounted for",
+             dd_team_requests(s->team), s->ledger->begun);
 }
 
-/* Opens plan and team.  returns false if that failed, as the case allows; nothing is then held */
-static bool open(dd_ledger *l, const dd_team_case *how, dd_team **team)
+/* ---- The program ----------------------------------------------------------------------------- */
+
+/* returns  false if that failed, as the case allows; nothing is then held */
+static bool open(session *s)
 {
-    dd_status st = dd_ledger_open_(l, how);
-    if (st == DD_OK) {
-        const dd_team_options options = {.barrier = how->barrier,
-                                         .reduce = how->reduce,
-                                         .may_spin = how->may_spin,
-                                         .generation = how->generation};
-        const dd_work work = dd_ledger_work_(l);
-        st = dd_team_open(l->plan, l->share, &work, &options, team);
-        if (st != DD_OK)
-            dd_ledger_close_(l);
-    }
-    DD_CHECK(st == DD_OK || how->may_not_open, "opening failed", st, 0);
+    const dd_team_case *how = s->how;
+    const uint32_t max_workers = how->max_workers ? how->max_workers : how->spread.workers;
+    const dd_team_options options = {.barrier = how->barrier,
+                                     .reduce = how->reduce,
+                                     .stealing = how->stealing,
+                                     .cores = how->spins ? 2 * max_workers : 1,
+                                     .max_workers = max_workers,
+                                     .max_segments = DD_LEDGER_SEGMENTS,
+                                     .n_blocks = DD_LEDGER_BLOCKS,
+                                     .generation = how->generation};
+    const dd_work work = dd_ledger_work_(s->ledger);
+    dd_ledger_open_(s->ledger, how);
+    dd_hierarchy *hierarchy;
+    dd_status st = dd_spread_open_(how->spread, &hierarchy);
+    if (st == DD_OK)
+        st = dd_team_open(hierarchy, s->ledger->weight, 1, &work, &options, &s->team);
+    DD_CHECK(st == DD_OK || how->may_fail, "opening failed", st, 0);
     return st == DD_OK;
+}
+
+/* After the senders' deeds: a stop was answered, a cancel was or stands. */
+static void settle(session *s, bool cancelled, bool stopped)
+{
+    if (stopped) {
+        DD_CHECK(dd_team_state(s->team) == DD_STATE_STOPPED, "not stopped", 0, 0);
+        DD_CHECK(request(s) == DD_ERR_STOPPED, "stopped, but a request was not", 0, 0);
+    }
+    do_deeds(s, s->how->last);
+    if (cancelled && s->n_cancelled == 0) /* it came after the last lane was begun: it stands */
+        request(s);
+    DD_CHECK(s->n_cancelled == cancelled, "not as many requests cancelled as cancels",
+             s->n_cancelled, cancelled);
+    if (s->how->last)
+        DD_CHECK(request(s) == DD_OK, "the last request failed", 0, 0);
+    DD_CHECK(stopped || s->n_stopped == 0, "stopped, and nobody asked for that", s->n_stopped, 0);
 }
 
 void dd_protocol_team_(const void *arg)
 {
-    const dd_team_case *how = arg;
-    dd_ledger *l;
-    dd_team *team;
-    while (!(l = dd_alloc(sizeof *l)))
+    static const char *const name[2] = {"sender-0", "sender-1"};
+    session s = {.how = arg};
+    while (!(s.ledger = dd_alloc(sizeof *s.ledger)))
         continue;
-    while (!open(l, how, &team))
+    while (!open(&s))
         continue; /* whatever was to fail has failed now */
+    do_deeds(&s, s.how->first);
 
-    dd_thread canceller;
-    if (how->cancel)
-        dd_thread_create(&canceller, "canceller", 0, canceller_main, team);
-    uint64_t n_requests = 0, n_cancelled = 0;
-    for (; n_requests < how->steps; n_requests++)
-        n_cancelled += request(team, l) == DD_ERR_CANCELLED;
-    if (how->cancel) {
-        dd_thread_join(&canceller);
-        if (n_cancelled == 0) { /* it came after the last lane was begun: it stands */
-            n_cancelled += request(team, l) == DD_ERR_CANCELLED;
-            n_requests++;
-        }
-        DD_CHECK(n_cancelled == 1, "one cancel, but not one request cancelled", n_cancelled, 1);
+    sender others[2];
+    bool cancelled = false, stopped = false;
+    for (uint32_t i = 0; i < 2 && s.how->sender[i]; i++) {
+        others[i] = (sender){.session = &s, .deeds = s.how->sender[i]};
+        cancelled |= has_deed(others[i].deeds, DD_DEED_CANCEL, DD_COMMANDS);
+        stopped |= has_deed(others[i].deeds, DD_DEED_COMMAND, DD_COMMAND_STOP);
+        dd_thread_create(&others[i].thread, name[i], 0, sender_main, &others[i]);
     }
-    check_counters(team, l, n_requests);
-    dd_team_close(team);
-    dd_ledger_close_(l);
-    dd_free(l);
+    for (uint32_t n = 0; n < s.how->steps; n++) {
+        request(&s);
+        if (n == 0)
+            do_deeds(&s, s.how->between);
+    }
+    for (uint32_t i = 0; i < 2 && s.how->sender[i]; i++)
+        dd_thread_join(&others[i].thread);
+    settle(&s, cancelled, stopped);
+    check_counters(&s);
+    dd_team_close(s.team);
+    dd_free(s.ledger);
 }

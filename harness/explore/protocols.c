@@ -6,107 +6,278 @@
 /* Three lanes to a worker, folded with each other and across: a cancel comes before, between and
  * after them. */
 #define SIX_LANES 0x2cbu
-#define FOUR_LANES 0x249u
+#define FOUR_LANES 0x249u /* one in each triangle */
+/* Two heavy ones for the first worker, four for the second, after which three of its four segments
+ * are parked: it may steal one lane, and must leave the other. */
+#define STEALING_LANES 0x24fu
+#define TWO_LANES 0x041u
+#define QUEUED_LANES 0x01bu /* two in each of two triangles: two are stolen together, then one */
 /* Words that count generations wrap within the first step: at 2^32, and in the eventcount's 31
  * bits. */
 #define WRAP 0xffffffffu
 #define WRAP_31 0x7fffffffu
 
+/* ---- Waiting --------------------------------------------------------------------------------- */
+
 static const dd_eventcount_case eventcount = {.advances = 3, .from = WRAP_31 - 1, .spins = 1};
+static const dd_mailbox_case mailbox = {.senders = 2, .mails = 2, .generation = WRAP_31};
+static const dd_mailbox_case mailbox_rung = {.senders = 1, .mails = 2, .ring = true};
 
-static const dd_points_case points_tree = {.barrier = DD_BARRIER_TREE,
-                                           .workers = 2,
-                                           .rounds = 2,
-                                           .spins = 1,
-                                           .generation = WRAP,
-                                           .position = {0, 6}};
-static const dd_points_case points_triangle = {.barrier = DD_BARRIER_TREE,
-                                               .workers = 2,
-                                               .rounds = 2,
-                                               .generation = WRAP_31,
-                                               .position = {3, 4}};
-static const dd_points_case points_pthread = {
-    .barrier = DD_BARRIER_PTHREAD, .workers = 2, .rounds = 2, .position = {0, 6}};
+/* ---- Points ---------------------------------------------------------------------------------- */
+
+#define POINTS_OF(b, w, c) .barrier = DD_BARRIER_##b, .spread = {w, c}, .rounds = 2, .stages = 1
+
+static const dd_points_case points_tree = {POINTS_OF(TREE, 2, 0), .climb = true, .spins = 1,
+                                           .generation = WRAP};
+static const dd_points_case points_collect = {POINTS_OF(TREE, 2, 0), .generation = WRAP};
+static const dd_points_case points_triangle = {POINTS_OF(TREE, 2, 0), .climb = true,
+                                               .neighbours = true, .generation = WRAP_31};
+static const dd_points_case points_slices = {
+    .barrier = DD_BARRIER_TREE, .spread = {2, 0}, .rounds = 1, .stages = 2, .climb = true};
+static const dd_points_case points_pthread = {POINTS_OF(PTHREAD, 2, 0)};
 static const dd_points_case points_three = {
-    .barrier = DD_BARRIER_TREE, .workers = 3, .rounds = 2, .spins = 1, .position = {0, 1, 6}};
+    .barrier = DD_BARRIER_TREE, .spread = {3, 0}, .rounds = 1, .stages = 1, .climb = true};
+static const dd_points_case points_deep = {
+    .barrier = DD_BARRIER_TREE, .spread = {2, 1}, .rounds = 1, .stages = 1, .climb = true};
+static const dd_points_case points_wide = {
+    .barrier = DD_BARRIER_TREE, .spread = {2, 2}, .rounds = 1, .stages = 1, .climb = true};
+static const dd_points_case points_deep_collect = {
+    .barrier = DD_BARRIER_TREE, .spread = {2, 1}, .rounds = 1, .stages = 1};
+static const dd_points_case points_wide_collect = {
+    .barrier = DD_BARRIER_TREE, .spread = {2, 2}, .rounds = 1, .stages = 1};
+static const dd_points_case points_deep_pthread = {POINTS_OF(PTHREAD, 2, 1)};
+static const dd_points_case points_wide_pthread = {POINTS_OF(PTHREAD, 2, 2)};
+static const dd_points_case leave_deep = {.spread = {3, 1}, .without_last = true};
+static const dd_points_case leave_wide = {.spread = {2, 2}, .without_last = true};
 
-#define TEAM(b, r, l)                                                                              \
-    .barrier = DD_BARRIER_##b, .reduce = DD_REDUCE_##r, .workers = 2, .steps = 2, .lanes = l
+/* ---- Queues ---------------------------------------------------------------------------------- */
 
-static const dd_team_case step_tree_tree = {TEAM(TREE, TREE, ALL_LANES), .may_spin = true,
+static const dd_queues_case queues_two = {.workers = 2, .lanes = QUEUED_LANES};
+static const dd_queues_case queues_three = {.workers = 3, .lanes = QUEUED_LANES};
+
+/* ---- Teams ----------------------------------------------------------------------------------- */
+
+#define TEAM(b, r, w, c, n, l)                                                                     \
+    .barrier = DD_BARRIER_##b, .reduce = DD_REDUCE_##r, .spread = {w, c}, .steps = n, .lanes = l
+
+static const dd_team_case step_tree_tree = {TEAM(TREE, TREE, 2, 0, 1, TWO_LANES), .spins = true,
                                             .generation = WRAP};
-static const dd_team_case step_tree_control = {TEAM(TREE, CONTROL, ALL_LANES),
+static const dd_team_case step_tree_control = {TEAM(TREE, CONTROL, 2, 0, 1, TWO_LANES),
                                                .generation = WRAP_31};
-static const dd_team_case step_pthread_tree = {TEAM(PTHREAD, TREE, ALL_LANES)};
-static const dd_team_case step_pthread_control = {TEAM(PTHREAD, CONTROL, ALL_LANES)};
-static const dd_team_case cancel_tree_tree = {TEAM(TREE, TREE, FOUR_LANES), .may_spin = true,
-                                              .cancel = true};
-static const dd_team_case cancel_tree_control = {TEAM(TREE, CONTROL, FOUR_LANES), .cancel = true};
-static const dd_team_case cancel_pthread_tree = {TEAM(PTHREAD, TREE, SIX_LANES), .cancel = true};
-static const dd_team_case cancel_pthread_control = {TEAM(PTHREAD, CONTROL, SIX_LANES),
-                                                    .cancel = true};
-static const dd_team_case each_tree = {TEAM(TREE, TREE, FOUR_LANES), .cancel = true, .each = true};
-static const dd_team_case each_pthread = {TEAM(PTHREAD, TREE, SIX_LANES), .cancel = true,
-                                          .each = true};
-static const dd_team_case discard_tree = {TEAM(TREE, TREE, ALL_LANES), .discard = true};
-static const dd_team_case discard_pthread = {TEAM(PTHREAD, CONTROL, ALL_LANES), .discard = true};
-static const dd_team_case fp_env_tree = {TEAM(TREE, TREE, ALL_LANES)};
-static const dd_team_case fp_env_pthread = {TEAM(PTHREAD, CONTROL, ALL_LANES)};
-static const dd_team_case creation_tree = {TEAM(TREE, TREE, ALL_LANES), .may_not_open = true};
-static const dd_team_case creation_pthread = {TEAM(PTHREAD, TREE, ALL_LANES), .may_not_open = true};
-static const dd_team_case sparse = {TEAM(PTHREAD, TREE, 0x482u)}; /* positions 1, 7 and 10 */
-static const dd_team_case three = {.barrier = DD_BARRIER_TREE,
-                                   .workers = 3,
-                                   .steps = 1,
-                                   .lanes = 0x249, /* one lane in each triangle */
-                                   .may_spin = true};
+static const dd_team_case step_tree_sliced = {TEAM(TREE, SLICED, 2, 0, 1, TWO_LANES)};
+static const dd_team_case step_pthread_tree = {TEAM(PTHREAD, TREE, 2, 0, 2, ALL_LANES)};
+static const dd_team_case step_pthread_control = {TEAM(PTHREAD, CONTROL, 2, 0, 2, ALL_LANES)};
+static const dd_team_case step_pthread_sliced = {TEAM(PTHREAD, SLICED, 2, 0, 2, ALL_LANES)};
+static const dd_team_case steps_tree_tree = {TEAM(TREE, TREE, 2, 0, 2, TWO_LANES),
+                                             .generation = WRAP};
+static const dd_team_case steps_tree_control = {TEAM(TREE, CONTROL, 2, 0, 2, TWO_LANES)};
+static const dd_team_case steps_tree_sliced = {TEAM(TREE, SLICED, 2, 0, 2, TWO_LANES)};
+static const dd_team_case sparse = {TEAM(PTHREAD, TREE, 2, 0, 2, 0x482u)}; /* lanes 1, 7 and 10 */
+static const dd_team_case three = {TEAM(PTHREAD, TREE, 3, 0, 1, FOUR_LANES)};
 
-#define ROW(n, a, f, c, w, s)                                                                      \
-    .name = n, .about = a, .run = f, .arg = &c, .workers = w, .steps = s, .spurious = true
-#define POINTS(n, a, c, w) ROW(n, a, dd_protocol_points_, c, w, 2)
-#define STEPS(n, a, c) ROW(n, a, dd_protocol_team_, c, 2, 2)
+static const dd_team_case deep_pthread = {TEAM(PTHREAD, TREE, 2, 1, 1, TWO_LANES)};
+static const dd_team_case deep_control = {TEAM(PTHREAD, CONTROL, 2, 1, 1, TWO_LANES)};
+static const dd_team_case deep_sliced = {TEAM(PTHREAD, SLICED, 2, 1, 1, TWO_LANES)};
+static const dd_team_case deep_tree = {TEAM(TREE, TREE, 2, 1, 1, TWO_LANES)};
+static const dd_team_case wide_pthread = {TEAM(PTHREAD, CONTROL, 2, 2, 1, TWO_LANES)};
+static const dd_team_case wide_tree = {TEAM(TREE, TREE, 2, 2, 1, TWO_LANES)};
+
+static const dd_team_case steal_pthread = {TEAM(PTHREAD, TREE, 2, 0, 1, STEALING_LANES),
+                                           .heavy = 0x003u, .stealing = true};
+static const dd_team_case steal_twice = {TEAM(PTHREAD, TREE, 2, 0, 2, 0x043u), .stealing = true};
+static const dd_team_case steal_control = {TEAM(PTHREAD, CONTROL, 2, 0, 1, STEALING_LANES),
+                                           .heavy = 0x003u, .stealing = true};
+static const dd_team_case steal_tree = {TEAM(TREE, TREE, 2, 0, 1, FOUR_LANES), .stealing = true};
+
+/* ---- Teams of whom somebody asks something, or with whom something goes wrong ---------------- */
+
+#define COMMAND(c)                                                                                 \
+    {                                                                                              \
+        .kind = DD_DEED_COMMAND, .command = DD_COMMAND_##c                                         \
+    }
+#define CANCEL                                                                                     \
+    {                                                                                              \
+        .kind = DD_DEED_CANCEL                                                                     \
+    }
+#define SPAWN                                                                                      \
+    {                                                                                              \
+        DD_DEED_COMMAND, DD_COMMAND_SPAWN, .place = {1, 0}, .n_children = 2                        \
+    }
+#define TERMINATE                                                                                  \
+    {                                                                                              \
+        DD_DEED_COMMAND, DD_COMMAND_TERMINATE, .place = { 1, 0 }                                   \
+    }
+#define END                                                                                        \
+    {                                                                                              \
+        .kind = DD_DEED_NONE                                                                       \
+    }
+
+static const dd_deed cancel[] = {CANCEL, END};
+static const dd_deed start[] = {COMMAND(START), END};
+static const dd_deed stop[] = {COMMAND(STOP), END};
+static const dd_deed pause[] = {COMMAND(PAUSE), END};
+static const dd_deed pause_resume[] = {COMMAND(PAUSE), COMMAND(RESUME), END};
+static const dd_deed pause_cancel[] = {COMMAND(PAUSE), CANCEL, END};
+static const dd_deed resume[] = {COMMAND(RESUME), END};
+static const dd_deed spawn[] = {SPAWN, END};
+static const dd_deed terminate[] = {TERMINATE, END};
+static const dd_deed terminate_spawn[] = {TERMINATE, SPAWN, END};
+
+static const dd_team_case cancel_tree_tree = {TEAM(TREE, TREE, 2, 0, 1, TWO_LANES),
+                                              .sender = {cancel}};
+static const dd_team_case cancel_pthread_tree = {TEAM(PTHREAD, TREE, 2, 0, 2, SIX_LANES),
+                                                 .sender = {cancel}};
+static const dd_team_case cancel_pthread_control = {TEAM(PTHREAD, CONTROL, 2, 0, 1, SIX_LANES),
+                                                    .sender = {cancel}};
+static const dd_team_case cancel_pthread_sliced = {TEAM(PTHREAD, SLICED, 2, 0, 1, FOUR_LANES),
+                                                   .sender = {cancel}};
+static const dd_team_case each_pthread = {TEAM(PTHREAD, TREE, 2, 0, 1, SIX_LANES), .each = true,
+                                          .sender = {cancel}};
+static const dd_team_case discard_pthread = {TEAM(PTHREAD, CONTROL, 2, 0, 2, ALL_LANES),
+                                             .discard = true};
+static const dd_team_case discard_tree = {TEAM(TREE, TREE, 2, 0, 1, TWO_LANES), .discard = true};
+static const dd_team_case fp_env_pthread = {TEAM(PTHREAD, CONTROL, 2, 0, 1, FOUR_LANES)};
+static const dd_team_case fp_env_tree = {TEAM(TREE, TREE, 2, 0, 1, TWO_LANES)};
+static const dd_team_case creation_pthread = {TEAM(PTHREAD, TREE, 2, 0, 1, FOUR_LANES),
+                                              .may_fail = true};
+
+static const dd_team_case stop_pthread = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES), .sender = {stop},
+                                          .last = start};
+static const dd_team_case stop_two = {TEAM(PTHREAD, TREE, 2, 0, 1, FOUR_LANES), .sender = {stop},
+                                      .last = start};
+static const dd_team_case pause_pthread = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES), .first = start,
+                                           .sender = {pause_resume}};
+static const dd_team_case pause_two = {TEAM(PTHREAD, TREE, 1, 0, 2, TWO_LANES), .first = start,
+                                       .sender = {pause_resume}};
+static const dd_team_case pause_cancel_pthread = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES),
+                                                  .first = start, .sender = {pause_cancel},
+                                                  .last = resume};
+static const dd_team_case senders = {TEAM(PTHREAD, TREE, 1, 0, 0, TWO_LANES), .may_refuse = true,
+                                     .first = start, .sender = {stop, pause}, .last = start};
+
+static const dd_team_case spawn_first = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES), .max_workers = 2,
+                                         .first = spawn};
+static const dd_team_case spawn_tree = {TEAM(TREE, TREE, 1, 0, 1, TWO_LANES), .max_workers = 2,
+                                        .first = spawn};
+static const dd_team_case spawn_failing = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES),
+                                           .max_workers = 2, .may_fail = true, .first = spawn};
+static const dd_team_case spawn_between = {TEAM(PTHREAD, TREE, 1, 0, 2, TWO_LANES),
+                                           .max_workers = 2, .between = spawn};
+static const dd_team_case spawn_any_time = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES),
+                                            .max_workers = 2, .sender = {spawn}};
+static const dd_team_case terminate_first = {TEAM(PTHREAD, TREE, 2, 1, 1, TWO_LANES),
+                                             .first = terminate};
+static const dd_team_case terminate_tree = {TEAM(TREE, TREE, 2, 1, 1, TWO_LANES),
+                                            .first = terminate};
+static const dd_team_case terminate_between = {TEAM(PTHREAD, TREE, 2, 1, 2, TWO_LANES),
+                                               .between = terminate};
+static const dd_team_case terminate_any_time = {TEAM(PTHREAD, TREE, 2, 1, 1, TWO_LANES),
+                                                .sender = {terminate}};
+static const dd_team_case pool = {TEAM(PTHREAD, TREE, 2, 1, 0, TWO_LANES),
+                                  .first = terminate_spawn};
+
+/* ---- The table ------------------------------------------------------------------------------- */
+
+#define ROW(n, a, f, c, w, s) .name = n, .about = a, .run = f, .arg = &c, .workers = w, .steps = s
+#define ALONE(n, a, f, c, w, s) ROW(n, a, dd_protocol_##f##_, c, w, s), .spurious = true
+#define POINTS(n, a, c, w, s) ALONE(n, a, points, c, w, s)
+#define TEAMS(n, a, c, w, s) ROW(n, a, dd_protocol_team_, c, w, s)
+#define SLOW .slow = true
 
 const dd_program dd_protocols[] = {
-    {ROW("eventcount", "one advances, two await every advance; 31-bit wrap",
-         dd_protocol_eventcount_, eventcount, 2, 3)},
-    {POINTS("points-tree", "Points A, B, V, U in two triangles; 32-bit wrap", points_tree, 2)},
-    {POINTS("points-triangle", "the same within one triangle; 31-bit wrap", points_triangle, 2)},
-    {POINTS("points-pthread", "Points A, B, V, U by pthread barriers", points_pthread, 2)},
-    {POINTS("points-three", "three workers in two triangles", points_three, 3)},
+    {ALONE("eventcount", "one advances, two await every advance; 31-bit wrap", eventcount,
+           eventcount, 2, 3)},
+    {ALONE("mailbox", "two senders with two mails each; 31-bit wrap", mailbox, mailbox, 2, 2)},
+    {ALONE("mailbox-rung", "one sender, and one who only rings", mailbox, mailbox_rung, 1, 2)},
 
-    {STEPS("step-tree-tree", "tree barrier, tree reduction: open, two steps, close; 32-bit wrap",
-           step_tree_tree)},
-    {STEPS("step-tree-control", "tree barrier, control reduction; 31-bit wrap", step_tree_control)},
-    {STEPS("step-pthread-tree", "pthread barrier, tree reduction", step_pthread_tree)},
-    {STEPS("step-pthread-control", "pthread barrier, control reduction", step_pthread_control)},
-    {STEPS("sparse-pthread-tree", "three non-empty lanes: pruned folds", sparse)},
+    {POINTS("points-tree", "A, B, V, U, leave: climbing; 32-bit wrap", points_tree, 2, 2)},
+    {POINTS("points-collect", "the same, collecting", points_collect, 2, 2)},
+    {POINTS("points-triangle", "the same within one triangle; 31-bit wrap", points_triangle, 2, 2)},
+    {POINTS("points-slices", "with slices between B and V", points_slices, 2, 1)},
+    {POINTS("points-pthread", "the same by pthread barriers", points_pthread, 2, 2)},
+    {POINTS("points-three", "three workers, three triangles", points_three, 3, 1)},
+    {POINTS("points-deep", "two workers under one control: climbing", points_deep, 2, 1)},
+    {POINTS("points-deep-collect", "the same, collecting", points_deep_collect, 2, 1)},
+    {POINTS("points-deep-pthread", "the same by pthread barriers", points_deep_pthread, 2, 2)},
+    {POINTS("points-wide", "one worker under each of two controls: climbing", points_wide, 2, 1),
+     SLOW},
+    {POINTS("points-wide-collect", "the same, collecting", points_wide_collect, 2, 1), SLOW},
+    {POINTS("points-wide-pthread", "the same by pthread barriers", points_wide_pthread, 2, 2)},
+    {POINTS("leave-deep", "leave alone: three workers under one control", leave_deep, 3, 0)},
+    {POINTS("leave-wide", "leave alone: one worker under each of two controls", leave_wide, 2, 0)},
 
-    {STEPS("cancel-pthread-tree", "as step-pthread-tree, a further thread cancels at any moment",
-           cancel_pthread_tree)},
-    {STEPS("cancel-pthread-control", "as step-pthread-control, cancelled at any moment",
-           cancel_pthread_control)},
-    {STEPS("cancel-tree-tree", "as step-tree-tree, cancelled at any moment", cancel_tree_tree),
-     .slow = true},
-    {STEPS("cancel-tree-control", "as step-tree-control, cancelled at any moment",
-           cancel_tree_control),
-     .slow = true},
-    {STEPS("each-pthread", "requests without folds and update, cancelled at any moment",
-           each_pthread)},
-    {STEPS("each-tree", "the same, tree barrier", each_tree), .slow = true},
+    {ALONE("queues", "an owner and a thief on four lanes", queues, queues_two, 2, 1)},
+    {ALONE("queues-three", "an owner and two thieves on four lanes", queues, queues_three, 3, 1)},
 
-    {STEPS("discard-pthread", "the verdict goes either way in every step", discard_pthread)},
-    {STEPS("discard-tree", "the same, tree barrier", discard_tree), .slow = true},
-    {STEPS("fp-env-pthread", "any look finds the floating-point environment changed",
-           fp_env_pthread),
+    {TEAMS("step-tree-tree", "tree barrier and reduction: open, step, close; 32-bit wrap",
+           step_tree_tree, 2, 1)},
+    {TEAMS("step-tree-control", "control reduction; 31-bit wrap", step_tree_control, 2, 1)},
+    {TEAMS("step-tree-sliced", "sliced reduction", step_tree_sliced, 2, 1)},
+    {TEAMS("step-pthread-tree", "pthread barrier, tree reduction", step_pthread_tree, 2, 2)},
+    {TEAMS("step-pthread-control", "control reduction", step_pthread_control, 2, 2)},
+    {TEAMS("step-pthread-sliced", "sliced reduction", step_pthread_sliced, 2, 2)},
+    {TEAMS("steps-tree-tree", "as step-tree-tree, two steps", steps_tree_tree, 2, 2), SLOW},
+    {TEAMS("steps-tree-control", "as step-tree-control, two steps", steps_tree_control, 2, 2),
+     SLOW},
+    {TEAMS("steps-tree-sliced", "as step-tree-sliced, two steps", steps_tree_sliced, 2, 2), SLOW},
+    {TEAMS("sparse-pthread-tree", "three non-empty lanes: pruned folds", sparse, 2, 2)},
+    {TEAMS("three-pthread-tree", "three workers on four lanes", three, 3, 1), SLOW},
+
+    {TEAMS("deep-pthread-tree", "two workers under one control", deep_pthread, 2, 1)},
+    {TEAMS("deep-pthread-control", "control reduction", deep_control, 2, 1)},
+    {TEAMS("deep-pthread-sliced", "sliced reduction", deep_sliced, 2, 1)},
+    {TEAMS("deep-tree-tree", "tree barrier", deep_tree, 2, 1), SLOW},
+    {TEAMS("wide-pthread-control", "one worker under each of two controls", wide_pthread, 2, 1),
+     SLOW},
+    {TEAMS("wide-tree-tree", "tree barrier and reduction", wide_tree, 2, 1), SLOW},
+
+    {TEAMS("steal-pthread-tree", "stealing from each other, six lanes", steal_pthread, 2, 1)},
+    {TEAMS("steal-pthread-control", "control reduction", steal_control, 2, 1)},
+    {TEAMS("steal-twice", "three lanes, two steps", steal_twice, 2, 2)},
+    {TEAMS("steal-tree-tree", "tree barrier, four lanes", steal_tree, 2, 1), SLOW},
+
+    {TEAMS("cancel-pthread-tree", "as step-pthread-tree, cancelled at any moment",
+           cancel_pthread_tree, 2, 2),
+     SLOW},
+    {TEAMS("cancel-pthread-control", "as step-pthread-control, cancelled at any moment",
+           cancel_pthread_control, 2, 1)},
+    {TEAMS("cancel-pthread-sliced", "as step-pthread-sliced, cancelled at any moment",
+           cancel_pthread_sliced, 2, 1)},
+    {TEAMS("cancel-tree-tree", "as step-tree-tree, cancelled at any moment", cancel_tree_tree, 2,
+           1),
+     SLOW},
+    {TEAMS("each-pthread", "requests without folds and update, cancelled at any moment",
+           each_pthread, 2, 1)},
+    {TEAMS("discard-pthread", "the verdict goes either way in every step", discard_pthread, 2, 2)},
+    {TEAMS("discard-tree", "the same, tree barrier", discard_tree, 2, 1), SLOW},
+    {TEAMS("fp-env-pthread", "any look finds the floating-point environment changed",
+           fp_env_pthread, 2, 1),
      .fp_changes = 1},
-    {STEPS("fp-env-tree", "the same, tree barrier", fp_env_tree), .fp_changes = 1, .slow = true},
-    {STEPS("creation-pthread", "any thread or allocation cannot be had; then opened again",
-           creation_pthread),
+    {TEAMS("fp-env-tree", "the same, tree barrier", fp_env_tree, 2, 1), .fp_changes = 1, SLOW},
+    {TEAMS("creation-pthread", "any thread or allocation cannot be had; then opened again",
+           creation_pthread, 2, 1),
      .thread_failures = 1, .alloc_failures = 1},
-    {STEPS("creation-tree", "the same, tree barrier", creation_tree), .thread_failures = 1,
-     .alloc_failures = 1, .slow = true},
-    {ROW("three-tree-tree", "three workers on four lanes, one step", dd_protocol_team_, three, 3,
-         1),
-     .slow = true},
+
+    {TEAMS("stop-pthread", "stopped at any moment, started again", stop_pthread, 1, 1)},
+    {TEAMS("stop-two", "the same, two workers", stop_two, 2, 1), SLOW},
+    {TEAMS("pause-pthread", "paused at any moment, and resumed", pause_pthread, 1, 1), SLOW},
+    {TEAMS("pause-two", "the same, two steps", pause_two, 1, 2), SLOW},
+    {TEAMS("pause-cancel", "paused at any moment, what is held is cancelled", pause_cancel_pthread,
+           1, 1)},
+    {TEAMS("senders", "a stop and a pause come at once", senders, 1, 0), SLOW},
+
+    {TEAMS("spawn", "a worker becomes a control of two, then a step", spawn_first, 1, 1)},
+    {TEAMS("spawn-failing", "the same; any thread or allocation cannot be had", spawn_failing, 1,
+           1),
+     .thread_failures = 1, .alloc_failures = 1, SLOW},
+    {TEAMS("spawn-tree", "as spawn, tree barrier", spawn_tree, 1, 1), SLOW},
+    {TEAMS("spawn-between", "as spawn, between two steps", spawn_between, 1, 2), SLOW},
+    {TEAMS("spawn-any-time", "as spawn, at any moment of a step", spawn_any_time, 1, 1), SLOW},
+    {TEAMS("terminate", "a control of two becomes a worker, then a step", terminate_first, 2, 1)},
+    {TEAMS("terminate-tree", "the same, tree barrier", terminate_tree, 2, 1), SLOW},
+    {TEAMS("terminate-between", "the same, between two steps", terminate_between, 2, 2), SLOW},
+    {TEAMS("terminate-any-time", "the same, at any moment of a step", terminate_any_time, 2, 1),
+     SLOW},
+    {TEAMS("pool", "a control's two threads are parked and called again", pool, 2, 0), SLOW},
     {.name = NULL},
 };

@@ -15,25 +15,72 @@ typedef struct dd_eventcount_case {
 } dd_eventcount_case;
 void dd_protocol_eventcount_(const void *eventcount_case);
 
-/* Points A, B, V, U with the caller as Node Zero. */
+/* A mailbox: each sender posts its mails one after the other, the caller receives. */
+typedef struct dd_mailbox_case {
+    uint32_t senders, mails, generation;
+    bool ring; /* a further thread rings once */
+} dd_mailbox_case;
+void dd_protocol_mailbox_(const void *mailbox_case);
+
+/* The spread of a hierarchy: workers below the root, or below so many controls, evenly. */
+typedef struct dd_spread {
+    uint32_t workers, controls;
+} dd_spread;
+/* owns     *out, released by dd_hierarchy_close    errors   DD_ERR_MEMORY                       */
+dd_status dd_spread_open_(dd_spread spread, dd_hierarchy **out);
+
+/* Points A, B, V, U, and at the end a leave, with the caller as Node Zero. */
 typedef struct dd_points_case {
+    dd_spread spread;
     dd_barrier barrier;
-    uint32_t workers, rounds, spins, generation;
-    uint32_t position[3];
+    uint32_t rounds, spins, generation;
+    uint32_t stages;   /* collections between A and V: with slices two, else one */
+    bool climb;        /* the last arriver goes on in its control's place */
+    bool neighbours;   /* two workers: at positions 3 and 4, one triangle; else as they come */
+    bool without_last; /* leave at once after the last round, instead of after another A */
 } dd_points_case;
 void dd_protocol_points_(const void *points_case);
 
+/* Lane queues, with nothing around them: each worker fills its own, empties it and then steals. */
+typedef struct dd_queues_case {
+    uint32_t workers;
+    uint32_t lanes; /* non-empty ones, a bit each; all are the first worker's */
+} dd_queues_case;
+void dd_protocol_queues_(const void *queues_case);
+
+/* What somebody may ask of a team besides requests. */
+typedef enum dd_deed_kind {
+    DD_DEED_NONE, /* ends a list */
+    DD_DEED_CANCEL,
+    DD_DEED_COMMAND,
+} dd_deed_kind;
+
+typedef struct dd_deed {
+    dd_deed_kind kind;
+    dd_command command;
+    dd_place place;
+    uint32_t n_children;
+} dd_deed;
+
 /* A whole team, opened, used and closed by the caller. */
 typedef struct dd_team_case {
+    dd_spread spread;
     dd_barrier barrier;
     dd_reduce reduce;
-    uint32_t workers, steps, generation;
-    uint32_t lanes; /* non-empty ones, a bit each */
-    bool may_spin;
-    bool cancel;       /* a further thread cancels, at any moment */
-    bool each;         /* DD_TEAM_EACH requests in place of steps */
-    bool discard;      /* the verdict may be against the update */
-    bool may_not_open; /* opening may fail; it is then tried again */
+    uint32_t steps, generation;
+    uint32_t lanes;       /* non-empty ones, a bit each */
+    uint32_t heavy;       /* those with twice the weight */
+    uint32_t max_workers; /* 0: those of the spread */
+    bool spins, stealing;
+    bool each;       /* DD_TEAM_EACH requests in place of steps */
+    bool discard;    /* the verdict may be against the update */
+    bool may_fail;   /* opening may fail, and is then tried again; a command may fail for want of a
+                        thread or of memory */
+    bool may_refuse; /* a command may come when it is not legal */
+    const dd_deed *first;     /* the caller's, before the first request; NULL: none, as below */
+    const dd_deed *between;   /* the caller's, after the first request */
+    const dd_deed *sender[2]; /* of further threads, at any moment of the requests */
+    const dd_deed *last;      /* the caller's, after all that; then a request must succeed */
 } dd_team_case;
 void dd_protocol_team_(const void *team_case);
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * Runs the explored world step by step: starts fibres, tells which events can be taken, takes one,
  * saves and loads all of it. All on the search's stack. */
-#define _POSIX_C_SOURCE 200809L /* strnlen */
+#define _XOPEN_SOURCE 700 /* sigaltstack, strnlen */
 #include "arena.h"
 
+#include <setjmp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,9 +146,53 @@ static void scrub(uint32_t i, size_t bytes)
     memset(sp - bytes, 0, bytes);
 }
 
+/* ---- Faults: a pointer read out of freed memory, a stack that overflows ---------------------- */
+
+static struct {
+    sigjmp_buf back; /* to settle */
+    struct sigaction before;
+    stack_t stack_before;
+    unsigned char stack[16 << 10];
+    bool caught; /* by us, at present */
+} faults;
+
+static void fault(int number, siginfo_t *info, void *context)
+{
+    (void)number;
+    (void)context;
+    const uint32_t i = dd_host_.running;
+    dd_arena_fail(DD_EXPLORE_MEMORY, "access to an address that does not exist", NULL,
+                  (uintptr_t)info->si_addr, 0, i, dd_arena_.fibre[i].event.site);
+    siglongjmp(faults.back, 1);
+}
+
+static void faults_catch(void)
+{
+    if (faults.caught)
+        return;
+    const stack_t stack = {.ss_sp = faults.stack, .ss_size = sizeof faults.stack};
+    struct sigaction action = {.sa_sigaction = fault,
+                               .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    sigemptyset(&action.sa_mask);
+    faults.caught = sigaltstack(&stack, &faults.stack_before) == 0 &&
+                    sigaction(SIGSEGV, &action, &faults.before) == 0;
+}
+
+static void faults_leave(void)
+{
+    if (!faults.caught)
+        return;
+    sigaction(SIGSEGV, &faults.before, NULL);
+    sigaltstack(&faults.stack_before, NULL);
+    faults.caught = false;
+}
+
 /* Runs all fibres that can run to their next events. */
 static void settle(void)
 {
+    if (sigsetjmp(faults.back, 0))
+        return;
+
     for (uint32_t i = 0; i < dd_arena_.total.n_fibres; i++) {
         dd_fibre *f = &dd_arena_.fibre[i];
         if (f->state != DD_FIBRE_LOCAL)
@@ -184,6 +230,7 @@ static void guard_stacks(int protection)
 void dd_world_start(const dd_program *program, bool unreduced)
 {
     guard_stacks(PROT_NONE);
+    faults_catch();
     memset(&dd_arena_, 0, offsetof(dd_arena, stack));
     memset(&dd_host_.failure, 0, sizeof dd_host_.failure);
     dd_host_.program = program;
@@ -197,6 +244,7 @@ void dd_world_start(const dd_program *program, bool unreduced)
 
 void dd_world_stop(void)
 {
+    faults_leave();
     guard_stacks(PROT_READ | PROT_WRITE); /* leak checkers read all memory at exit */
 }
 
@@ -367,8 +415,10 @@ void dd_world_step(dd_choice choice)
     } else {
         if (f->event.word && !dd_arena_may_sync(choice.fibre, &f->event))
             return;
-        if (f->event.kind != DD_EVENT_CHOOSE)
+        if (f->event.kind != DD_EVENT_CHOOSE) {
             f->n_ranges = 0;
+            dd_arena_publish(choice.fibre);
+        }
         take(f, choice);
         dd_host_.last_result = f->result;
     }

@@ -19,10 +19,10 @@
 
 #define DD_FIBRES 12  /* the program's own included */
 #define DD_READS 8    /* words that one DD_AWAIT reads */
-#define DD_RANGES 64  /* pieces of plain memory touched between two events */
-#define DD_BLOCKS 128 /* dd_alloc calls of one execution */
+#define DD_RANGES 128 /* pieces of plain memory touched between two events */
+#define DD_BLOCKS 512 /* dd_alloc calls of one execution */
 #define DD_HEAP_BYTES (512u << 10)
-#define DD_STACK_BYTES (8u << 10)
+#define DD_STACK_BYTES (16u << 10)
 #define DD_CHOICES 64 /* steps possible in one state */
 
 typedef enum dd_fibre_state {

@@ -85,29 +85,44 @@ static json_t *settings_json(const dd_settings *s, bool *ok)
     return o;
 }
 
-static json_t *worker_json(const dd_worker_info *w, bool *ok)
+static json_t *sphere_json(const dd_sphere_info *s, bool *ok)
 {
-    json_t *o = json_object();
-    put(o, "first_lane", whole(w->first_lane), ok);
-    put(o, "lanes", whole(w->n_lanes), ok);
-    put(o, "lanes_done", whole(w->lanes_done), ok);
-    put(o, "lanes_cancelled", whole(w->lanes_cancelled), ok);
-    put(o, "folds", whole(w->folds), ok);
-    put(o, "cpu_ns", whole(w->cpu_ns), ok);
-    put(o, "segments", whole(w->segments), ok);
+    json_t *o = json_object(), *wait = json_array();
+    put(o, "sphere", text(s->sphere), ok);
+    put(o, "thread", whole(s->thread), ok);
+    put(o, "control", json_boolean(s->control), ok);
+    put(o, "parked", json_boolean(s->parked), ok);
+    put(o, "first_lane", whole(s->first_lane), ok);
+    put(o, "lanes", whole(s->n_lanes), ok);
+    put(o, "segments", whole(s->segments), ok);
+    put(o, "lanes_done", whole(s->lanes_done), ok);
+    put(o, "lanes_cancelled", whole(s->lanes_cancelled), ok);
+    put(o, "lanes_as_control", whole(s->lanes_as_control), ok);
+    put(o, "steals", whole(s->steals), ok);
+    put(o, "folds", whole(s->folds), ok);
+    put(o, "acted", whole(s->acted), ok);
+    put(o, "cpu_ns", whole(s->cpu_ns), ok);
+    for (int point = 0; point < 4; point++)
+        append(wait, whole(s->wait_ns[point]), ok);
+    put(o, "wait_ns_at_a_b_v_u", wait, ok);
     return o;
 }
 
 static json_t *effective_json(const dd_run_end *end, bool *ok)
 {
     const dd_trainer_info *info = &end->info;
-    json_t *o = json_object(), *workers = json_array();
+    json_t *o = json_object(), *spheres = json_array();
     put(o, "data", text(end->data), ok);
     put(o, "data_note", text(end->data_note), ok);
     put(o, "data_hash", text(end->data_hash), ok);
     put(o, "data_tokens", whole(end->data_tokens), ok);
     put(o, "data_floor_nats", real(end->floor_nats), ok);
     put(o, "workers", whole(info->workers), ok);
+    put(o, "depth", whole(info->depth), ok);
+    put(o, "spheres", whole(info->n_spheres), ok);
+    put(o, "controls", whole(info->n_controls), ok);
+    put(o, "threads", whole(info->n_threads), ok);
+    put(o, "changes", whole(info->n_changes), ok);
     put(o, "kernels", text(end->kernels), ok);
     put(o, "parameters", whole(info->n_parameters), ok);
     put(o, "lanes", whole(info->n_lanes), ok);
@@ -115,16 +130,27 @@ static json_t *effective_json(const dd_run_end *end, bool *ok)
     put(o, "lane_bound", real(info->lane_bound), ok);
     put(o, "weights_bytes", whole(info->weights_bytes), ok);
     put(o, "moments_bytes", whole(info->moments_bytes), ok);
+    put(o, "segments", whole(info->n_segments), ok);
+    put(o, "segments_most", whole(info->most_segments), ok);
     put(o, "segments_bytes", whole(info->segments_bytes), ok);
     put(o, "workspaces_bytes", whole(info->workspaces_bytes), ok);
+    put(o, "stacks_bytes", whole(info->stacks_bytes), ok);
     put(o, "requests", whole(info->requests), ok);
-    put(o, "node_zero_lanes", whole(info->node_zero_lanes), ok);
+    put(o, "lanes_done", whole(info->lanes_done), ok);
+    put(o, "lanes_cancelled", whole(info->lanes_cancelled), ok);
+    put(o, "folds", whole(info->folds), ok);
+    put(o, "steals", whole(info->steals), ok);
+    put(o, "control_lanes", whole(info->control_lanes), ok);
     put(o, "node_zero_lane_cpu_ns", whole(info->node_zero_lane_cpu_ns), ok);
     put(o, "node_zero_lane_wall_ns", whole(info->node_zero_lane_wall_ns), ok);
-    put(o, "node_zero_folds", whole(info->node_zero_folds), ok);
-    for (uint32_t w = 0; !end->serial && w < info->workers; w++)
-        append(workers, worker_json(&info->worker[w], ok), ok);
-    put(o, "worker", workers, ok);
+    put(o, "snapshot_pages", whole(info->snapshot_pages), ok);
+    put(o, "snapshot_pages_copied", whole(info->snapshot_pages_copied), ok);
+    put(o, "guard_keys", whole(info->guard_keys), ok);
+    put(o, "guard_share", real(info->guard_share), ok);
+    put(o, "guard_why", text(end->guard_why), ok);
+    for (uint32_t i = 0; i < info->n_threads; i++)
+        append(spheres, sphere_json(&end->sphere[i], ok), ok);
+    put(o, "sphere", spheres, ok);
     return o;
 }
 
@@ -167,6 +193,8 @@ static json_t *checks_json(const dd_sweep_run *run, bool *ok)
     size_t n;
     const dd_check *checks = dd_checks(&n);
     for (size_t i = 0; i < n; i++) {
+        if (!run->check[i].applies)
+            continue;
         json_t *o = json_object();
         put(o, "name", text(checks[i].name), ok);
         put(o, "verdict", text(dd_verdict_name(run->check[i].verdict)), ok);

@@ -69,11 +69,13 @@ out:
 
 static void sum_checks(dd_speedup_row *row)
 {
-    size_t n;
+    size_t n, n_shown = 0;
     const dd_check *checks = dd_checks(&n);
     dd_verdict worst_shown = DD_PASS;
     for (size_t i = 0; i < n; i++) {
         dd_verdict verdict = DD_SKIP;
+        if (!row->cell->repeats[0].check[i].applies)
+            continue;
         for (uint32_t r = 0; r < row->cell->n_repeats; r++) {
             const dd_sweep_run *run = &row->cell->repeats[r];
             const dd_check_row *c = &run->check[i];
@@ -83,13 +85,18 @@ static void sum_checks(dd_speedup_row *row)
             /* A SKIP needs its reason only where there is nothing worse and no PASS to show. */
             bool tell = c->verdict > worst_shown &&
                         (c->verdict != DD_SKIP || row->cell->verdict == DD_SKIP);
+            /* what a planted defect was caught by is worth telling */
+            tell = tell || (c->verdict == DD_PASS && !row->reason[0] &&
+                            row->cell->plan->settings.plant != DD_PLANT_NONE);
             if (tell) {
                 worst_shown = c->verdict;
                 snprintf(row->reason, sizeof row->reason, "%s%s%s", found ? checks[i].name : "",
                          found ? ": " : "", c->reason);
             }
         }
-        row->checks[i] = verdict == DD_PASS ? checks[i].letter : verdict == DD_SKIP ? '-' : '!';
+        row->checks[n_shown++] = verdict == DD_PASS   ? checks[i].letter
+                                 : verdict == DD_SKIP ? '-'
+                                                      : '!';
     }
 }
 
@@ -105,13 +112,18 @@ static const char *why_not_timed(const dd_speedup_row *row, const char *untimeab
 static void fill_row(dd_speedup *s, dd_speedup_row *row, const dd_sweep_cell *cell,
                      const char *untimeable)
 {
+    const dd_settings *settings = &cell->plan->settings;
     *row = (dd_speedup_row){.cell = cell,
-                            .workers = cell->plan->settings.config.workers,
+                            .subject = dd_subject_get(settings->subject, settings->plant),
+                            .workers = settings->config.workers,
                             .step_ns = NONE,
                             .p10_ns = NONE,
                             .p90_ns = NONE,
                             .tokens_per_s = NONE,
-                            .vs_one = NONE,
+                            .one = {.x = NONE},
+                            .scalar = {.x = NONE},
+                            .locks = {.x = NONE},
+                            .locks_gradient = {.x = NONE},
                             .vs_oracle = NONE,
                             .efficiency = NONE,
                             .loss_last = NONE};
@@ -125,36 +137,58 @@ static void fill_row(dd_speedup *s, dd_speedup_row *row, const dd_sweep_cell *ce
             row->loss_last = row->run->steps[row->run->n_steps - 1].loss;
     }
     row->oversubscribed = row->workers > s->cores;
-    s->oversubscribed = s->oversubscribed || row->oversubscribed;
     row->not_timed = why_not_timed(row, untimeable);
     if (!row->not_timed)
         time_row(row);
 }
 
-/* Whether two cells differ in the number of workers at most. */
-static bool same_but_workers(const dd_sweep *sweep, const dd_sweep_cell *a, const dd_sweep_cell *b)
+/* What a row to divide by must have. */
+typedef struct wanted {
+    dd_subject subject;
+    dd_simd simd;
+    uint32_t workers;
+} wanted;
+
+/* In how many of the things that vary two cells agree. */
+static size_t likeness(const dd_sweep *sweep, const dd_sweep_cell *a, const dd_sweep_cell *b)
 {
+    size_t n = 0;
     for (size_t k = 0; k < sweep->scenario->n_swept; k++)
-        if (strcmp(sweep->scenario->swept[k]->name, "workers") != 0 &&
-            strcmp(a->plan->values[k], b->plan->values[k]) != 0)
-            return false;
-    return true;
+        n += strcmp(a->plan->values[k], b->plan->values[k]) == 0;
+    return n;
+}
+
+static dd_ratio divide(const dd_speedup *s, const dd_speedup_row *row, wanted w)
+{
+    dd_ratio ratio = {.x = NONE};
+    size_t best = 0;
+    for (size_t i = 0; i < s->n_rows; i++) {
+        const dd_speedup_row *to = &s->rows[i];
+        const dd_settings *settings = &to->cell->plan->settings;
+        if (to->not_timed || to->cell->oracle != row->cell->oracle || to->workers != w.workers ||
+            settings->subject != w.subject || settings->config.simd != w.simd)
+            continue;
+        size_t like = likeness(s->sweep, to->cell, row->cell);
+        if (ratio.to && like <= best)
+            continue;
+        best = like;
+        ratio = (dd_ratio){.to = to, .x = to->step_ns / row->step_ns};
+    }
+    return ratio;
 }
 
 static void compare_row(const dd_speedup *s, dd_speedup_row *row)
 {
     const dd_sweep_oracle *oracle = &s->sweep->oracles[row->cell->oracle];
+    dd_subject own = row->cell->plan->settings.subject;
+    dd_simd simd = row->cell->plan->settings.config.simd;
     if (oracle->run.outcome == DD_RUN_ENDED)
         row->vs_oracle = run_median(&oracle->run) / row->step_ns;
-    for (size_t i = 0; i < s->n_rows; i++) {
-        const dd_speedup_row *one = &s->rows[i];
-        if (one->workers != 1 || one->not_timed ||
-            !same_but_workers(s->sweep, one->cell, row->cell))
-            continue;
-        row->vs_one = one->step_ns / row->step_ns;
-        row->efficiency = row->vs_one / (row->workers < s->cores ? row->workers : s->cores);
-        return;
-    }
+    row->one = divide(s, row, (wanted){own, simd, 1});
+    row->scalar = divide(s, row, (wanted){own, DD_SIMD_OFF, row->workers});
+    row->locks = divide(s, row, (wanted){DD_SUBJECT_LOCKS, simd, row->workers});
+    row->locks_gradient = divide(s, row, (wanted){DD_SUBJECT_LOCKS_GRADIENT, simd, row->workers});
+    row->efficiency = row->one.x / (row->workers < s->cores ? row->workers : s->cores);
 }
 
 bool dd_speedup_open(dd_speedup *s, const dd_sweep *sweep, uint32_t cores, const char *untimeable)

@@ -4,15 +4,26 @@
 #ifndef DD_SPEEDUP_H
 #define DD_SPEEDUP_H
 
+#include "subject.h"
 #include "sweep.h"
 #include "table.h"
 
-typedef struct dd_speedup_row {
+typedef struct dd_speedup_row dd_speedup_row;
+
+/* How much faster than another row: its step / own. */
+typedef struct dd_ratio {
+    const dd_speedup_row *to; /* the row divided by; NULL: there is none that was timed */
+    double x;                 /* NaN then */
+} dd_ratio;
+
+struct dd_speedup_row {
     const dd_sweep_cell *cell;
-    const dd_run *run;               /* the first repeat that ENDED; NULL if none did */
-    char checks[DD_CHECKS_MAX + 1];  /* one a check: its letter for PASS, '-' SKIP, '!' else; the
-                                        worst of  the repeats */
-    char reason[DD_REASON_MAX + 64]; /* of the first check that did not hold, with its name; "" */
+    const dd_subject_api *subject;
+    const dd_run *run;              /* the first repeat that ENDED; NULL if none did */
+    char checks[DD_CHECKS_MAX + 1]; /* one for each that applies: its letter for PASS, '-' SKIP, '!'
+                                       else; the worst of the repeats */
+    char reason[DD_REASON_MAX + 64]; /* of the first check that did not hold, with its name; of a
+                                        planted defect how it was caught; "" */
     uint32_t workers;                /* effective; requested where no run ended */
     bool oversubscribed;             /* more workers than cores */
     uint32_t n_timed;                /* repeats that were timed */
@@ -20,27 +31,31 @@ typedef struct dd_speedup_row {
     double step_ns;        /* median over repeats of each repeat's median step, step 0 left out */
     double p10_ns, p90_ns; /* of all steps of all repeats, steps 0 left out */
     double tokens_per_s;   /* batch x seq / step_ns */
-    double vs_one;     /* step_ns of the row that differs in `workers` alone and has 1 / own; NaN */
-    double vs_oracle;  /* step_ns of the oracle / own; NaN */
-    double efficiency; /* vs_one / min(workers, cores); NaN */
-    double loss_last;  /* of the first repeat that ended; NaN */
-} dd_speedup_row;
+    /* Compared are rows with the same bit-deciding settings; where several would do, that which is
+     * most alike in what varies. */
+    dd_ratio one;                   /* 1 worker, the same subject and simd */
+    dd_ratio scalar;                /* simd off, the same subject and workers */
+    dd_ratio locks, locks_gradient; /* that subject, the same workers and simd */
+    double vs_oracle;               /* step_ns of the oracle / own; NaN */
+    double efficiency;              /* one.x / min(workers, cores); NaN */
+    double loss_last;               /* of the first repeat that ended; NaN */
+};
 
 typedef struct dd_speedup {
     const dd_sweep *sweep;
     uint32_t cores;
-    bool oversubscribed; /* some row is */
     size_t n_rows;
     dd_speedup_row *rows;
 } dd_speedup;
 
 /* cores: how many this process may use. untimeable: why this build's times are no measurements, or
- * NULL. returns  false when there is no memory                                                   */
+ * NULL.
+ * returns  false when there is no memory                                                   */
 bool dd_speedup_open(dd_speedup *s, const dd_sweep *sweep, uint32_t cores, const char *untimeable);
 void dd_speedup_close(dd_speedup *s);
 
-/* For people: 12 columns or so, with the legend and the reasons below. markdown: all columns, for a
- * file; else those that fit a terminal. */
+/* For people: what is the same in all rows, a table of what is not, the legend and the reasons.
+ * markdown: for a file; else for a terminal. */
 void dd_speedup_write(const dd_speedup *s, bool markdown, FILE *out);
 /* For programs: every column, full hashes, times in ns. */
 void dd_speedup_csv(const dd_speedup *s, FILE *out);

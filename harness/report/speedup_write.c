@@ -1,47 +1,48 @@
 /* SPDX-License-Identifier: MIT
- * The speedup table as Markdown, for a terminal, and as CSV. */
+ * The speedup table for people, as Markdown or for a terminal. A column that says the same in every
+ * row is told once above the table instead, so that a table holds what varies. */
 #include "speedup.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* A table that grows column by column: the first pass counts, the second writes. */
-typedef struct columns {
+typedef struct page {
+    const dd_speedup *s;
+    bool markdown;
     dd_table table;
-    size_t n;
-    bool writing;
-} columns;
+} page;
 
-/* Begins a column. returns  false while only counting */
-static bool column(columns *c, const char *heading, bool right)
+/* A column's tag: told above the table where it never varies; numbers; left to files where it
+ * varies. */
+enum { ONCE = 1, RIGHT = 2, FILES = 4 };
+enum { LINE = 100 }; /* characters of a line on a terminal */
+
+/* Begins a column. */
+static void add(page *p, const char *heading, int kind)
 {
-    size_t at = c->n++;
-    if (!c->writing)
-        return false;
-    dd_table_set(&c->table, 0, at, "%s", heading);
-    c->table.right[at] = right;
-    return true;
+    dd_table_add(&p->table, heading, kind & RIGHT);
+    if (!p->table.failed)
+        p->table.column[p->table.n_columns - 1].tag = kind;
 }
 
-#define CELL(c, row, ...) dd_table_set(&(c)->table, (row) + 1, (c)->n - 1, __VA_ARGS__)
+#define PUT(p, row, ...) dd_table_put(&(p)->table, row, __VA_ARGS__)
 
 /* A number, or a dash where there is none. */
-static void number(columns *c, size_t row, double x, double scale, int decimals)
+static void number(page *p, size_t row, double x, int decimals)
 {
     if (isfinite(x))
-        CELL(c, row, "%.*f", decimals, x * scale);
+        PUT(p, row, "%.*f", decimals, x);
     else
-        CELL(c, row, "-");
+        PUT(p, row, "-");
 }
 
 /* A loss; one that ran away keeps its column narrow. */
-static void loss_number(columns *c, size_t row, double loss)
+static void loss_number(page *p, size_t row, double loss)
 {
     if (fabs(loss) >= 1e6 && isfinite(loss))
-        CELL(c, row, "%.3g", loss);
+        PUT(p, row, "%.3g", loss);
     else
-        number(c, row, loss, 1, 3);
+        number(p, row, loss, 3);
 }
 
 /* At least three digits, whatever the size. */
@@ -50,108 +51,287 @@ static int digits_for(double x)
     return x < 10 ? 2 : x < 100 ? 1 : 0;
 }
 
-static const char *kernels_of(const dd_speedup_row *row)
-{
-    return row->run ? row->run->end.kernels : "-";
-}
-
-/* ---- For people ---- */
+/* ---- Columns: settings ---- */
 
 /* As they were; as asked for, where no run says what became of that. */
-static void set_workers(columns *c, size_t i, const dd_speedup_row *row)
+static void add_workers(page *p)
 {
-    if (row->workers)
-        CELL(c, i, "%u%s", row->workers, row->oversubscribed ? "+" : "");
-    else
-        CELL(c, i, "auto");
+    add(p, "workers", RIGHT);
+    for (size_t i = 0; i < p->s->n_rows; i++) {
+        const dd_speedup_row *row = &p->s->rows[i];
+        if (row->workers)
+            PUT(p, i, "%u%s", row->workers, row->oversubscribed ? "+" : "");
+        else
+            PUT(p, i, "auto");
+    }
 }
 
-static void add_settings(columns *c, const dd_speedup *s)
+/* Keys that shape the hierarchy say nothing of a subject that has none. */
+static const char *const of_spheres[] = {"depth", "reduce", "barrier", "steal"};
+
+static bool is_of_spheres(const char *name)
 {
-    if (column(c, "workers", true))
-        for (size_t i = 0; i < s->n_rows; i++)
-            set_workers(c, i, &s->rows[i]);
-    for (size_t k = 0; k < s->sweep->scenario->n_swept; k++) {
-        const char *name = s->sweep->scenario->swept[k]->name;
-        if (strcmp(name, "workers") != 0 && column(c, name, false))
-            for (size_t i = 0; i < s->n_rows; i++)
-                CELL(c, i, "%s", s->rows[i].cell->plan->values[k]);
-    }
-    if (column(c, "kernels", false))
-        for (size_t i = 0; i < s->n_rows; i++)
-            CELL(c, i, "%s", kernels_of(&s->rows[i]));
+    for (size_t i = 0; i < sizeof of_spheres / sizeof *of_spheres; i++)
+        if (strcmp(of_spheres[i], name) == 0)
+            return true;
+    return false;
 }
 
-static void add_times(columns *c, const dd_speedup *s, bool markdown)
+/* A setting: as the file says it, where it varies. */
+static void add_key(page *p, const char *name)
 {
-    if (column(c, "step ms", true)) {
-        for (size_t i = 0; i < s->n_rows; i++) {
-            double ms = s->rows[i].step_ns * 1e-6;
-            number(c, i, ms, 1, digits_for(ms));
-        }
+    const dd_scenario *scenario = p->s->sweep->scenario;
+    size_t k = 0;
+    while (k < scenario->n_swept && strcmp(scenario->swept[k]->name, name) != 0)
+        k++;
+    add(p, name, ONCE);
+    for (size_t i = 0; i < p->s->n_rows; i++) {
+        char value[DD_SPEC_MAX];
+        const dd_speedup_row *row = &p->s->rows[i];
+        dd_settings_get(&row->cell->plan->settings, name, value);
+        if (row->subject->spheres || !is_of_spheres(name))
+            PUT(p, i, "%s", k < scenario->n_swept ? row->cell->plan->values[k] : value);
     }
-    if (markdown && column(c, "p10 to p90 ms", true)) {
-        for (size_t i = 0; i < s->n_rows; i++) {
-            double p10 = s->rows[i].p10_ns * 1e-6, p90 = s->rows[i].p90_ns * 1e-6;
-            if (isfinite(p10) && isfinite(p90))
-                CELL(c, i, "%.*f to %.*f", digits_for(p10), p10, digits_for(p10), p90);
-            else
-                CELL(c, i, "-");
-        }
-    }
-    if (!markdown && column(c, "spread", true)) {
-        for (size_t i = 0; i < s->n_rows; i++) {
-            const dd_speedup_row *row = &s->rows[i];
-            double half = 50 * (row->p90_ns - row->p10_ns) / row->step_ns;
-            if (isfinite(half))
-                CELL(c, i, "%.0f%%", half);
-            else
-                CELL(c, i, "-");
-        }
-    }
-    if (column(c, "tokens/s", true))
-        for (size_t i = 0; i < s->n_rows; i++)
-            number(c, i, s->rows[i].tokens_per_s, 1, 0);
-    if (column(c, markdown ? "x 1 worker" : "x 1", true))
-        for (size_t i = 0; i < s->n_rows; i++)
-            number(c, i, s->rows[i].vs_one, 1, 2);
-    if (column(c, "x oracle", true))
-        for (size_t i = 0; i < s->n_rows; i++)
-            number(c, i, s->rows[i].vs_oracle, 1, digits_for(s->rows[i].vs_oracle));
-    if (column(c, markdown ? "efficiency" : "eff", true))
-        for (size_t i = 0; i < s->n_rows; i++)
-            number(c, i, s->rows[i].efficiency, 1, 2);
-    if (column(c, markdown ? "lane bound" : "bound", true))
-        for (size_t i = 0; i < s->n_rows; i++)
-            number(c, i, s->rows[i].run ? s->rows[i].run->end.info.lane_bound : (double)NAN, 1, 2);
 }
 
-static void add_results(columns *c, const dd_speedup *s, bool markdown)
+static bool is_shown(const char *name)
 {
-    if (column(c, markdown ? "last loss" : "loss", true))
-        for (size_t i = 0; i < s->n_rows; i++)
-            loss_number(c, i, s->rows[i].loss_last);
-    if (markdown && column(c, "floor", true))
-        for (size_t i = 0; i < s->n_rows; i++)
-            number(c, i, s->rows[i].run ? s->rows[i].run->end.floor_nats : (double)NAN, 1, 3);
-    if (column(c, "verdict", false))
-        for (size_t i = 0; i < s->n_rows; i++)
-            CELL(c, i, "%s", dd_verdict_name(s->rows[i].cell->verdict));
-    if (column(c, "checks", false))
-        for (size_t i = 0; i < s->n_rows; i++)
-            CELL(c, i, "%s", s->rows[i].checks);
-    if (column(c, markdown ? "weights hash" : "hash", false))
-        for (size_t i = 0; i < s->n_rows; i++)
-            CELL(c, i, "%.*s", markdown ? 16 : 8, s->rows[i].run ? s->rows[i].run->end.hash : "-");
+    static const char *const shown[] = {"subject", "workers", "lane-depth", "simd"};
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
+        if (strcmp(shown[i], name) == 0)
+            return true;
+    return is_of_spheres(name);
+}
+
+static void add_settings(page *p)
+{
+    const dd_scenario *scenario = p->s->sweep->scenario;
+    add_key(p, "subject");
+    add_workers(p);
+    add_key(p, "depth");
+    add_key(p, "lane-depth");
+    for (size_t k = 0; k < scenario->n_swept; k++)
+        if (!is_shown(scenario->swept[k]->name) && strcmp(scenario->swept[k]->name, "serial") != 0)
+            add_key(p, scenario->swept[k]->name);
+    add_key(p, "reduce");
+    add_key(p, "barrier");
+    add_key(p, "steal");
+    add_key(p, "simd");
+    add(p, "kernels", ONCE);
+    for (size_t i = 0; i < p->s->n_rows; i++)
+        if (p->s->rows[i].run)
+            PUT(p, i, "%s", p->s->rows[i].run->end.kernels);
+}
+
+/* ---- Columns: what became of it; empty where it has no meaning ---- */
+
+static void add_spheres(page *p)
+{
+    add(p, "spheres", RIGHT | ONCE | FILES);
+    for (size_t i = 0; i < p->s->n_rows; i++) {
+        const dd_run *run = p->s->rows[i].run;
+        if (run && run->end.info.n_spheres)
+            PUT(p, i, "%u", run->end.info.n_spheres);
+    }
+    add(p, "segments (most)", RIGHT | ONCE | FILES);
+    for (size_t i = 0; i < p->s->n_rows; i++) {
+        const dd_run *run = p->s->rows[i].run;
+        if (run && run->end.info.n_segments)
+            PUT(p, i, "%u (%u)", run->end.info.n_segments, run->end.info.most_segments);
+    }
+}
+
+static void add_happenings(page *p)
+{
+    add(p, p->markdown ? "steals a step" : "steals", RIGHT | ONCE);
+    for (size_t i = 0; i < p->s->n_rows; i++) {
+        const dd_run *run = p->s->rows[i].run;
+        if (run && run->n_steps && p->s->rows[i].cell->plan->settings.config.steal)
+            PUT(p, i, "%.2f", (double)run->end.info.steals / (double)run->n_steps);
+    }
+    add(p, "changes", RIGHT | ONCE);
+    for (size_t i = 0; i < p->s->n_rows; i++) {
+        const dd_run *run = p->s->rows[i].run;
+        const dd_settings *s = &p->s->rows[i].cell->plan->settings;
+        if (run && (s->timetable[0] || s->config.depth == DD_DEPTH_AUTO))
+            PUT(p, i, "%llu", (unsigned long long)run->end.info.n_changes);
+    }
+    add(p, "pages copied", RIGHT | ONCE | FILES);
+    for (size_t i = 0; i < p->s->n_rows; i++) {
+        const dd_run *run = p->s->rows[i].run;
+        if (run && run->end.info.snapshot_pages)
+            PUT(p, i, "%llu of %llu", (unsigned long long)run->end.info.snapshot_pages_copied,
+                (unsigned long long)run->end.info.snapshot_pages);
+    }
+    add(p, "guarded", RIGHT | ONCE);
+    for (size_t i = 0; i < p->s->n_rows; i++) {
+        const dd_run *run = p->s->rows[i].run;
+        if (run && p->s->rows[i].cell->plan->settings.config.guard)
+            PUT(p, i, "%.0f%%", 100 * run->end.info.guard_share);
+    }
+}
+
+/* ---- Columns: times ---- */
+
+static void add_spread(page *p)
+{
+    add(p, p->markdown ? "p10 to p90 ms" : "spread", RIGHT);
+    for (size_t i = 0; i < p->s->n_rows; i++) {
+        const dd_speedup_row *row = &p->s->rows[i];
+        double p10 = row->p10_ns * 1e-6, p90 = row->p90_ns * 1e-6;
+        double half = 50 * (row->p90_ns - row->p10_ns) / row->step_ns;
+        if (!isfinite(half))
+            PUT(p, i, "-");
+        else if (p->markdown)
+            PUT(p, i, "%.*f to %.*f", digits_for(p10), p10, digits_for(p10), p90);
+        else
+            PUT(p, i, "%.0f%%", half);
+    }
+}
+
+static void add_ratio(page *p, const char *heading, size_t at, int kind)
+{
+    add(p, heading, RIGHT | kind);
+    for (size_t i = 0; i < p->s->n_rows; i++) {
+        double x;
+        memcpy(&x, (const char *)&p->s->rows[i] + at, sizeof x);
+        number(p, i, x, digits_for(x));
+    }
+}
+
+/* Whether the sweep compares rows by this ratio: some row is divided by another than itself. */
+static bool compares(const dd_speedup *s, size_t at)
+{
+    for (size_t i = 0; i < s->n_rows; i++) {
+        dd_ratio ratio;
+        memcpy(&ratio, (const char *)&s->rows[i] + at, sizeof ratio);
+        if (ratio.to && ratio.to != &s->rows[i])
+            return true;
+    }
+    return false;
+}
+
+typedef struct comparison {
+    const char *heading, *terminal; /* in a file, on a terminal */
+    const char *by;                 /* the row divided by, for the legend */
+    size_t at;
+} comparison;
+
+static const comparison comparisons[] = {
+    {"x 1 worker", "x 1", "with 1 worker, the same subject and simd",
+     offsetof(dd_speedup_row, one)},
+    {"x scalar", "x scalar", "with simd off, the same subject and workers",
+     offsetof(dd_speedup_row, scalar)},
+    {"x locks-gradient", "x gradient", "of subject locks-gradient, the same workers and simd",
+     offsetof(dd_speedup_row, locks_gradient)},
+    {"x locks", "x locks", "of subject locks, the same workers and simd",
+     offsetof(dd_speedup_row, locks)},
+};
+#define N_COMPARISONS (sizeof comparisons / sizeof *comparisons)
+
+static void add_times(page *p)
+{
+    add(p, "step ms", RIGHT);
+    for (size_t i = 0; i < p->s->n_rows; i++) {
+        double ms = p->s->rows[i].step_ns * 1e-6;
+        number(p, i, ms, digits_for(ms));
+    }
+    add_spread(p);
+    add(p, "tokens/s", RIGHT);
+    for (size_t i = 0; i < p->s->n_rows; i++)
+        number(p, i, p->s->rows[i].tokens_per_s, 0);
+    for (size_t k = 0; k < N_COMPARISONS; k++) {
+        const comparison *c = &comparisons[k];
+        if (compares(p->s, c->at))
+            add_ratio(p, p->markdown ? c->heading : c->terminal, c->at + offsetof(dd_ratio, x), 0);
+    }
+    add_ratio(p, "x oracle", offsetof(dd_speedup_row, vs_oracle), 0);
+    if (!compares(p->s, offsetof(dd_speedup_row, one)))
+        return;
+    add_ratio(p, p->markdown ? "efficiency" : "eff", offsetof(dd_speedup_row, efficiency), 0);
+}
+
+/* ---- Columns: results ---- */
+
+static void add_results(page *p)
+{
+    const dd_speedup *s = p->s;
+    add(p, p->markdown ? "lane bound" : "bound", RIGHT | ONCE);
+    for (size_t i = 0; i < s->n_rows; i++)
+        if (s->rows[i].run)
+            number(p, i, s->rows[i].run->end.info.lane_bound, 2);
+    add(p, p->markdown ? "last loss" : "loss", RIGHT | ONCE);
+    for (size_t i = 0; i < s->n_rows; i++)
+        if (s->rows[i].run)
+            loss_number(p, i, s->rows[i].loss_last);
+    add(p, "floor", RIGHT | ONCE);
+    for (size_t i = 0; i < s->n_rows; i++)
+        if (s->rows[i].run)
+            number(p, i, s->rows[i].run->end.floor_nats, 3);
+    add(p, "verdict", 0);
+    for (size_t i = 0; i < s->n_rows; i++)
+        PUT(p, i, "%s", dd_verdict_name(s->rows[i].cell->verdict));
+    add(p, "checks", ONCE);
+    for (size_t i = 0; i < s->n_rows; i++)
+        PUT(p, i, "%s", s->rows[i].checks);
+    add(p, p->markdown ? "weights hash" : "hash", ONCE);
+    for (size_t i = 0; i < s->n_rows; i++) {
+        const dd_speedup_row *row = &s->rows[i];
+        if (row->run && row->subject->bit_equal)
+            PUT(p, i, "%.*s", p->markdown ? 16 : 8, row->run->end.hash);
+        else if (row->run)
+            PUT(p, i, "not bit-equal");
+    }
+}
+
+/* ---- Above the table ---- */
+
+/* Hides what never varies, and tells it in one line, broken where a terminal ends. A column of
+ * dashes, or of nothing, tells nothing. */
+static void write_once(page *p, FILE *out)
+{
+    dd_table *t = &p->table;
+    size_t used = 0;
+    for (size_t c = 0; c < t->n_columns; c++) {
+        const char *value = dd_table_constant(t, c), *heading = dd_table_text(t, c, 0);
+        dd_column *column = &t->column[c];
+        column->hidden = value ? column->tag & ONCE : (column->tag & FILES) && !p->markdown;
+        if (!value || !column->hidden || !*value || strcmp(value, "-") == 0)
+            continue;
+        size_t wide = strlen(heading) + strlen(value) + 3;
+        bool broken = !p->markdown && used + wide > LINE;
+        fputs(!used ? "in all rows that have it: " : broken ? ",\n  " : ", ", out);
+        used = (!used ? 26 : broken ? 2 : used) + wide;
+        fprintf(out, "%s ", heading);
+        if (p->markdown)
+            dd_text_markdown(value, out);
+        else
+            fputs(value, out);
+    }
+    if (used)
+        fputs("\n\n", out);
+}
+
+/* ---- Below the table ---- */
+
+/* Whether a check is one of some row's. */
+static bool applies(const dd_speedup *s, size_t check)
+{
+    for (size_t i = 0; i < s->n_rows; i++)
+        if (s->rows[i].cell->repeats[0].check[check].applies)
+            return true;
+    return false;
 }
 
 /* The checks' letters, broken into lines that a terminal holds. */
-static void write_letters(const char *item, FILE *out)
+static void write_letters(const dd_speedup *s, const char *item, FILE *out)
 {
     size_t n;
     const dd_check *checks = dd_checks(&n);
     int used = fprintf(out, "%schecks:", item);
     for (size_t i = 0; i < n; i++) {
+        if (!applies(s, i))
+            continue;
         if (used > 80)
             used = fprintf(out, "\n   ") - 1;
         used += fprintf(out, " %c %s,", checks[i].letter, checks[i].name);
@@ -159,36 +339,78 @@ static void write_letters(const char *item, FILE *out)
     fputs(" - skipped, ! did not hold.\n", out);
 }
 
-static void write_legend(const dd_speedup *s, bool markdown, FILE *out)
+static bool has_subject(const dd_speedup *s, dd_subject subject)
 {
-    const char *item = markdown ? "- " : "  ";
+    for (size_t i = 0; i < s->n_rows; i++)
+        if (s->rows[i].cell->plan->settings.subject == subject)
+            return true;
+    return false;
+}
+
+static bool is_oversubscribed(const dd_speedup *s)
+{
+    for (size_t i = 0; i < s->n_rows; i++)
+        if (s->rows[i].oversubscribed)
+            return true;
+    return false;
+}
+
+static void write_comparisons(const page *p, const char *item, FILE *out)
+{
+    for (size_t k = 0; k < N_COMPARISONS; k++) {
+        const comparison *c = &comparisons[k];
+        if (compares(p->s, c->at))
+            fprintf(out, "%s%s: step of the row %s / own.\n", item,
+                    p->markdown ? c->heading : c->terminal, c->by);
+    }
+    fprintf(out, "%sx oracle: step of the oracle / own.", item);
+    fprintf(out, " Where several rows would do, the one most alike in what varies.\n");
+    if (compares(p->s, offsetof(dd_speedup_row, one)))
+        fprintf(out, "%s%s: x %s / min(workers, %u cores).\n", item,
+                p->markdown ? "efficiency" : "eff", p->markdown ? "1 worker" : "1", p->s->cores);
+}
+
+static void write_guard(const page *p, const char *item, FILE *out)
+{
+    for (size_t i = 0; i < p->s->n_rows; i++) {
+        const dd_run *run = p->s->rows[i].run;
+        if (!run || !p->s->rows[i].cell->plan->settings.config.guard)
+            continue;
+        fprintf(out,
+                "%sguarded: share of the segments in flight that a protection key guards%s%s.\n",
+                item, run->end.guard_why[0] ? "; none here: " : "", run->end.guard_why);
+        return;
+    }
+}
+
+static void write_legend(const page *p, const char *item, FILE *out)
+{
+    const dd_speedup *s = p->s;
     fprintf(out, "%sstep: median over repeats of each repeat's median step, step 0 left out.\n",
             item);
     fprintf(out, "%s%s of all those steps%s.\n", item,
-            markdown ? "p10, p90:" : "spread: half of p90 - p10", markdown ? "" : ", / step");
-    fprintf(
-        out,
-        "%sx %s: step of the row with 1 worker and the same other settings / own. x oracle: step "
-        "of the oracle / own.\n",
-        item, markdown ? "1 worker" : "1");
-    fprintf(out, "%s%s: x %s / min(workers, %u cores). %s: tokens / most tokens on one worker.\n",
-            item, markdown ? "efficiency" : "eff", markdown ? "1 worker" : "1", s->cores,
-            markdown ? "lane bound" : "bound");
-    if (s->oversubscribed)
+            p->markdown ? "p10, p90:" : "spread: half of p90 - p10", p->markdown ? "" : ", / step");
+    write_comparisons(p, item, out);
+    fprintf(out, "%s%s: tokens / most tokens on one worker. segments: gradients in memory%s.\n",
+            item, p->markdown ? "lane bound" : "bound", p->markdown ? " (most of one worker)" : "");
+    fprintf(out,
+            "%slast loss: of the last step, nats per token. floor: the lowest the data allows.\n",
+            item);
+    if (is_oversubscribed(s))
         fprintf(out, "%s+ oversubscribed: more workers than the %u cores usable here.\n", item,
                 s->cores);
-    write_letters(item, out);
-}
-
-static void write_floor(const dd_speedup *s, FILE *out)
-{
-    for (size_t i = 0; i < s->n_rows; i++) {
-        if (s->rows[i].run && isfinite(s->rows[i].run->end.floor_nats)) {
-            fprintf(out, "  loss: of the last step, nats per token; the data's floor is %.3f.\n",
-                    s->rows[i].run->end.floor_nats);
-            return;
-        }
-    }
+    if (has_subject(s, DD_SUBJECT_LOCKS))
+        fprintf(out,
+                "%slocks: one lock around the model, so that one thread computes at a time: "
+                "serial by construction.\n",
+                item);
+    if (has_subject(s, DD_SUBJECT_LOCKS) || has_subject(s, DD_SUBJECT_LOCKS_GRADIENT))
+        fprintf(out,
+                "%snot bit-equal: sums follow the order of arrival; every loss is the oracle's "
+                "within %g, every norm within %g, relative.\n",
+                item, DD_CLOSE_LOSS, DD_CLOSE_NORM);
+    write_guard(p, item, out);
+    write_letters(s, item, out);
 }
 
 /* What was trained on, where it is one for all rows. */
@@ -226,7 +448,7 @@ static void write_reasons(const dd_speedup *s, bool markdown, FILE *out)
 {
     for (size_t i = 0; i < s->n_rows; i++) {
         const dd_speedup_row *row = &s->rows[i];
-        if (row->cell->verdict == DD_PASS)
+        if (!row->reason[0])
             continue;
         size_t same = 0, before = 0;
         for (size_t j = 0; j < s->n_rows; j++) {
@@ -262,144 +484,29 @@ static const char *all_not_timed(const dd_speedup *s)
 
 void dd_speedup_write(const dd_speedup *s, bool markdown, FILE *out)
 {
-    columns c = {0};
-    for (int pass = 0; pass < 2; pass++) {
-        c.writing = pass == 1;
-        if (c.writing && !dd_table_open(&c.table, c.n, s->n_rows)) {
-            fputs("no memory for the table\n", out);
-            return;
-        }
-        c.n = 0;
-        add_settings(&c, s);
-        add_times(&c, s, markdown);
-        add_results(&c, s, markdown);
+    const char *item = markdown ? "- " : "  ";
+    page p = {.s = s, .markdown = markdown};
+    dd_table_open(&p.table, s->n_rows);
+    add_settings(&p);
+    add_spheres(&p);
+    add_happenings(&p);
+    add_times(&p);
+    add_results(&p);
+    if (p.table.failed) {
+        fputs("no memory for the table\n", out);
+        dd_table_close(&p.table);
+        return;
     }
+    write_once(&p, out);
     if (markdown)
-        dd_table_markdown(&c.table, out);
+        dd_table_markdown(&p.table, out);
     else
-        dd_table_plain(&c.table, out);
-    dd_table_close(&c.table);
+        dd_table_plain(&p.table, out);
+    dd_table_close(&p.table);
     fputc('\n', out);
     if (all_not_timed(s))
-        fprintf(out, "%snot timed: %s\n", markdown ? "- " : "  ", all_not_timed(s));
-    write_legend(s, markdown, out);
+        fprintf(out, "%snot timed: %s\n", item, all_not_timed(s));
+    write_legend(&p, item, out);
     write_data(s, markdown, out);
-    if (!markdown)
-        write_floor(s, out);
     write_reasons(s, markdown, out);
-}
-
-/* ---- For programs ---- */
-
-/* Full precision; empty where there is no number. */
-static void exact(columns *c, size_t row, double x)
-{
-    if (isfinite(x))
-        CELL(c, row, "%.17g", x);
-    else
-        CELL(c, row, "%s", "");
-}
-
-static void add_exact(columns *c, const dd_speedup *s, const char *name, size_t offset)
-{
-    if (!column(c, name, true))
-        return;
-    for (size_t i = 0; i < s->n_rows; i++) {
-        double x;
-        memcpy(&x, (const char *)&s->rows[i] + offset, sizeof x);
-        exact(c, i, x);
-    }
-}
-
-static void add_csv_settings(columns *c, const dd_speedup *s)
-{
-    size_t n_keys;
-    const dd_key *keys = dd_keys(&n_keys);
-    for (size_t k = 0; k < n_keys; k++) {
-        if (!column(c, keys[k].name, false))
-            continue;
-        for (size_t i = 0; i < s->n_rows; i++) {
-            char value[DD_SPEC_MAX];
-            dd_settings_get(&s->rows[i].cell->plan->settings, keys[k].name, value);
-            CELL(c, i, "%s", value);
-        }
-    }
-    if (column(c, "data_used", false))
-        for (size_t i = 0; i < s->n_rows; i++)
-            CELL(c, i, "%s", s->rows[i].run ? s->rows[i].run->end.data : "");
-    if (column(c, "data_hash", false))
-        for (size_t i = 0; i < s->n_rows; i++)
-            CELL(c, i, "%s", s->rows[i].run ? s->rows[i].run->end.data_hash : "");
-    if (column(c, "workers_effective", true))
-        for (size_t i = 0; i < s->n_rows; i++)
-            CELL(c, i, "%u", s->rows[i].workers);
-    if (column(c, "oversubscribed", false))
-        for (size_t i = 0; i < s->n_rows; i++)
-            CELL(c, i, "%s", s->rows[i].oversubscribed ? "true" : "false");
-    if (column(c, "kernels", false))
-        for (size_t i = 0; i < s->n_rows; i++)
-            CELL(c, i, "%s", s->rows[i].run ? s->rows[i].run->end.kernels : "");
-}
-
-static void add_csv_results(columns *c, const dd_speedup *s)
-{
-    size_t n;
-    const dd_check *checks = dd_checks(&n);
-    if (column(c, "lane_bound", true))
-        for (size_t i = 0; i < s->n_rows; i++)
-            exact(c, i, s->rows[i].run ? s->rows[i].run->end.info.lane_bound : (double)NAN);
-    add_exact(c, s, "loss_last", offsetof(dd_speedup_row, loss_last));
-    if (column(c, "loss_floor", true))
-        for (size_t i = 0; i < s->n_rows; i++)
-            exact(c, i, s->rows[i].run ? s->rows[i].run->end.floor_nats : (double)NAN);
-    if (column(c, "verdict", false))
-        for (size_t i = 0; i < s->n_rows; i++)
-            CELL(c, i, "%s", dd_verdict_name(s->rows[i].cell->verdict));
-    for (size_t k = 0; k < n; k++) {
-        if (!column(c, checks[k].name, false))
-            continue;
-        for (size_t i = 0; i < s->n_rows; i++) {
-            dd_verdict verdict = DD_SKIP;
-            for (uint32_t r = 0; r < s->rows[i].cell->n_repeats; r++)
-                verdict = dd_verdict_join(verdict, s->rows[i].cell->repeats[r].check[k].verdict);
-            CELL(c, i, "%s", dd_verdict_name(verdict));
-        }
-    }
-    if (column(c, "reason", false))
-        for (size_t i = 0; i < s->n_rows; i++)
-            CELL(c, i, "%s", s->rows[i].reason);
-    if (column(c, "not_timed", false))
-        for (size_t i = 0; i < s->n_rows; i++)
-            CELL(c, i, "%s", s->rows[i].not_timed ? s->rows[i].not_timed : "");
-    if (column(c, "weights_hash", false))
-        for (size_t i = 0; i < s->n_rows; i++)
-            CELL(c, i, "%s", s->rows[i].run ? s->rows[i].run->end.hash : "");
-}
-
-void dd_speedup_csv(const dd_speedup *s, FILE *out)
-{
-    columns c = {0};
-    for (int pass = 0; pass < 2; pass++) {
-        c.writing = pass == 1;
-        if (c.writing && !dd_table_open(&c.table, c.n, s->n_rows))
-            return;
-        c.n = 0;
-        add_csv_settings(&c, s);
-        if (column(&c, "repeats_timed", true))
-            for (size_t i = 0; i < s->n_rows; i++)
-                CELL(&c, i, "%u", s->rows[i].n_timed);
-        if (column(&c, "cores", true))
-            for (size_t i = 0; i < s->n_rows; i++)
-                CELL(&c, i, "%u", s->cores);
-        add_exact(&c, s, "step_ns_median", offsetof(dd_speedup_row, step_ns));
-        add_exact(&c, s, "step_ns_p10", offsetof(dd_speedup_row, p10_ns));
-        add_exact(&c, s, "step_ns_p90", offsetof(dd_speedup_row, p90_ns));
-        add_exact(&c, s, "tokens_per_s", offsetof(dd_speedup_row, tokens_per_s));
-        add_exact(&c, s, "speedup_vs_one_worker", offsetof(dd_speedup_row, vs_one));
-        add_exact(&c, s, "speedup_vs_oracle", offsetof(dd_speedup_row, vs_oracle));
-        add_exact(&c, s, "efficiency", offsetof(dd_speedup_row, efficiency));
-        add_csv_results(&c, s);
-    }
-    dd_table_csv(&c.table, out);
-    dd_table_close(&c.table);
 }

@@ -7,45 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool dd_table_open(dd_table *t, size_t n_columns, size_t n_rows)
+void dd_table_open(dd_table *t, size_t n_rows)
 {
-    *t = (dd_table){.n_columns = n_columns, .n_rows = n_rows};
-    t->cells = calloc((n_rows + 1) * n_columns, sizeof *t->cells);
-    t->right = calloc(n_columns, sizeof *t->right);
-    if (t->cells && t->right)
-        return true;
-    dd_table_close(t);
-    return false;
+    *t = (dd_table){.n_rows = n_rows};
 }
 
 void dd_table_close(dd_table *t)
 {
-    for (size_t i = 0; t->cells && i < (t->n_rows + 1) * t->n_columns; i++)
-        free(t->cells[i]);
-    free(t->cells);
-    free(t->right);
-    *t = (dd_table){0};
-}
-
-void dd_table_set(dd_table *t, size_t row, size_t column, const char *format, ...)
-{
-    char **cell = &t->cells[row * t->n_columns + column];
-    char *text = NULL;
-    va_list args;
-    va_start(args, format);
-    if (vasprintf(&text, format, args) < 0) {
-        text = NULL;
-        t->failed = true;
+    for (size_t c = 0; c < t->n_columns; c++) {
+        for (size_t row = 0; row <= t->n_rows; row++)
+            free(t->column[c].cell[row]);
+        free(t->column[c].cell);
     }
-    va_end(args);
-    free(*cell);
-    *cell = text;
-}
-
-static const char *cell_text(const dd_table *t, size_t row, size_t column)
-{
-    const char *text = t->cells[row * t->n_columns + column];
-    return text ? text : "";
+    free(t->column);
+    *t = (dd_table){0};
 }
 
 /* Columns on a terminal: code points, all taken as one wide. */
@@ -57,14 +32,54 @@ static int width(const char *utf8)
     return n;
 }
 
-static int column_width(const dd_table *t, size_t column)
+void dd_table_add(dd_table *t, const char *heading, bool right)
 {
-    int most = 0;
-    for (size_t row = 0; row <= t->n_rows; row++) {
-        int w = width(cell_text(t, row, column));
-        most = w > most ? w : most;
+    dd_column *more = realloc(t->column, (t->n_columns + 1) * sizeof *more);
+    char **cell = calloc(t->n_rows + 1, sizeof *cell);
+    t->column = more ? more : t->column;
+    if (!more || !cell || !(cell[0] = strdup(heading))) {
+        free(cell);
+        t->failed = true;
+        return;
     }
-    return most;
+    t->column[t->n_columns++] = (dd_column){.cell = cell, .right = right, .width = width(heading)};
+}
+
+void dd_table_put(dd_table *t, size_t row, const char *format, ...)
+{
+    char *text = NULL;
+    va_list args;
+    if (t->failed) /* the last column may be another than the caller means */
+        return;
+    va_start(args, format);
+    if (vasprintf(&text, format, args) < 0) {
+        text = NULL;
+        t->failed = true;
+    }
+    va_end(args);
+    dd_column *column = &t->column[t->n_columns - 1];
+    int w = text ? width(text) : 0;
+    column->width = w > column->width ? w : column->width;
+    free(column->cell[row + 1]);
+    column->cell[row + 1] = text;
+}
+
+const char *dd_table_text(const dd_table *t, size_t column, size_t row)
+{
+    const char *text = t->column[column].cell[row];
+    return text ? text : "";
+}
+
+const char *dd_table_constant(const dd_table *t, size_t column)
+{
+    const char *all = "";
+    for (size_t row = 1; row <= t->n_rows; row++) {
+        const char *text = dd_table_text(t, column, row);
+        if (*text && *all && strcmp(text, all) != 0)
+            return NULL;
+        all = *text ? text : all;
+    }
+    return all;
 }
 
 void dd_text_markdown(const char *text, FILE *out)
@@ -81,13 +96,17 @@ void dd_table_markdown(const dd_table *t, FILE *out)
 {
     for (size_t row = 0; row <= t->n_rows; row++) {
         for (size_t c = 0; c < t->n_columns; c++) {
-            fputs(c ? " | " : "| ", out);
-            dd_text_markdown(cell_text(t, row, c), out);
+            if (t->column[c].hidden)
+                continue;
+            fputs("| ", out);
+            dd_text_markdown(dd_table_text(t, c, row), out);
+            fputc(' ', out);
         }
-        fputs(" |\n", out);
+        fputs("|\n", out);
         for (size_t c = 0; row == 0 && c < t->n_columns; c++)
-            fprintf(out, "%s%s", t->right[c] ? "|---:" : "|---",
-                    c + 1 == t->n_columns ? "|\n" : "");
+            if (!t->column[c].hidden)
+                fputs(t->column[c].right ? "|---:" : "|---", out);
+        fputs(row == 0 ? "|\n" : "", out);
     }
 }
 
@@ -109,10 +128,13 @@ static void csv_field(const char *text, FILE *out)
 void dd_table_csv(const dd_table *t, FILE *out)
 {
     for (size_t row = 0; row <= t->n_rows; row++) {
+        const char *between = "";
         for (size_t c = 0; c < t->n_columns; c++) {
-            if (c)
-                fputc(',', out);
-            csv_field(cell_text(t, row, c), out);
+            if (t->column[c].hidden)
+                continue;
+            fputs(between, out);
+            csv_field(dd_table_text(t, c, row), out);
+            between = ",";
         }
         fputc('\n', out);
     }
@@ -123,15 +145,17 @@ void dd_table_plain(const dd_table *t, FILE *out)
     for (size_t row = 0; row <= t->n_rows; row++) {
         int pending = 0; /* blanks, written only before more text */
         for (size_t c = 0; c < t->n_columns; c++) {
-            const char *text = cell_text(t, row, c);
-            int room = column_width(t, c) - width(text);
-            if (t->right[c])
+            if (t->column[c].hidden)
+                continue;
+            const char *text = dd_table_text(t, c, row);
+            int room = t->column[c].width - width(text);
+            if (t->column[c].right)
                 pending += room;
             if (*text) {
                 fprintf(out, "%*s%s", pending, "", text);
                 pending = 0;
             }
-            pending += (t->right[c] ? 0 : room) + 2;
+            pending += (t->column[c].right ? 0 : room) + 2;
         }
         fputc('\n', out);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * A table of text cells, written as Markdown, as CSV or aligned for a terminal. */
+ * A table of text cells, built column by column, written as Markdown, as CSV or aligned for a
+ * terminal. */
 #ifndef DD_TABLE_H
 #define DD_TABLE_H
 
@@ -7,20 +8,33 @@
 #include <stddef.h>
 #include <stdio.h>
 
+typedef struct dd_column {
+    char **cell; /* (n_rows + 1): the heading, then the rows; NULL: empty */
+    bool right;  /* numbers, aligned right */
+    bool hidden; /* not written */
+    int width;   /* of the widest cell so far */
+    int tag;     /* the caller's */
+} dd_column;
+
 typedef struct dd_table {
-    size_t n_columns, n_rows;
-    char **cells; /* row 0 is the heading; (n_rows + 1) x n_columns; owned */
-    bool *right;  /* per column: numbers, aligned right */
-    bool failed;  /* there was no memory */
+    size_t n_rows, n_columns;
+    dd_column *column; /* owned, with their cells */
+    bool failed;       /* there was no memory: some cells are missing */
 } dd_table;
 
-/* returns  false, and an empty table, when there is no memory                             */
-bool dd_table_open(dd_table *t, size_t n_columns, size_t n_rows);
+/* An empty table; to be closed, whatever became of it. */
+void dd_table_open(dd_table *t, size_t n_rows);
 void dd_table_close(dd_table *t);
 
-/* Row 0 is the heading. The format's result is copied. */
-__attribute__((format(printf, 4, 5))) void dd_table_set(dd_table *t, size_t row, size_t column,
-                                                        const char *format, ...);
+/* Appends a column. */
+void dd_table_add(dd_table *t, const char *heading, bool right);
+/* A cell of the last column, row from 0. The format's result is copied. */
+__attribute__((format(printf, 3, 4))) void dd_table_put(dd_table *t, size_t row, const char *format,
+                                                        ...);
+/* A cell's text; row 0 is the heading, row i + 1 row i. Never NULL. */
+const char *dd_table_text(const dd_table *t, size_t column, size_t row);
+/* What all cells below the heading say that are not empty, "" where all are; NULL: they differ. */
+const char *dd_table_constant(const dd_table *t, size_t column);
 
 void dd_table_markdown(const dd_table *t, FILE *out);
 void dd_table_csv(const dd_table *t, FILE *out); /* RFC 4180, lines end in \n */

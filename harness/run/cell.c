@@ -24,6 +24,7 @@
 #define LOG_MAX_BYTES (256u << 10)
 #define READ_MAX_BYTES                                                                             \
     (1u << 20) /* a look; a child that floods its pipe must not keep us from the watchdog */
+#define MAX_STALLED_NAMED 3
 #define PIPE_BYTES (1 << 20) /* room for some thousand steps between two looks */
 
 typedef struct watch {
@@ -52,6 +53,7 @@ void dd_run_clear(dd_run *run)
 {
     free(run->steps);
     free(run->log);
+    free(run->end.sphere);
     *run = (dd_run){0};
 }
 
@@ -149,11 +151,64 @@ static bool drain(watch *w, int *fd, void (*take)(watch *, const char *, size_t)
 
 /* ---- How it ends ---- */
 
-static void take_stacks(watch *w)
+/* What the child last told of its threads.
+ * returns  their number; *notes is the caller's to free */
+static size_t take_notes(const watch *w, dd_unwind_note **notes)
 {
+    size_t n = atomic_load_explicit(&w->page->n_threads, memory_order_acquire);
+    *notes = n && n <= DD_RECORD_MAX_THREADS ? calloc(n, sizeof **notes) : NULL;
+    if (!*notes)
+        return 0;
+    for (size_t i = 0; i < n; i++) {
+        const dd_page_thread *t = &w->page->thread[i];
+        dd_unwind_note *note = &(*notes)[i];
+        uint64_t words[2] = {atomic_load_explicit(&t->sphere[0], memory_order_relaxed),
+                             atomic_load_explicit(&t->sphere[1], memory_order_relaxed)};
+        char sphere[sizeof words + 1] = "";
+        memcpy(sphere, words, sizeof words);
+        uint32_t flags = atomic_load_explicit(&t->flags, memory_order_relaxed);
+        note->tid = (pid_t)atomic_load_explicit(&t->tid, memory_order_relaxed);
+        note->parked = flags & DD_PAGE_PARKED;
+        snprintf(note->about, sizeof note->about, "%s%s%s, heartbeat %llu, %llu lanes done",
+                 sphere[0] ? "sphere " : "", sphere[0] ? sphere : "worker",
+                 flags & DD_PAGE_PARKED    ? ", parked"
+                 : flags & DD_PAGE_CONTROL ? ", control"
+                                           : "",
+                 (unsigned long long)atomic_load_explicit(&t->heartbeat, memory_order_relaxed),
+                 (unsigned long long)atomic_load_explicit(&t->lanes_done, memory_order_relaxed));
+    }
+    return n;
+}
+
+/* Adds to the reason which threads the others wait for. */
+static void name_stalled(watch *w, const dd_unwind_note *notes, size_t n)
+{
+    char *reason = w->run->reason;
+    size_t size = sizeof w->run->reason, used = strlen(reason), named = 0, found = 0;
+    for (size_t i = 0; i < n; i++) {
+        found += notes[i].found;
+        if (!notes[i].found || notes[i].waits || notes[i].parked || named++ >= MAX_STALLED_NAMED)
+            continue;
+        snprintf(reason + used, size - used, "%sthread %d (%s)",
+                 named > 1 ? ", " : "; standing still: ", (int)notes[i].tid, notes[i].about);
+        used = strlen(reason);
+    }
+    if (named > MAX_STALLED_NAMED)
+        snprintf(reason + used, size - used, " and %zu more", named - MAX_STALLED_NAMED);
+    else if (found && !named)
+        snprintf(reason + used, size - used, "; every thread waits for others");
+}
+
+static void take_stacks(watch *w, bool stalled)
+{
+    dd_unwind_note *notes = NULL;
+    size_t n = take_notes(w, &notes);
     if (w->log_bytes)
         fputc('\n', w->log);
-    dd_unwind_process(w->pid, w->log);
+    dd_unwind_process(w->pid, notes, n, w->log);
+    if (stalled)
+        name_stalled(w, notes, n);
+    free(notes);
 }
 
 static void judge_fault(watch *w, int signal)
@@ -167,7 +222,7 @@ static void judge_fault(watch *w, int signal)
         end_as(w, DD_RUN_CRASH, "SIG%s at address 0x%llx in thread %d, %s", name ? name : "?",
                (unsigned long long)atomic_load(&w->page->crash_address), thread,
                dd_phase_name(atomic_load_explicit(&w->page->phase, memory_order_relaxed)));
-    take_stacks(w);
+    take_stacks(w, false);
 }
 
 static void judge_exit(watch *w, int status)
@@ -246,7 +301,7 @@ static void watch_child(watch *w)
             end_as(w, DD_RUN_HANG, "no progress for %g s %s, after %zu steps", limit_s,
                    dd_phase_name(atomic_load_explicit(&w->page->phase, memory_order_relaxed)),
                    w->run->n_steps);
-            take_stacks(w);
+            take_stacks(w, true);
         }
     }
     if (!left) {

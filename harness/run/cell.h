@@ -15,7 +15,8 @@
 typedef enum dd_outcome {
     DD_RUN_NOT_RUN, /* never begun, or stopped by the user */
     DD_RUN_ENDED,   /* the final record is in and the process left with status 0 */
-    DD_RUN_REFUSED, /* data or trainer could not be opened, or no process could be started */
+    DD_RUN_REFUSED, /* data or trainer could not be opened, no process could be started, or the
+                       machine lacks what the run needs */
     DD_RUN_HANG,    /* no progress within the stall limit */
     DD_RUN_CRASH,   /* a signal, a wrong exit status, no final record or one that cannot be read */
 } dd_outcome;
@@ -25,12 +26,12 @@ const char *dd_outcome_name(dd_outcome outcome);
 
 /* What a child hands over when its work is done. */
 typedef struct dd_run_end {
-    dd_status status;  /* DD_OK, or why the last step did not take place */
-    char message[512]; /* of that status; "" for DD_OK */
-    char hash[33];     /* of the weights, 32 hex digits */
-    bool serial; /* the oracle ran: of info only workers, kernels, n_parameters and steps are set */
-    dd_trainer_info info; /* info.kernels points to `kernels` below */
-    char kernels[64];
+    dd_status status;     /* DD_OK, or why the last step did not take place */
+    char message[512];    /* of that status; "" for DD_OK */
+    char hash[33];        /* of the weights, 32 hex digits */
+    dd_trainer_info info; /* its texts are the two below */
+    char kernels[64], guard_why[128];
+    dd_sphere_info *sphere;         /* (info.n_threads); owned by the dd_run, or by the body */
     char data[DD_SPEC_MAX];         /* the source that was opened */
     char data_note[DD_MESSAGE_MAX]; /* "" or why it is another than the one asked for */
     char data_hash[33];

@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: MIT
- * Trainer and oracle behind one loop. */
+ * One loop for all subjects. Reports what happened; judges nothing. */
 #include "cell_body.h"
 #include "cell_child.h"
-#include "serial.h"
+#include "fault.h"
+#include "hash.h"
+#include "hog.h"
+#include "subject.h"
+#include "timetable.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* What the loop needs of either. */
-typedef struct runner {
-    dd_phase stepping;
-    dd_status (*open)(const dd_config *, const dd_data *, void **, dd_error *);
-    void (*watch)(dd_child *, const void *);
-    dd_status (*step)(void *, dd_step *, dd_error *);
-    void (*describe)(void *, dd_run_end *);
-    void (*close)(void *);
-} runner;
+/* A run on its way; close_run accepts one that is half open. */
+typedef struct run {
+    const dd_settings *settings;
+    const dd_subject_api *subject;
+    dd_child *child;
+    dd_data *data;
+    void *self;
+    dd_timetable *timetable; /* NULL: no changes */
+    dd_hogs *hogs;
+    dd_run_end end;
+} run;
 
 void dd_hash_text(const uint8_t hash[16], char text[33])
 {
@@ -23,155 +30,148 @@ void dd_hash_text(const uint8_t hash[16], char text[33])
         snprintf(text + 2 * (size_t)i, 3, "%02x", hash[i]);
 }
 
-/* ---- The trainer ---- */
-
-static dd_status trainer_open(const dd_config *config, const dd_data *data, void **out,
-                              dd_error *error)
-{
-    dd_trainer *trainer = NULL;
-    dd_status st = dd_trainer_open(config, data, &trainer, error);
-    *out = trainer;
-    return st;
-}
-
-static uint64_t heartbeat(const void *trainer)
-{
-    return dd_trainer_heartbeat(trainer);
-}
-
-static void trainer_watch(dd_child *child, const void *trainer)
-{
-    dd_child_watch(child, heartbeat, trainer);
-}
-
-static dd_status trainer_step(void *trainer, dd_step *out, dd_error *error)
-{
-    return dd_trainer_step(trainer, out, error);
-}
-
-static void trainer_describe(void *trainer, dd_run_end *end)
-{
-    uint8_t hash[16];
-    dd_trainer_hash(trainer, hash);
-    dd_hash_text(hash, end->hash);
-    dd_trainer_info_get(trainer, &end->info);
-    snprintf(end->kernels, sizeof end->kernels, "%s", end->info.kernels);
-}
-
-static void trainer_close(void *trainer)
-{
-    dd_trainer_close(trainer);
-}
-
-static const runner trainer_subject = {DD_PHASE_STEP, trainer_open,     trainer_watch,
-                                       trainer_step,  trainer_describe, trainer_close};
-
-/* ---- The oracle ---- */
-
-static dd_status serial_open(const dd_config *config, const dd_data *data, void **out,
-                             dd_error *error)
-{
-    dd_serial *serial = NULL;
-    dd_status st = dd_serial_open(config, data, &serial, error);
-    *out = serial;
-    return st;
-}
-
-static void serial_watch(dd_child *child, const void *serial)
-{
-    (void)child, (void)serial; /* steps and CPU time are its only signs of life */
-}
-
-static dd_status serial_step(void *serial, dd_step *out, dd_error *error)
-{
-    return dd_serial_step(serial, out, error);
-}
-
-static void serial_describe(void *serial, dd_run_end *end)
-{
-    uint8_t hash[16];
-    uint64_t n;
-    dd_serial_hash(serial, hash);
-    dd_hash_text(hash, end->hash);
-    end->serial = true;
-    end->info.workers = 1;
-    end->info.lane_bound = 1;
-    (void)dd_serial_weights(serial, &n);
-    end->info.n_parameters = n;
-    end->info.weights_bytes = n * sizeof(float);
-    snprintf(end->kernels, sizeof end->kernels, "oracle, %s", dd_serial_build(serial));
-}
-
-static void serial_close(void *serial)
-{
-    dd_serial_close(serial);
-}
-
-static const runner serial_subject = {DD_PHASE_SERIAL, serial_open,     serial_watch,
-                                      serial_step,     serial_describe, serial_close};
-
-/* ---- The loop ---- */
-
-static void describe_data(const dd_data *data, const char *used, const char *note, dd_run_end *end)
+static dd_status open_data(run *r, dd_error *error)
 {
     dd_data_info info;
-    dd_data_info_get(data, &info);
-    snprintf(end->data, sizeof end->data, "%s", used);
-    snprintf(end->data_note, sizeof end->data_note, "%s", note);
-    dd_hash_text(info.hash, end->data_hash);
-    end->data_tokens = info.n_tokens;
-    end->floor_nats = info.floor_nats;
+    char used[DD_SPEC_MAX] = "", note[DD_MESSAGE_MAX] = "";
+    dd_status st = dd_settings_open_data(r->settings, &r->data, used, note, error);
+    if (st != DD_OK)
+        return st;
+    dd_data_info_get(r->data, &info);
+    snprintf(r->end.data, sizeof r->end.data, "%s", used);
+    snprintf(r->end.data_note, sizeof r->end.data_note, "%s", note);
+    dd_hash_text(info.hash, r->end.data_hash);
+    r->end.data_tokens = info.n_tokens;
+    r->end.floor_nats = info.floor_nats;
+    return DD_OK;
 }
 
-static void train(const dd_settings *s, dd_child *child, const runner *subject)
+/* A planted stray write is caught by protection keys alone: without them there is nothing to see.
+ */
+static dd_status check_plant(const run *r, dd_error *error)
 {
-    dd_data *data = NULL;
-    void *trainer = NULL;
-    dd_run_end end = {0};
-    dd_error error = {{0}};
-    char used[DD_SPEC_MAX] = "", note[DD_MESSAGE_MAX] = "";
+    if (r->settings->plant == DD_PLANT_NONE)
+        return DD_OK;
+    dd_trainer_info info;
+    r->subject->describe(r->self, &info);
+    if (info.guard_keys)
+        return DD_OK;
+    snprintf(error->message, sizeof error->message,
+             "plant stray-write: only protection keys catch it, and there are none: %s",
+             info.guard_why);
+    return DD_ERR_CPU;
+}
 
-    dd_child_phase(child, DD_PHASE_DATA);
-    dd_status st = dd_settings_open_data(s, &data, used, note, &error);
+static dd_status open_run(run *r, dd_error *error)
+{
+    const dd_settings *s = r->settings;
+    dd_child_phase(r->child, DD_PHASE_DATA);
+    dd_status st = open_data(r, error);
     if (st != DD_OK)
-        goto refused;
-    describe_data(data, used, note, &end);
+        return st;
+    dd_child_phase(r->child, DD_PHASE_OPEN);
+    if (r->subject->spheres && s->timetable[0] &&
+        !dd_timetable_of(s, &r->timetable, error->message))
+        return DD_ERR_ARGUMENT;
+    if ((st = r->subject->open(&s->config, r->data, &r->self, error)) != DD_OK)
+        return st;
+    if (r->subject->spheres && s->config.guard)
+        dd_fault_watch(r->self, -1);
+    if ((st = check_plant(r, error)) != DD_OK)
+        return st;
+    return dd_hogs_open(s->hog, &r->hogs, error);
+}
 
-    dd_child_phase(child, DD_PHASE_OPEN);
-    st = subject->open(&s->config, data, &trainer, &error);
-    if (st != DD_OK)
-        goto refused;
+/* Also the threads' part of the end's record, which close would take away. */
+static dd_status describe(run *r)
+{
+    dd_run_end *end = &r->end;
+    uint8_t hash[16];
+    uint64_t n;
+    const float *weights = r->subject->weights(r->self, &n);
+    dd_hash128(weights, n * sizeof *weights, hash);
+    dd_hash_text(hash, end->hash);
+    r->subject->describe(r->self, &end->info);
+    snprintf(end->kernels, sizeof end->kernels, "%s", end->info.kernels);
+    snprintf(end->guard_why, sizeof end->guard_why, "%s",
+             end->info.guard_why ? end->info.guard_why : "");
+    if (!r->subject->thread)
+        end->info.n_threads = 0;
+    if (!end->info.n_threads)
+        return DD_OK;
+    end->sphere = calloc(end->info.n_threads, sizeof *end->sphere);
+    if (!end->sphere)
+        return DD_ERR_MEMORY;
+    for (uint32_t i = 0; i < end->info.n_threads; i++)
+        (void)r->subject->thread(r->self, i, true, &end->sphere[i]);
+    return DD_OK;
+}
 
-    dd_child_phase(child, subject->stepping);
-    subject->watch(child, trainer);
-    for (uint64_t i = 0; i < s->steps && end.status == DD_OK; i++) {
+static void close_run(run *r)
+{
+    dd_hogs_close(r->hogs);
+    dd_fault_watch(NULL, -1);
+    if (r->self)
+        r->subject->close(r->self);
+    dd_timetable_close(r->timetable);
+    dd_data_close(r->data);
+}
+
+/* Whether the machine lacks what a step needs, which is no fault of the trainer's. */
+static bool is_lack(dd_status st)
+{
+    return st == DD_ERR_MEMORY || st == DD_ERR_THREAD || st == DD_ERR_CPU;
+}
+
+static dd_status train_steps(run *r, dd_error *error)
+{
+    dd_status st = DD_OK;
+    for (uint64_t i = 0; i < r->settings->steps && st == DD_OK; i++) {
         dd_step step;
-        end.status = subject->step(trainer, &step, &error);
-        if (end.status == DD_OK)
-            dd_child_step(child, &step);
-        else
-            snprintf(end.message, sizeof end.message, "%s", error.message); /* names the step */
+        if (r->timetable)
+            st = dd_timetable_carry_out(r->timetable, r->self, i, error);
+        if (st == DD_OK)
+            st = r->subject->step(r->self, &step, error);
+        if (st == DD_OK)
+            dd_child_step(r->child, &step);
     }
-    subject->describe(trainer, &end);
-    dd_child_watch(child, NULL, NULL);
+    return st;
+}
 
+static void train(const dd_settings *s, dd_child *child, const dd_subject_api *subject)
+{
+    run r = {.settings = s, .subject = subject, .child = child};
+    dd_error error = {{0}};
+    dd_status st = open_run(&r, &error);
+    if (st != DD_OK)
+        goto refused;
+
+    dd_child_phase(child, subject->heartbeat ? DD_PHASE_STEP : DD_PHASE_SERIAL);
+    dd_child_watch(child, subject->heartbeat, subject->thread, r.self);
+    r.end.status = train_steps(&r, &error);
+    if (r.end.status != DD_OK)
+        snprintf(r.end.message, sizeof r.end.message, "%s", error.message); /* names the step */
+    st = is_lack(r.end.status) ? r.end.status : describe(&r);
+    dd_child_watch(child, NULL, NULL, NULL);
     dd_child_phase(child, DD_PHASE_CLOSE);
-    subject->close(trainer);
-    dd_data_close(data);
-    dd_child_end(child, &end);
+    if (st != DD_OK)
+        goto refused;
+    close_run(&r);
+    dd_child_end(child, &r.end);
+    free(r.end.sphere);
     return;
 
 refused:
-    dd_data_close(data);
+    close_run(&r);
     dd_child_refuse(child, st, error.message);
 }
 
 void dd_cell_body_train(const dd_settings *settings, dd_child *child)
 {
-    train(settings, child, settings->serial ? &serial_subject : &trainer_subject);
+    train(settings, child, dd_subject_get(settings->subject, settings->plant));
 }
 
 void dd_cell_body_serial(const dd_settings *settings, dd_child *child)
 {
-    train(settings, child, &serial_subject);
+    train(settings, child, dd_subject_get(DD_SUBJECT_SERIAL, DD_PLANT_NONE));
 }

@@ -5,9 +5,9 @@
 
 #include "cell.h"
 
-/* The trainer, or the oracle where settings->serial says so. */
+/* The subject that the settings name, with its hogs, its timetable and its planted defect. */
 dd_cell_body dd_cell_body_train;
-/* The oracle, whatever settings->serial says. */
+/* The oracle, whatever the settings name. */
 dd_cell_body dd_cell_body_serial;
 
 /* A hash of 16 bytes as 32 hex digits. */

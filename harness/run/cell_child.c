@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The child's side of a run. */
 #include "cell_child.h"
-#include "cell_record.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_NAMED 256 /* threads or descriptors that a snapshot remembers */
+#define MAX_NAMED 4096 /* threads or descriptors that a snapshot remembers */
 #define CPU_TICK_NS 10000000u
 #define SPINNING_LIMITS 10u
 
@@ -34,10 +33,11 @@ struct dd_child {
     pthread_cond_t wake;
     bool stopping; /* under lock */
     uint64_t beat; /* under lock: phases and steps begun, CPU ticks of past phases */
-    uint64_t (*read)(const void *); /* under lock */
-    const void *source;             /* under lock */
-    bool cpu_counts;                /* under lock */
-    uint64_t cpu_start_ns;          /* under lock: at the start of the phase */
+    uint64_t (*heartbeat)(const void *); /* under lock */
+    dd_child_thread *thread;             /* under lock */
+    const void *self;                    /* under lock */
+    bool cpu_counts;                     /* under lock */
+    uint64_t cpu_start_ns;               /* under lock: at the start of the phase */
     pthread_t reporter;
 };
 
@@ -90,16 +90,42 @@ static uint64_t cpu_ticks(const dd_child *c, uint64_t own_ns)
     return ticks < most ? ticks : most;
 }
 
+/* requires lock held */
+static void tell_threads(const dd_child *c)
+{
+    uint32_t i = 0;
+    dd_sphere_info info;
+    for (; c->thread && i < DD_RECORD_MAX_THREADS && c->thread(c->self, i, false, &info); i++) {
+        dd_page_thread *t = &c->page->thread[i];
+        uint64_t text[2];
+        _Static_assert(sizeof text == sizeof info.sphere, "a place is two words");
+        memcpy(text, info.sphere, sizeof text);
+        uint32_t flags =
+            (info.control ? DD_PAGE_CONTROL : 0u) | (info.parked ? DD_PAGE_PARKED : 0u);
+        atomic_store_explicit(&t->tid, info.tid, memory_order_relaxed);
+        atomic_store_explicit(&t->flags, flags, memory_order_relaxed);
+        atomic_store_explicit(&t->sphere[0], text[0], memory_order_relaxed);
+        atomic_store_explicit(&t->sphere[1], text[1], memory_order_relaxed);
+        atomic_store_explicit(&t->heartbeat, info.heartbeat, memory_order_relaxed);
+        atomic_store_explicit(&t->lanes_done, info.lanes_done, memory_order_relaxed);
+    }
+    atomic_store_explicit(&c->page->n_threads, i, memory_order_release);
+}
+
 static void *report(void *arg)
 {
     dd_child *c = arg;
+    uint64_t last = 0;
     uint64_t period_ns = dd_child_period_ns((double)c->stall_ns * 1e-9);
     struct timespec next;
     clock_gettime(CLOCK_MONOTONIC, &next);
     pthread_mutex_lock(&c->lock);
     while (!c->stopping) {
         uint64_t own_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-        uint64_t beat = c->beat + cpu_ticks(c, own_ns) + (c->read ? c->read(c->source) : 0);
+        uint64_t beat = c->beat + cpu_ticks(c, own_ns) + (c->heartbeat ? c->heartbeat(c->self) : 0);
+        if (beat == last)
+            tell_threads(c);
+        last = beat;
         atomic_store_explicit(&c->page->beat, beat, memory_order_relaxed);
         uint64_t ns = (uint64_t)next.tv_nsec + period_ns;
         next.tv_sec += (time_t)(ns / 1000000000u);
@@ -185,13 +211,15 @@ void dd_child_phase(dd_child *c, dd_phase phase)
     atomic_store_explicit(&c->page->phase, phase, memory_order_relaxed);
 }
 
-void dd_child_watch(dd_child *c, uint64_t (*read)(const void *), const void *source)
+void dd_child_watch(dd_child *c, uint64_t (*heartbeat)(const void *), dd_child_thread *thread,
+                    const void *self)
 {
     pthread_mutex_lock(&c->lock);
-    if (c->read)
-        c->beat += c->read(c->source);
-    c->read = read;
-    c->source = source;
+    if (c->heartbeat)
+        c->beat += c->heartbeat(c->self);
+    c->heartbeat = heartbeat;
+    c->thread = thread;
+    c->self = self;
     pthread_mutex_unlock(&c->lock);
 }
 

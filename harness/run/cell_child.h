@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * The child's side of a run: progress into the shared page, records into the pipe, and what is left
  * over at the end. A thread of its own copies the trainer's heartbeat, so that a long step counts
- * as progress as long as any lane moves. */
+ * as progress as long as any lane moves; while nothing moves it also tells where each thread is. */
 #ifndef DD_CELL_CHILD_H
 #define DD_CELL_CHILD_H
 
-#include "cell.h"
+#include "cell_record.h"
 
 #include <stdatomic.h>
 #include <sys/types.h>
@@ -24,6 +24,16 @@ typedef enum dd_phase {
 /* What the phase does, for "no progress while …". */
 const char *dd_phase_name(unsigned phase);
 
+/* What a thread of the trainer was last seen to be. */
+typedef struct dd_page_thread {
+    _Atomic uint32_t tid; /* atomic, relaxed, as all of it: a report of one moment, for people */
+    _Atomic uint32_t flags;
+    _Atomic uint64_t sphere[2]; /* its place as text, dd_sphere_info.sphere */
+    _Atomic uint64_t heartbeat, lanes_done;
+} dd_page_thread;
+
+enum { DD_PAGE_CONTROL = 1, DD_PAGE_PARKED = 2 };
+
 /* Shared with the parent, which only reads. */
 typedef struct dd_page {
     _Atomic uint64_t beat;  /* atomic, relaxed: differs from before = progress */
@@ -32,6 +42,8 @@ typedef struct dd_page {
         crash_signal; /* atomic: released by the fault handler, acquired by the parent; 0: none */
     _Atomic int crash_thread; /* published by crash_signal */
     _Atomic uint64_t crash_address;
+    _Atomic uint32_t n_threads; /* atomic: released by the reporter after the entries */
+    dd_page_thread thread[DD_RECORD_MAX_THREADS];
 } dd_page;
 
 /* How often the page is written, and at least how often the parent looks, for a stall limit. */
@@ -44,9 +56,11 @@ _Noreturn void dd_child_main(const dd_cell_job *job, dd_page *page, int results_
 /* For bodies. Entering a phase is progress. In phases without a heartbeat of their own (data, open,
  * oracle steps) CPU time used counts as progress too, up to ten times the stall limit. */
 void dd_child_phase(dd_child *child, dd_phase phase);
-/* Progress is read from `read(source)` until the next call; NULL ends it: call that before the
- * source goes. */
-void dd_child_watch(dd_child *child, uint64_t (*read)(const void *source), const void *source);
+/* Progress is read from heartbeat(self) until the next call, and thread(self, 0), … are told while
+ * there is none; both may be NULL. To be ended with all of them NULL before `self` goes. */
+typedef bool dd_child_thread(const void *self, uint32_t i, bool between_steps, dd_sphere_info *out);
+void dd_child_watch(dd_child *child, uint64_t (*heartbeat)(const void *self),
+                    dd_child_thread *thread, const void *self);
 void dd_child_step(dd_child *child, const dd_step *step);
 /* The last record, one of these two. dd_child_end fills in what is left over. */
 void dd_child_refuse(dd_child *child, dd_status status, const char *message);

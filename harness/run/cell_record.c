@@ -84,7 +84,7 @@ char *dd_record_refused(dd_status status, const char *message)
     return line_of("refused", o, ok);
 }
 
-/* One table for both directions: the numbers of a dd_trainer_info and of its workers. */
+/* One table for both directions: the numbers of a dd_trainer_info and of its spheres. */
 typedef struct field {
     const char *name;
     size_t at;
@@ -100,28 +100,48 @@ typedef struct field {
 #member, offsetof(struct_, member), false                                                  \
     }
 
+#define INFO_WIDE(member) WIDE(dd_trainer_info, member)
+#define INFO_NARROW(member) NARROW(dd_trainer_info, member)
 static const field info_fields[] = {
-    NARROW(dd_trainer_info, workers),
-    NARROW(dd_trainer_info, n_lanes),
-    NARROW(dd_trainer_info, non_empty_lanes),
-    WIDE(dd_trainer_info, n_parameters),
-    WIDE(dd_trainer_info, weights_bytes),
-    WIDE(dd_trainer_info, moments_bytes),
-    WIDE(dd_trainer_info, segments_bytes),
-    WIDE(dd_trainer_info, workspaces_bytes),
-    WIDE(dd_trainer_info, requests),
-    WIDE(dd_trainer_info, node_zero_lanes),
-    WIDE(dd_trainer_info, node_zero_lane_cpu_ns),
-    WIDE(dd_trainer_info, node_zero_lane_wall_ns),
-    WIDE(dd_trainer_info, node_zero_folds),
+    INFO_NARROW(workers),
+    INFO_NARROW(n_lanes),
+    INFO_NARROW(non_empty_lanes),
+    INFO_NARROW(depth),
+    INFO_NARROW(n_spheres),
+    INFO_NARROW(n_controls),
+    INFO_NARROW(n_threads),
+    INFO_WIDE(n_changes),
+    INFO_WIDE(n_parameters),
+    INFO_WIDE(weights_bytes),
+    INFO_WIDE(moments_bytes),
+    INFO_WIDE(segments_bytes),
+    INFO_WIDE(workspaces_bytes),
+    INFO_WIDE(stacks_bytes),
+    INFO_NARROW(n_segments),
+    INFO_NARROW(most_segments),
+    INFO_WIDE(requests),
+    INFO_WIDE(lanes_done),
+    INFO_WIDE(lanes_cancelled),
+    INFO_WIDE(steals),
+    INFO_WIDE(folds),
+    INFO_WIDE(control_lanes),
+    INFO_WIDE(node_zero_lane_cpu_ns),
+    INFO_WIDE(node_zero_lane_wall_ns),
+    INFO_WIDE(snapshot_pages),
+    INFO_WIDE(snapshot_pages_copied),
+    INFO_NARROW(guard_keys),
     {NULL, 0, false},
 };
 
-static const field worker_fields[] = {
-    NARROW(dd_worker_info, first_lane), NARROW(dd_worker_info, n_lanes),
-    WIDE(dd_worker_info, lanes_done),   WIDE(dd_worker_info, lanes_cancelled),
-    WIDE(dd_worker_info, folds),        WIDE(dd_worker_info, cpu_ns),
-    NARROW(dd_worker_info, segments),   {NULL, 0, false},
+#define SPHERE_WIDE(member) WIDE(dd_sphere_info, member)
+#define SPHERE_NARROW(member) NARROW(dd_sphere_info, member)
+static const field sphere_fields[] = {
+    SPHERE_NARROW(thread),   SPHERE_NARROW(tid),           SPHERE_NARROW(first_lane),
+    SPHERE_NARROW(n_lanes),  SPHERE_NARROW(segments),      SPHERE_WIDE(heartbeat),
+    SPHERE_WIDE(lanes_done), SPHERE_WIDE(lanes_cancelled), SPHERE_WIDE(lanes_as_control),
+    SPHERE_WIDE(steals),     SPHERE_WIDE(folds),           SPHERE_WIDE(acted),
+    SPHERE_WIDE(cpu_ns),     SPHERE_WIDE(wait_ns[0]),      SPHERE_WIDE(wait_ns[1]),
+    SPHERE_WIDE(wait_ns[2]), SPHERE_WIDE(wait_ns[3]),      {NULL, 0, false},
 };
 
 static void put_fields(json_t *o, const field *fields, const void *from, bool *ok)
@@ -137,16 +157,27 @@ static void put_fields(json_t *o, const field *fields, const void *from, bool *o
     }
 }
 
+static json_t *sphere_json(const dd_sphere_info *sphere, bool *ok)
+{
+    json_t *o = json_object();
+    put(o, "sphere", text(sphere->sphere), ok);
+    put(o, "control", json_boolean(sphere->control), ok);
+    put(o, "parked", json_boolean(sphere->parked), ok);
+    put_fields(o, sphere_fields, sphere, ok);
+    return o;
+}
+
 char *dd_record_end(const dd_run_end *end)
 {
     bool ok = true;
-    json_t *o = json_object();
+    json_t *o = json_object(), *spheres = json_array();
     put(o, "status", json_integer(end->status), &ok);
     put(o, "message", text(end->message), &ok);
     put(o, "hash", text(end->hash), &ok);
-    put(o, "serial", json_boolean(end->serial), &ok);
     put(o, "kernels", text(end->kernels), &ok);
     put(o, "lane_bound", real(end->info.lane_bound), &ok);
+    put(o, "guard_share", real(end->info.guard_share), &ok);
+    put(o, "guard_why", text(end->guard_why), &ok);
     put(o, "data", text(end->data), &ok);
     put(o, "data_note", text(end->data_note), &ok);
     put(o, "data_hash", text(end->data_hash), &ok);
@@ -156,13 +187,10 @@ char *dd_record_end(const dd_run_end *end)
     put(o, "fds_left", whole(end->fds_left), &ok);
     put(o, "left", text(end->left), &ok);
     put_fields(o, info_fields, &end->info, &ok);
-    json_t *workers = json_array();
-    for (uint32_t i = 0; i < end->info.workers && i < DD_MAX_WORKERS; i++) {
-        json_t *worker = json_object();
-        put_fields(worker, worker_fields, &end->info.worker[i], &ok);
-        ok = json_array_append_new(workers, worker) == 0 && ok;
-    }
-    put(o, "worker", workers, &ok);
+    for (uint32_t i = 0; i < end->info.n_threads; i++)
+        if (json_array_append_new(spheres, sphere_json(&end->sphere[i], &ok)))
+            ok = false;
+    put(o, "sphere", spheres, &ok);
     return line_of("end", o, ok);
 }
 
@@ -216,7 +244,7 @@ static bool get_text(const json_t *o, const char *key, char *out, size_t size)
 static bool get_status(const json_t *o, dd_status *out)
 {
     uint64_t n;
-    if (!get_whole(o, "status", DD_ERR_CANCELLED, &n))
+    if (!get_whole(o, "status", DD_ERR_REFUSED, &n))
         return false;
     *out = (dd_status)n;
     return true;
@@ -273,33 +301,49 @@ static bool read_step(const json_t *o, dd_run *run, char why[128])
     return true;
 }
 
-static bool read_end(const json_t *o, dd_run_end *end)
+static bool read_sphere(const json_t *o, dd_sphere_info *sphere)
 {
-    memset(end, 0, sizeof *end);
-    if (!get_status(o, &end->status) ||
-        !get_text(o, "message", end->message, sizeof end->message) ||
-        !get_text(o, "hash", end->hash, sizeof end->hash) || !is_hash(end->hash) ||
-        !get_bool(o, "serial", &end->serial) ||
-        !get_text(o, "kernels", end->kernels, sizeof end->kernels) ||
-        !get_real(o, "lane_bound", &end->info.lane_bound) ||
-        !get_text(o, "data", end->data, sizeof end->data) ||
-        !get_text(o, "data_note", end->data_note, sizeof end->data_note) ||
-        !get_text(o, "data_hash", end->data_hash, sizeof end->data_hash) ||
-        !get_whole(o, "data_tokens", INT64_MAX, &end->data_tokens) ||
-        !get_real(o, "floor_nats", &end->floor_nats) ||
-        !get_narrow(o, "threads_left", &end->threads_left) ||
-        !get_narrow(o, "fds_left", &end->fds_left) ||
-        !get_text(o, "left", end->left, sizeof end->left) ||
-        !get_fields(o, info_fields, &end->info) || end->info.workers > DD_MAX_WORKERS)
+    return get_text(o, "sphere", sphere->sphere, sizeof sphere->sphere) &&
+           get_bool(o, "control", &sphere->control) && get_bool(o, "parked", &sphere->parked) &&
+           get_fields(o, sphere_fields, sphere);
+}
+
+static bool read_spheres(const json_t *a, dd_run_end *end)
+{
+    uint32_t n = end->info.n_threads;
+    if (!json_is_array(a) || n > DD_RECORD_MAX_THREADS || json_array_size(a) != n)
         return false;
-    end->info.kernels = end->kernels;
-    const json_t *workers = json_object_get(o, "worker");
-    if (json_array_size(workers) != end->info.workers)
+    end->sphere = n ? calloc(n, sizeof *end->sphere) : NULL;
+    if (n && !end->sphere)
         return false;
-    for (uint32_t i = 0; i < end->info.workers; i++)
-        if (!get_fields(json_array_get(workers, i), worker_fields, &end->info.worker[i]))
+    for (uint32_t i = 0; i < n; i++)
+        if (!read_sphere(json_array_get(a, i), &end->sphere[i]))
             return false;
     return true;
+}
+
+static bool read_end(const json_t *o, dd_run_end *end)
+{
+    *end = (dd_run_end){0};
+    end->info.kernels = end->kernels;
+    end->info.guard_why = end->guard_why;
+    return get_status(o, &end->status) &&
+           get_text(o, "message", end->message, sizeof end->message) &&
+           get_text(o, "hash", end->hash, sizeof end->hash) && is_hash(end->hash) &&
+           get_text(o, "kernels", end->kernels, sizeof end->kernels) &&
+           get_real(o, "lane_bound", &end->info.lane_bound) &&
+           get_real(o, "guard_share", &end->info.guard_share) &&
+           get_text(o, "guard_why", end->guard_why, sizeof end->guard_why) &&
+           get_text(o, "data", end->data, sizeof end->data) &&
+           get_text(o, "data_note", end->data_note, sizeof end->data_note) &&
+           get_text(o, "data_hash", end->data_hash, sizeof end->data_hash) &&
+           get_whole(o, "data_tokens", INT64_MAX, &end->data_tokens) &&
+           get_real(o, "floor_nats", &end->floor_nats) &&
+           get_narrow(o, "threads_left", &end->threads_left) &&
+           get_narrow(o, "fds_left", &end->fds_left) &&
+           get_text(o, "left", end->left, sizeof end->left) &&
+           get_fields(o, info_fields, &end->info) &&
+           read_spheres(json_object_get(o, "sphere"), end);
 }
 
 dd_record dd_record_read(const char *line, size_t bytes, dd_run *run, char why[128])

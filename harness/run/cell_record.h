@@ -7,7 +7,9 @@
 
 #include "cell.h"
 
-#define DD_RECORD_MAX_BYTES 16384
+/* A full hierarchy of depth 3 has 1 + 12 + 144 + 1728 spheres, each with a thread. */
+#define DD_RECORD_MAX_THREADS 1885
+#define DD_RECORD_MAX_BYTES (2u << 20)
 
 /* The record as one line with its newline. NULL: no memory. Freed by the caller. */
 char *dd_record_step(const dd_step *step);

@@ -14,98 +14,133 @@
 
 enum { OPTION_LIST = DD_OPTION_OWN };
 
-/* What varies, and what does not. Batch 10 leaves two lanes empty, so 12 workers need allow-idle.
- */
+/* What all cells have. Batch 10 leaves two lanes empty, so 12 workers need allow-idle. */
 static const char *const base[][2] = {{"data", "builtin"}, {"model", "L=2,NH=2,C=32,V=64,T=16"},
                                       {"steps", "20"},     {"warmup", "2"},
                                       {"lr", "0.01"},      {"allow-idle", "true"},
                                       {"repeats", "1"}};
-static const struct {
+
+/* What varies: blocks, each of which is multiplied out; what a block does not say has its default.
+ */
+typedef struct varied {
     const char *key;
-    const char *values[6]; /* NULL-terminated */
-} swept[] = {
-    {"batch", {"12", "10"}},         {"workers", {"1", "2", "3", "5", "12"}},
-    {"simd", {"off", "auto"}},       {"barrier", {"tree", "pthread"}},
-    {"reduce", {"tree", "control"}},
+    const char *values[5]; /* NULL-terminated */
+} varied;
+
+#define N_KEYS_MAX 6
+static const varied blocks[][N_KEYS_MAX] = {
+    {{"batch", {"12", "10"}},
+     {"workers", {"1", "2", "5", "12"}},
+     {"simd", {"off", "auto"}},
+     {"barrier", {"tree", "pthread"}},
+     {"reduce", {"tree", "control", "sliced"}}},
+    {{"depth", {"2"}},
+     {"lane-depth", {"1", "2"}},
+     {"workers", {"5", "13"}},
+     {"barrier", {"tree", "pthread"}},
+     {"reduce", {"tree", "control", "sliced"}},
+     {"batch", {"24"}}},
+    {{"steal", {"true"}},
+     {"lane-depth", {"1", "2"}},
+     {"workers", {"2", "5"}},
+     {"reduce", {"tree", "control", "sliced"}},
+     {"batch", {"24"}}},
+    {{"timetable", {"3 spawn 0 4; 6 checkpoint; 12 terminate 0"}},
+     {"workers", {"3"}},
+     {"reduce", {"tree", "control", "sliced"}},
+     {"batch", {"24"}},
+     {"lane-depth", {"2"}}},
+    {{"subject", {"locks", "locks-gradient"}}, {"workers", {"1", "3"}}},
 };
+#define N_BLOCKS (sizeof blocks / sizeof *blocks)
 #define N_BASE (sizeof base / sizeof *base)
-#define N_SWEPT (sizeof swept / sizeof *swept)
 
 typedef struct cell_set {
     dd_scenario scenario;
-    const dd_key *swept[N_SWEPT];
-    const char **values;
-    char (*labels)[128];
+    char (*labels)[192];
 } cell_set;
 
-static size_t n_values(size_t key)
+static size_t n_values(const varied *v)
 {
     size_t n = 0;
-    while (n < sizeof swept[key].values / sizeof *swept[key].values && swept[key].values[n])
+    while (n < sizeof v->values / sizeof *v->values && v->values[n])
         n++;
+    return n;
+}
+
+static size_t n_keys(const varied *block)
+{
+    size_t n = 0;
+    while (n < N_KEYS_MAX && block[n].key)
+        n++;
+    return n;
+}
+
+static size_t n_cells(const varied *block)
+{
+    size_t n = 1;
+    for (size_t k = 0; k < n_keys(block); k++)
+        n *= n_values(&block[k]);
     return n;
 }
 
 static void close_cells(cell_set *set)
 {
     free(set->scenario.cells);
-    free(set->values);
     free(set->labels);
 }
 
-/* Fills cell i: the mixed-radix digits of i choose the values, last key fastest. */
-static bool make_cell(cell_set *set, size_t i, char message[DD_MESSAGE_MAX])
+/* Fills cell `at` with combination i of a block: the mixed-radix digits of i choose the values,
+ * last key fastest. */
+static bool make_cell(cell_set *set, size_t at, const varied *block, size_t i,
+                      char message[DD_MESSAGE_MAX])
 {
-    dd_scenario_cell *cell = &set->scenario.cells[i];
-    const char **values = set->values + i * N_SWEPT;
-    char *label = set->labels[i];
+    dd_scenario_cell *cell = &set->scenario.cells[at];
+    const char *values[N_KEYS_MAX];
+    char *label = set->labels[at];
+    size_t used = 0, n = n_keys(block);
     dd_settings_default(&cell->settings);
     for (size_t k = 0; k < N_BASE; k++)
         if (!dd_settings_set(&cell->settings, base[k][0], base[k][1], message))
             return false;
-    size_t rest = i, used = 0;
-    for (size_t k = N_SWEPT; k-- > 0; rest /= n_values(k))
-        values[k] = swept[k].values[rest % n_values(k)];
-    for (size_t k = 0; k < N_SWEPT; k++) {
-        if (!dd_settings_set(&cell->settings, swept[k].key, values[k], message))
+    for (size_t k = n; k-- > 0; i /= n_values(&block[k]))
+        values[k] = block[k].values[i % n_values(&block[k])];
+    for (size_t k = 0; k < n; k++) {
+        if (!dd_settings_set(&cell->settings, block[k].key, values[k], message))
             return false;
         used += (size_t)snprintf(label + used, sizeof *set->labels - used, "%s%s=%s", k ? " " : "",
-                                 swept[k].key, values[k]);
+                                 block[k].key, values[k]);
     }
-    cell->values = values;
     cell->label = label;
     return dd_settings_finish(&cell->settings, message);
 }
 
 static bool make_cells(cell_set *set, char message[DD_MESSAGE_MAX])
 {
-    size_t n = 1;
-    for (size_t k = 0; k < N_SWEPT; k++) {
-        n *= n_values(k);
-        set->swept[k] = dd_key_named(swept[k].key);
-    }
-    set->values = calloc(n * N_SWEPT, sizeof *set->values);
+    size_t n = 0, at = 0;
+    for (size_t b = 0; b < N_BLOCKS; b++)
+        n += n_cells(blocks[b]);
     set->labels = calloc(n, sizeof *set->labels);
     set->scenario = (dd_scenario){.file = "dodeca check",
                                   .name = "check",
                                   .about = "",
-                                  .n_swept = N_SWEPT,
-                                  .swept = set->swept,
                                   .n_cells = n,
                                   .cells = calloc(n, sizeof *set->scenario.cells)};
-    if (!set->values || !set->labels || !set->scenario.cells) {
+    if (!set->labels || !set->scenario.cells) {
         snprintf(message, DD_MESSAGE_MAX, "no memory for the cells");
         return false;
     }
-    for (size_t i = 0; i < n; i++)
-        if (!make_cell(set, i, message))
-            return false;
+    for (size_t b = 0; b < N_BLOCKS; b++)
+        for (size_t i = 0; i < n_cells(blocks[b]); i++)
+            if (!make_cell(set, at++, blocks[b], i, message))
+                return false;
     return true;
 }
 
 /* ---- Result ---- */
 
 typedef struct tally {
+    size_t cells; /* to which the check applies */
     size_t n[DD_CRASH + 1];
     const dd_sweep_cell *worst_cell; /* the first of the worst verdict, SKIP included */
     dd_verdict worst;
@@ -116,10 +151,13 @@ static tally count(const dd_sweep *sweep, size_t check)
     tally t = {.worst = DD_PASS};
     for (size_t i = 0; i < sweep->scenario->n_cells; i++) {
         const dd_sweep_cell *cell = &sweep->cells[i];
-        dd_verdict verdict = cell->repeats[0].check[check].verdict;
-        t.n[verdict]++;
-        if (verdict > t.worst) {
-            t.worst = verdict;
+        const dd_check_row *row = &cell->repeats[0].check[check];
+        if (!row->applies)
+            continue;
+        t.cells++;
+        t.n[row->verdict]++;
+        if (row->verdict > t.worst) {
+            t.worst = row->verdict;
             t.worst_cell = cell;
         }
     }
@@ -129,11 +167,16 @@ static tally count(const dd_sweep *sweep, size_t check)
 static dd_verdict print_check(const dd_sweep *sweep, size_t check)
 {
     size_t n;
+    const dd_check *checks = dd_checks(&n);
     tally t = count(sweep, check);
-    bool nothing = t.n[DD_SKIP] == sweep->scenario->n_cells;
-    dd_verdict verdict = t.worst == DD_SKIP && !nothing ? DD_PASS : t.worst;
-    printf("%-5s  %-18s  %zu of %zu cells passed", dd_verdict_name(verdict),
-           dd_checks(&n)[check].name, t.n[DD_PASS], sweep->scenario->n_cells);
+    if (!t.cells) {
+        printf("%-5s  %-18s  none of these cells calls for it: scenarios/guard.yaml does\n",
+               dd_verdict_name(DD_SKIP), checks[check].name);
+        return DD_SKIP;
+    }
+    dd_verdict verdict = t.worst == DD_SKIP && t.n[DD_SKIP] < t.cells ? DD_PASS : t.worst;
+    printf("%-5s  %-18s  %zu of %zu cells passed", dd_verdict_name(verdict), checks[check].name,
+           t.n[DD_PASS], t.cells);
     for (dd_verdict v = DD_SKIP; v <= DD_CRASH; v++)
         if (t.n[v])
             printf(", %zu %s", t.n[v], dd_verdict_name(v));
@@ -146,13 +189,18 @@ static dd_verdict print_check(const dd_sweep *sweep, size_t check)
 
 static void print_covered(const dd_sweep *sweep)
 {
-    printf("\n%zu cells, each in a process of its own:", sweep->scenario->n_cells);
-    for (size_t k = 0; k < N_SWEPT; k++) {
-        printf("%s %s", k ? " x" : "", swept[k].key);
-        for (size_t v = 0; v < n_values(k); v++)
-            printf("%c%s", v ? ',' : ' ', swept[k].values[v]);
+    printf("\n%zu cells, each in a process of its own:\n", sweep->scenario->n_cells);
+    for (size_t b = 0; b < N_BLOCKS; b++) {
+        printf("  %3zu ", n_cells(blocks[b]));
+        for (size_t k = 0; k < n_keys(blocks[b]); k++) {
+            const varied *v = &blocks[b][k];
+            printf("%s %s", k ? " x" : "", v->key);
+            for (size_t i = 0; i < n_values(v); i++)
+                printf("%s%s", i ? "," : " ", v->values[i]);
+        }
+        putchar('\n');
     }
-    printf("\nall with");
+    printf("all with");
     for (size_t k = 0; k < N_BASE; k++)
         printf("%s %s %s", k ? "," : "", base[k][0], base[k][1]);
     printf("; %zu oracle runs; %.1f s\n", sweep->n_oracles, (double)sweep->wall_ns * 1e-9);

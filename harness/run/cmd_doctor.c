@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <hwloc.h>
 #include <jansson.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +18,7 @@
 
 #include "build_info.h"
 #include "commands.h"
-#include "cpu.h"
+#include "doctor_machine.h"
 #include "doctor_measure.h"
 #include "options.h"
 #include "peak.h"
@@ -28,11 +27,7 @@ enum { OPTION_QUICK = DD_OPTION_OWN, OPTION_JSON, ADVICE_MAX = 16 };
 
 struct doctor {
     bool quick, json;
-    /* machine */
-    char cpu[128], isa[64], caches[160], governor[32];
-    uint32_t cpus, cpus_affinity,
-        cores; /* may use; by affinity alone; cores among the latter, 0: unknown */
-    double load, memory_gib;
+    dd_found found;
     /* build */
     char libraries[256], sets[160];
     /* abilities */
@@ -57,83 +52,6 @@ __attribute__((format(printf, 2, 3))) static void advise(struct doctor *d, const
     if (d->n_advice < ADVICE_MAX)
         (void)vsnprintf(d->advice[d->n_advice++], sizeof d->advice[0], format, args);
     va_end(args);
-}
-
-/* ---- Machine ---- */
-
-static bool first_line(const char *path, char *line, size_t size)
-{
-    FILE *f = fopen(path, "re");
-    bool ok = f && fgets(line, (int)size, f);
-    if (f)
-        (void)fclose(f);
-    line[ok ? strcspn(line, "\n") : 0] = '\0';
-    return ok;
-}
-
-static void look_at_cpu(struct doctor *d)
-{
-    char line[256];
-    FILE *f = fopen("/proc/cpuinfo", "re");
-    strcpy(d->cpu, "unknown");
-    while (f && fgets(line, sizeof line, f)) {
-        char *colon = strchr(line, ':');
-        if (colon && strncmp(line, "model name", 10) == 0) {
-            colon[strcspn(colon, "\n")] = '\0';
-            (void)snprintf(d->cpu, sizeof d->cpu, "%s", colon + 2);
-            break;
-        }
-    }
-    if (f)
-        (void)fclose(f);
-#ifdef __x86_64__
-    __builtin_cpu_init();
-    (void)snprintf(d->isa, sizeof d->isa, "%s%s%s", __builtin_cpu_supports("avx2") ? "avx2 " : "",
-                   __builtin_cpu_supports("fma") ? "fma " : "",
-                   __builtin_cpu_supports("avx512f") ? "avx512f " : "");
-#endif
-    if (d->isa[0])
-        d->isa[strlen(d->isa) - 1] = '\0'; /* the last blank */
-    else
-        strcpy(d->isa, "no vector set that this version uses");
-    cpu_set_t affinity;
-    d->cpus = dd_cpu_available();
-    d->cpus_affinity = sched_getaffinity(0, sizeof affinity, &affinity) == 0
-                           ? (uint32_t)CPU_COUNT(&affinity)
-                           : d->cpus;
-    if (getloadavg(&d->load, 1) != 1)
-        d->load = 0;
-    d->memory_gib = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 0x1p30;
-    (void)first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", d->governor,
-                     sizeof d->governor);
-}
-
-static void look_at_caches(struct doctor *d)
-{
-    hwloc_topology_t topology;
-    if (hwloc_topology_init(&topology) != 0)
-        return;
-    if (hwloc_topology_load(topology) == 0) {
-        static const struct {
-            hwloc_obj_type_t type;
-            const char *name;
-        } kinds[] = {
-            {HWLOC_OBJ_L1CACHE, "L1d"}, {HWLOC_OBJ_L2CACHE, "L2"}, {HWLOC_OBJ_L3CACHE, "L3"}};
-        size_t used = 0;
-        for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
-            int n = hwloc_get_nbobjs_by_type(topology, kinds[k].type);
-            hwloc_obj_t cache = n > 0 ? hwloc_get_obj_by_type(topology, kinds[k].type, 0) : NULL;
-            if (cache)
-                used += (size_t)snprintf(d->caches + used, sizeof d->caches - used,
-                                         "%s%d x %s %llu KiB", used ? ", " : "", n, kinds[k].name,
-                                         (unsigned long long)cache->attr->cache.size / 1024);
-        }
-        int cores = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_CORE);
-        d->cores = cores > 0 ? (uint32_t)cores : 0;
-    }
-    hwloc_topology_destroy(topology);
-    if (!d->caches[0])
-        strcpy(d->caches, "unknown");
 }
 
 /* ---- Build and abilities ---- */
@@ -207,6 +125,32 @@ static bool measure(struct doctor *d)
 
 /* ---- Advice ---- */
 
+static void weigh_machine(struct doctor *d)
+{
+    const dd_found *f = &d->found;
+    const uint32_t affinity = f->topology.n_cpus, cores = f->topology.n_cpus_cores;
+    if (f->load > 0.3 * f->cpus)
+        advise(d,
+               "the load average is %.1f on %u CPUs: other programs take part of them; measure "
+               "when they are done",
+               f->load, f->cpus);
+    if (f->cpus < affinity)
+        advise(d,
+               "a control group's quota allows %u of %u CPUs: more threads are throttled in bursts",
+               f->cpus, affinity);
+    if (cores && f->cpus > cores)
+        advise(d, "%u CPUs are %u cores with hardware threads: beyond %u workers little is gained",
+               f->cpus, cores, cores);
+    if (f->cpus < 2)
+        advise(d,
+               "one CPU: every run of more than one worker is oversubscribed and shows no speedup");
+    if (f->governor[0] && strcmp(f->governor, "performance") != 0)
+        advise(
+            d,
+            "the CPU's governor is %s: clocks rise late; with \"performance\" they repeat better",
+            f->governor);
+}
+
 static void weigh(struct doctor *d)
 {
     if (dd_build.sanitizer[0])
@@ -215,26 +159,7 @@ static void weigh(struct doctor *d)
     if (strcmp(dd_build.type, "Release") != 0)
         advise(d, "the build type is %s: configure with -DCMAKE_BUILD_TYPE=Release to measure",
                dd_build.type);
-    if (d->load > 0.3 * d->cpus)
-        advise(d,
-               "the load average is %.1f on %u CPUs: other programs take part of them; measure "
-               "when they are done",
-               d->load, d->cpus);
-    if (d->cpus < d->cpus_affinity)
-        advise(d,
-               "a control group's quota allows %u of %u CPUs: more threads are throttled in bursts",
-               d->cpus, d->cpus_affinity);
-    if (d->cores && d->cpus > d->cores)
-        advise(d, "%u CPUs are %u cores with hardware threads: beyond %u workers little is gained",
-               d->cpus, d->cores, d->cores);
-    if (d->cpus < 2)
-        advise(d,
-               "one CPU: every run of more than one worker is oversubscribed and shows no speedup");
-    if (d->governor[0] && strcmp(d->governor, "performance") != 0)
-        advise(
-            d,
-            "the CPU's governor is %s: clocks rise late; with \"performance\" they repeat better",
-            d->governor);
+    weigh_machine(d);
     if (d->measured && d->noise.spread > 0.05)
         advise(d, "a fixed loop varies by %.0f %%: compare medians of several repeats only",
                100 * d->noise.spread);
@@ -275,15 +200,7 @@ static void print_measured(const struct doctor *d)
 
 static void print_text(const struct doctor *d)
 {
-    printf("machine\n");
-    printf("  CPU              %s\n", d->cpu);
-    printf("  vector sets      %s\n", d->isa);
-    printf("  CPUs             %u for this process", d->cpus);
-    if (d->cores)
-        printf(" (%u by affinity, %u cores)", d->cpus_affinity, d->cores);
-    printf("\n  caches           %s\n", d->caches);
-    printf("  memory           %.1f GiB\n", d->memory_gib);
-    printf("  load average     %.2f\n", d->load);
+    dd_found_print(&d->found);
     printf("\nbuild\n");
     printf("  dodeca           %s, commit %s\n", dd_build.version, dd_build.commit);
     printf("  compiler         %s, %s%s%s\n", dd_build.compiler, dd_build.flags,
@@ -327,19 +244,15 @@ static int print_json(const struct doctor *d)
     json_t *advice = json_array();
     for (size_t i = 0; i < d->n_advice; i++)
         (void)json_array_append_new(advice, json_string(d->advice[i]));
-    json_t *machine = json_pack(
-        "{s:s, s:s, s:i, s:i, s:i, s:s, s:f, s:f, s:s}", "cpu", d->cpu, "vector_sets", d->isa,
-        "cpus", (int)d->cpus, "cpus_by_affinity", (int)d->cpus_affinity, "cores", (int)d->cores,
-        "caches", d->caches, "memory_gib", d->memory_gib, "load", d->load, "governor", d->governor);
     json_t *build =
         json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "version", dd_build.version, "commit",
                   dd_build.commit, "compiler", dd_build.compiler, "flags", dd_build.flags, "type",
                   dd_build.type, "sanitizer", dd_build.sanitizer, "libraries", d->libraries,
                   "kernel_sets", d->sets);
     json_t *root =
-        json_pack("{s:o, s:o, s:b, s:s, s:b, s:s, s:o, s:o}", "machine", machine, "build", build,
-                  "can_unwind", (int)!d->unwind[0], "unwind_denied", d->unwind, "has_king_james",
-                  (int)d->has_king_james, "king_james", d->king_james, "measured",
+        json_pack("{s:o, s:o, s:b, s:s, s:b, s:s, s:o, s:o}", "machine", dd_found_json(&d->found),
+                  "build", build, "can_unwind", (int)!d->unwind[0], "unwind_denied", d->unwind,
+                  "has_king_james", (int)d->has_king_james, "king_james", d->king_james, "measured",
                   d->measured ? json_measured(d) : json_null(), "advice", advice);
     int failed = !root || json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) != 0;
     putchar('\n');
@@ -383,18 +296,21 @@ int dd_cmd_doctor(int argc, char **argv)
     };
     if (argp_parse(&argp, argc, argv, 0, NULL, &d) != 0)
         return DD_EXIT_USAGE;
-    look_at_cpu(&d);
-    look_at_caches(&d);
+    dd_found_look(&d.found);
     look_at_build(&d);
     look_at_unwinding(&d);
     look_at_text(&d);
+    int code = DD_EXIT_HELD;
     if (!d.quick && !measure(&d)) {
         fputs("dodeca doctor: out of memory while measuring\n", stderr);
-        return DD_EXIT_ENVIRONMENT;
+        code = DD_EXIT_ENVIRONMENT;
+    } else {
+        weigh(&d);
+        if (d.json)
+            code = print_json(&d);
+        else
+            print_text(&d);
     }
-    weigh(&d);
-    if (d.json)
-        return print_json(&d);
-    print_text(&d);
-    return DD_EXIT_HELD;
+    dd_found_close(&d.found);
+    return code;
 }

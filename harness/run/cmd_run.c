@@ -98,16 +98,45 @@ static void keep(void *user, const dd_sweep *sweep)
     dd_report_write(user, sweep);
 }
 
+/* Cells that could not run here: the machine lacks what they ask for. */
+static size_t count_skipped(const dd_sweep *sweep)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < sweep->scenario->n_cells; i++)
+        n += sweep->cells[i].verdict == DD_SKIP;
+    return n;
+}
+
 static int exit_code(const job *j)
 {
     if (j->sweep->interrupted)
         return DD_EXIT_INTERRUPTED;
-    if (j->report.failure[0])
-        return DD_EXIT_ENVIRONMENT;
     dd_verdict verdict = dd_sweep_verdict(j->sweep);
-    if (verdict == DD_SKIP) /* not one cell could be judged here */
-        return DD_EXIT_ENVIRONMENT;
-    return verdict == DD_PASS ? DD_EXIT_HELD : DD_EXIT_FAILED;
+    if (verdict > DD_SKIP)
+        return DD_EXIT_FAILED;
+    return j->report.failure[0] || count_skipped(j->sweep) ? DD_EXIT_ENVIRONMENT : DD_EXIT_HELD;
+}
+
+/* Of two exit codes: interrupted, then failed, then what the machine lacks. */
+static int worse(int a, int b)
+{
+    if (a == DD_EXIT_INTERRUPTED || b == DD_EXIT_INTERRUPTED)
+        return DD_EXIT_INTERRUPTED;
+    if (a == DD_EXIT_FAILED || b == DD_EXIT_FAILED)
+        return DD_EXIT_FAILED;
+    return a > b ? a : b;
+}
+
+static void say_trouble(const job *j)
+{
+    size_t n = count_skipped(j->sweep);
+    if (j->report.failure[0])
+        fprintf(stderr, "dodeca run: results could not be written: %s\n", j->report.failure);
+    if (n && !j->sweep->interrupted)
+        fprintf(stderr,
+                "dodeca run: %s: %zu of %zu cells could not run on this machine, see SKIP in the "
+                "table\n",
+                j->scenario->name, n, j->scenario->n_cells);
 }
 
 static int run_jobs(job *jobs, size_t n, int stop_fd)
@@ -123,11 +152,8 @@ static int run_jobs(job *jobs, size_t n, int stop_fd)
         dd_sweep_run_all(jobs[i].sweep, &options);
         fputs(i ? "\n" : "", stdout);
         dd_report_print(&jobs[i].report, jobs[i].sweep, stdout);
-        if (jobs[i].report.failure[0])
-            fprintf(stderr, "dodeca run: results could not be written: %s\n",
-                    jobs[i].report.failure);
-        int code = exit_code(&jobs[i]);
-        worst = code > worst ? code : worst;
+        say_trouble(&jobs[i]);
+        worst = worse(worst, exit_code(&jobs[i]));
     }
     fflush(stdout);
     return worst;
@@ -207,8 +233,7 @@ int dd_cmd_run(int argc, char **argv)
             "  dodeca run scenarios/quick.yaml --set steps=10 --set repeats=1 --out /tmp/quick\n"
             "\n"
             "Exit: 0 all held; 1 a cell is FAIL, HANG or CRASH; 2 bad usage or input; 3 the "
-            "machine "
-            "lacks something; 130 interrupted.",
+            "machine lacks what a cell needs, which is then a SKIP; 130 interrupted.",
     };
     request r = {0};
     /* argv bounds both lists. */

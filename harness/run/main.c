@@ -46,6 +46,7 @@ static void help(FILE *to)
           "  dodeca train --data bytes:README.md --model nano --steps 20 --workers 4 --print-hash\n"
           "  dodeca train --data bytes:README.md --model nano --steps 20 --serial --print-hash   "
           "(the same hash)\n"
+          "  dodeca train --workers 4 --timetable '5 spawn 0 4; 12 terminate 0' --status-every 10\n"
           "  dodeca run scenarios/quick.yaml\n"
           "  dodeca spheres --workers 4\n"
           "\n"

@@ -9,7 +9,7 @@
 #include "settings.h"
 
 /* Ids of settings are DD_OPTION_KEY + index in dd_keys(); a subcommand's own begin here. */
-enum { DD_OPTION_KEY = 0x100, DD_OPTION_OWN = 0x200, DD_OPTIONS_MAX = 48 };
+enum { DD_OPTION_KEY = 0x100, DD_OPTION_OWN = 0x200, DD_OPTIONS_MAX = 64 };
 
 typedef struct dd_options {
     struct argp_option option[DD_OPTIONS_MAX];

@@ -44,8 +44,14 @@ static bool next(struct walk *w, yaml_event_t *event)
     return false;
 }
 
-static bool record(struct walk *w, const char *section, const char *key, const char *value,
-                   size_t line)
+/* Where a value stands. */
+struct spot {
+    const char *section;
+    unsigned block;
+    const char *key;
+};
+
+static bool record(struct walk *w, const struct spot *at, const char *value, size_t line)
 {
     dd_outline *o = w->out;
     if ((o->n & (o->n - 1)) == 0) { /* full at every power of two */
@@ -55,39 +61,53 @@ static bool record(struct walk *w, const char *section, const char *key, const c
         o->mark = grown;
     }
     dd_mark *m = &o->mark[o->n++];
-    *m = (dd_mark){strdup(section), strdup(key), value ? strdup(value) : NULL, (unsigned)line};
+    *m = (dd_mark){.section = strdup(at->section),
+                   .block = at->block,
+                   .key = strdup(at->key),
+                   .value = value ? strdup(value) : NULL,
+                   .line = (unsigned)line};
     return (m->section && m->key && (!value || m->value)) || fault(w, 0, "out of memory");
 }
 
-static bool walk_mapping(struct walk *w, const char *section, int depth);
+static bool walk_mapping(struct walk *w, const char *section, unsigned block, int depth);
+static bool walk_value(struct walk *w, yaml_event_t *event, const struct spot *at, unsigned block,
+                       int depth);
 
-/* The value that `event` begins; it stands under section and key. Takes the event over. */
-static bool walk_value(struct walk *w, yaml_event_t *event, const char *section, const char *key,
+/* The rest of a list whose start is read. */
+static bool walk_list(struct walk *w, const struct spot *at, int depth)
+{
+    for (unsigned i = 0;; i++) {
+        yaml_event_t item;
+        if (!next(w, &item))
+            return false;
+        if (item.type == YAML_SEQUENCE_END_EVENT) {
+            yaml_event_delete(&item);
+            return true;
+        }
+        if (!walk_value(w, &item, at, i, depth + 1))
+            return false;
+    }
+}
+
+/* The value that `event` begins; as a mapping it is the block-th under its key. Takes the event
+ * over. */
+static bool walk_value(struct walk *w, yaml_event_t *event, const struct spot *at, unsigned block,
                        int depth)
 {
     size_t line = event->start_mark.line + 1;
+    size_t mark = w->out->n - 1; /* of the key, where the value is the key's own */
     bool ok = true;
     switch (event->type) {
     case YAML_SCALAR_EVENT:
-        ok = record(w, section, key, (const char *)event->data.scalar.value, line);
+        ok = record(w, at, (const char *)event->data.scalar.value, line);
         break;
     case YAML_SEQUENCE_START_EVENT:
-        ok = depth < DEEPEST || fault(w, line, "nested deeper than any scenario");
-        while (ok) {
-            yaml_event_t item;
-            if (!next(w, &item)) {
-                ok = false;
-                break;
-            }
-            if (item.type == YAML_SEQUENCE_END_EVENT) {
-                yaml_event_delete(&item);
-                break;
-            }
-            ok = walk_value(w, &item, section, key, depth + 1);
-        }
+        ok = (depth < DEEPEST || fault(w, line, "nested deeper than any scenario")) &&
+             walk_list(w, at, depth);
+        w->out->mark[mark].list = true;
         break;
     case YAML_MAPPING_START_EVENT:
-        ok = walk_mapping(w, key, depth);
+        ok = walk_mapping(w, at->key, block, depth);
         break;
     case YAML_ALIAS_EVENT:
         ok = fault(w, line, "an alias (*name): scenarios do not use them, write the value out");
@@ -101,7 +121,7 @@ static bool walk_value(struct walk *w, yaml_event_t *event, const char *section,
 }
 
 /* The rest of a mapping whose start is read. */
-static bool walk_mapping(struct walk *w, const char *section, int depth)
+static bool walk_mapping(struct walk *w, const char *section, unsigned block, int depth)
 {
     for (;;) {
         yaml_event_t event;
@@ -120,8 +140,9 @@ static bool walk_mapping(struct walk *w, const char *section, int depth)
         }
         char *key = strdup((const char *)event.data.scalar.value);
         yaml_event_delete(&event);
-        bool ok = key ? record(w, section, key, NULL, line) : fault(w, 0, "out of memory");
-        ok = ok && next(w, &event) && walk_value(w, &event, section, key, depth + 1);
+        struct spot at = {section, block, key};
+        bool ok = key ? record(w, &at, NULL, line) : fault(w, 0, "out of memory");
+        ok = ok && next(w, &event) && walk_value(w, &event, &at, 0, depth + 1);
         free(key);
         if (!ok)
             return false;
@@ -154,7 +175,7 @@ static bool walk_stream(struct walk *w)
             return fault(w, line,
                          "a scenario is a mapping of keys to values, such as \"model: nano\"");
         seen = true;
-        if (!walk_mapping(w, "", 0))
+        if (!walk_mapping(w, "", 0, 0))
             return false;
     }
 }
@@ -185,12 +206,13 @@ void dd_outline_free(dd_outline *outline)
     *outline = (dd_outline){0};
 }
 
-const dd_mark *dd_outline_find(const dd_outline *outline, const char *section, const char *key,
-                               const char *value)
+const dd_mark *dd_outline_find(const dd_outline *outline, const char *section, unsigned block,
+                               const char *key, const char *value)
 {
     for (size_t i = 0; i < outline->n; i++) {
         const dd_mark *m = &outline->mark[i];
         if (strcmp(m->key, key) == 0 && (!section || strcmp(m->section, section) == 0) &&
+            (block == DD_ANY_BLOCK || m->block == block) &&
             (value ? m->value && strcmp(m->value, value) == 0 : !m->value))
             return m;
     }

@@ -6,14 +6,17 @@
 #ifndef DD_OUTLINE_H
 #define DD_OUTLINE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 typedef struct dd_mark {
-    char *section; /* the top-level key it stands under; "" for a top-level key */
+    char *section;  /* the top-level key it stands under; "" for a top-level key */
+    unsigned block; /* where the section is a list of mappings: which of them, from 0; else 0 */
     char *key;
     char *value;   /* NULL: the mark is of the key itself */
     unsigned line; /* from 1 */
+    bool list;     /* of a key: its value is a list */
 } dd_mark;
 
 typedef struct dd_outline {
@@ -28,8 +31,9 @@ bool dd_outline_read(const unsigned char *text, size_t bytes, dd_outline *out, u
 void dd_outline_free(dd_outline *outline);
 
 /* The first mark of a key (value NULL) or of one of its values, NULL if there is none; section
- * NULL: any. */
-const dd_mark *dd_outline_find(const dd_outline *outline, const char *section, const char *key,
-                               const char *value);
+ * NULL: any; block DD_ANY_BLOCK: any. */
+#define DD_ANY_BLOCK UINT_MAX
+const dd_mark *dd_outline_find(const dd_outline *outline, const char *section, unsigned block,
+                               const char *key, const char *value);
 
 #endif

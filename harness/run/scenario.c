@@ -16,7 +16,13 @@
 #include "nearest.h"
 #include "outline.h"
 
-enum { KEYS_MAX = 40, FILE_MAX_BYTES = 1 << 20, NAME_MAX_CHARS = 64 };
+enum {
+    KEYS_MAX = 48,
+    BLOCKS_MAX = 64,
+    FILE_MAX_BYTES = 1 << 20,
+    NAME_MAX_CHARS = 64,
+    LABEL_MAX = 1024
+};
 
 /* What libcyaml fills; index = index in dd_keys(). */
 struct sweep {
@@ -26,11 +32,12 @@ struct sweep {
 struct document {
     char *name, *about;
     char *base[KEYS_MAX];
-    struct sweep *sweep;
+    struct sweep *sweep; /* (n_blocks), or one where `sweep` is no list of blocks */
+    uint32_t n_blocks;
 };
 
 struct schema {
-    cyaml_schema_value_t text, top;
+    cyaml_schema_value_t text, block, top;
     cyaml_schema_field_t field[KEYS_MAX + 4]; /* and name, about, sweep, end */
     cyaml_schema_field_t swept[KEYS_MAX + 1];
 };
@@ -49,7 +56,12 @@ struct scenario {
     struct document *document;
     dd_outline outline;
     const dd_key *swept[KEYS_MAX];
-    const char **values;          /* n_cells * n_swept */
+    size_t n_blocks; /* >= 1 */
+    struct block {
+        const dd_key *key[KEYS_MAX];
+        size_t n;
+    } block[BLOCKS_MAX];          /* what each sweeps, in file order */
+    char **values;                /* n_cells * n_swept, owned */
     const char *single[KEYS_MAX]; /* base values, by key; NULL: default */
     bool by_set[KEYS_MAX];        /* the value comes from --set */
     char name[NAME_MAX_CHARS + 1];
@@ -72,16 +84,17 @@ __attribute__((format(printf, 3, 4))) static bool refuse(struct scenario *s, uns
     return false;
 }
 
-static unsigned line_of(const struct scenario *s, const char *section, const char *key,
-                        const char *value)
+static unsigned line_of(const struct scenario *s, const char *section, unsigned block,
+                        const char *key, const char *value)
 {
-    const dd_mark *m = dd_outline_find(&s->outline, section, key, value);
+    const dd_mark *m = dd_outline_find(&s->outline, section, block, key, value);
     return m ? m->line : 0;
 }
 
 /* ---- Schema ---- */
 
-static void schema_make(struct schema *s)
+/* blocks: `sweep` is a list of mappings, else one mapping; both fill the same fields. */
+static void schema_make(struct schema *s, bool blocks)
 {
     size_t n = 0, f = 0, w = 0;
     const dd_key *keys = dd_keys(&n);
@@ -96,7 +109,7 @@ static void schema_make(struct schema *s)
     for (size_t i = 0; i < n; i++) {
         size_t at = offsetof(struct document, base) + i * sizeof(char *);
         s->field[f++] = (cyaml_schema_field_t){keys[i].name, (uint32_t)at, 0, 0, scalar};
-        if (keys[i].scenario_only)
+        if (keys[i].not_swept)
             continue;
         cyaml_schema_field_t list = {.key = keys[i].name};
         list.data_offset = (uint32_t)(offsetof(struct sweep, item) + i * sizeof(char **));
@@ -106,11 +119,18 @@ static void schema_make(struct schema *s)
             CYAML_VALUE_SEQUENCE(optional, char *, &s->text, 1, DD_SCENARIO_CELLS_MAX)};
         s->swept[w++] = list;
     }
-    s->field[f++] = (cyaml_schema_field_t){"sweep",
-                                           offsetof(struct document, sweep),
-                                           0,
-                                           0,
-                                           {CYAML_VALUE_MAPPING(optional, struct sweep, s->swept)}};
+    cyaml_schema_field_t sweep = {.key = "sweep", .data_offset = offsetof(struct document, sweep)};
+    s->block =
+        (cyaml_schema_value_t){CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct sweep, s->swept)};
+    if (blocks) {
+        sweep.count_offset = offsetof(struct document, n_blocks);
+        sweep.count_size = sizeof(uint32_t);
+        sweep.value = (cyaml_schema_value_t){
+            CYAML_VALUE_SEQUENCE(optional, struct sweep, &s->block, 1, BLOCKS_MAX)};
+    } else {
+        sweep.value = (cyaml_schema_value_t){CYAML_VALUE_MAPPING(optional, struct sweep, s->swept)};
+    }
+    s->field[f++] = sweep;
     s->field[f] = (cyaml_schema_field_t)CYAML_FIELD_END;
     s->swept[w] = (cyaml_schema_field_t)CYAML_FIELD_END;
     s->top =
@@ -149,14 +169,14 @@ static bool is_field(const cyaml_schema_field_t *fields, const char *key)
 static bool refuse_key(struct scenario *s, const dd_mark *mark, const cyaml_schema_field_t *fields)
 {
     const char *names[KEYS_MAX + 3];
-    char list[512] = "";
+    char list[1024] = "";
     size_t n = 0, used = 0;
     for (; fields->key; fields++) {
         names[n++] = fields->key;
         used += (size_t)snprintf(list + used, sizeof list - used, " %s", fields->key);
     }
     const dd_key *known = dd_key_named(mark->key);
-    if (known && known->scenario_only)
+    if (known && known->not_swept)
         return refuse(s, mark->line,
                       "%s cannot be swept: it says how the whole sweep is run; put it at the top",
                       mark->key);
@@ -178,21 +198,26 @@ static bool refuse_schema(struct scenario *s, cyaml_err_t error, const struct ca
             return refuse_key(s, m, fields);
     }
     for (size_t i = 0; error == CYAML_ERR_UNEXPECTED_EVENT && i < o->n; i++) {
-        const dd_mark *m = &o->mark[i], *first = dd_outline_find(o, m->section, m->key, NULL);
+        const dd_mark *m = &o->mark[i],
+                      *first = dd_outline_find(o, m->section, m->block, m->key, NULL);
         if (!m->value && first != m)
             return refuse(s, m->line, "key \"%.64s\" again; line %u has it already", m->key,
                           first->line);
     }
     bool swept = c->n_fields == 2 && strcmp(c->field[1], "sweep") == 0;
     const char *key = c->n_fields ? c->field[0] : "";
+    if (strcmp(key, "sweep") == 0 && error == CYAML_ERR_SEQUENCE_ENTRIES_MAX)
+        return refuse(s, c->line, "sweep: more than %d blocks", BLOCKS_MAX);
+    if (strcmp(key, "sweep") == 0)
+        return refuse(s, c->line,
+                      "sweep: must hold keys with lists, such as workers: [1, 2], or be a list of "
+                      "blocks that do");
     if (error == CYAML_ERR_SEQUENCE_ENTRIES_MIN)
         return refuse(s, c->line, "sweep.%s: the list is empty; give it at least one value", key);
     if (error == CYAML_ERR_SEQUENCE_ENTRIES_MAX)
         return refuse(s, c->line, "sweep.%s: more than %d values", key, DD_SCENARIO_CELLS_MAX);
     if (error == CYAML_ERR_INVALID_VALUE && swept)
         return refuse(s, c->line, "sweep.%s: must be a list of single values, such as [1, 2]", key);
-    if (error == CYAML_ERR_INVALID_VALUE && strcmp(key, "sweep") == 0)
-        return refuse(s, c->line, "sweep: must hold keys with lists, such as workers: [1, 2]");
     if (error == CYAML_ERR_INVALID_VALUE && key[0])
         return refuse(s, c->line, "%s: must be a single value here; a list goes under sweep:", key);
     return refuse(s, c->line, "%s (%s)", cyaml_strerror(error), c->error);
@@ -229,7 +254,8 @@ static bool read_document(struct scenario *s)
         ok = refuse(s, line, "%s", fault);
     if (ok) {
         struct capture capture = {0};
-        schema_make(&s->schema);
+        const dd_mark *sweep = dd_outline_find(&s->outline, "", 0, "sweep", NULL);
+        schema_make(&s->schema, sweep && sweep->list);
         cyaml_config_t config = {.log_fn = capture_log,
                                  .log_ctx = &capture,
                                  .log_level = CYAML_LOG_ERROR,
@@ -261,7 +287,7 @@ static bool take_name(struct scenario *s)
     for (const char *c = s->name; *c; c++)
         good = good && (isalnum((unsigned char)*c) || strchr("._-", *c));
     if (!good)
-        return refuse(s, line_of(s, "", "name", NULL),
+        return refuse(s, line_of(s, "", 0, "name", NULL),
                       "name \"%.64s\": must be up to %d letters, digits, dots, dashes and "
                       "underlines, as it names a folder",
                       given ? given : s->name, NAME_MAX_CHARS);
@@ -302,13 +328,15 @@ static bool take_sets(struct scenario *s, const char *const *sets, size_t n_sets
     return true;
 }
 
-static bool check_list(struct scenario *s, const dd_key *key, char *const *item, size_t n)
+static bool check_list(struct scenario *s, const dd_key *key, unsigned block)
 {
+    const struct sweep *sweep = &s->document->sweep[block];
+    size_t k = (size_t)(key - dd_keys(&(size_t){0}));
     dd_settings scratch;
-    char message[DD_MESSAGE_MAX];
+    char message[DD_MESSAGE_MAX], *const *item = sweep->item[k];
     dd_settings_default(&scratch);
-    for (size_t i = 0; i < n; i++) {
-        unsigned line = line_of(s, "sweep", key->name, item[i]);
+    for (size_t i = 0; i < sweep->n[k]; i++) {
+        unsigned line = line_of(s, "sweep", block, key->name, item[i]);
         if (!dd_settings_set(&scratch, key->name, item[i], message))
             return refuse(s, line, "sweep: %s", message);
         for (size_t j = 0; j < i; j++)
@@ -318,15 +346,28 @@ static bool check_list(struct scenario *s, const dd_key *key, char *const *item,
     return true;
 }
 
-/* Base values into s->single, swept keys in file order into s->swept, each value judged at its
+/* A key that a block sweeps: into the block, and into the columns of the whole. */
+static void take_swept(struct scenario *s, const dd_key *key, struct block *block)
+{
+    dd_scenario *p = &s->public;
+    bool known = false;
+    for (size_t v = 0; v < p->n_swept; v++)
+        known = known || s->swept[v] == key;
+    if (!known)
+        s->swept[p->n_swept++] = key;
+    block->key[block->n++] = key;
+}
+
+/* Base values into s->single, swept keys in file order into the blocks, each value judged at its
  * line. */
 static bool take_keys(struct scenario *s)
 {
-    size_t n = 0;
+    size_t n = 0, swept_in[KEYS_MAX] = {0};
     const dd_key *keys = dd_keys(&n);
     dd_settings scratch;
     char message[DD_MESSAGE_MAX];
     dd_settings_default(&scratch);
+    s->n_blocks = s->document->n_blocks ? s->document->n_blocks : 1;
     for (size_t m = 0; m < s->outline.n; m++) {
         const dd_mark *mark = &s->outline.mark[m];
         const dd_key *key = dd_key_named(mark->key);
@@ -341,81 +382,161 @@ static bool take_keys(struct scenario *s)
                 s->single[k] = value;
             continue;
         }
-        if (dd_outline_find(&s->outline, "", key->name, NULL))
-            return refuse(s, mark->line,
-                          "sweep.%s: line %u already gives it one value; keep one of the two",
-                          key->name, line_of(s, "", key->name, NULL));
-        if (!check_list(s, key, s->document->sweep->item[k], s->document->sweep->n[k]))
+        if (!check_list(s, key, mark->block))
             return false;
         if (!s->by_set[k])
-            s->swept[s->public.n_swept++] = key;
+            take_swept(s, key, &s->block[mark->block]);
+        unsigned top = line_of(s, "", 0, key->name, NULL);
+        if (++swept_in[k] == s->n_blocks && top) /* no block is left that would use it */
+            return refuse(s, mark->line,
+                          "sweep.%s: line %u already gives it one value; keep one of the two",
+                          key->name, top);
     }
     return true;
 }
 
 /* ---- Multiplying out ---- */
 
-static bool finish_cell(struct scenario *s, dd_scenario_cell *cell)
+/* The i-th combination of a block. */
+struct combination {
+    const struct block *block;
+    const char *value[KEYS_MAX]; /* of block->key */
+};
+
+static struct combination combine(const struct scenario *s, size_t b, size_t i)
+{
+    struct combination c = {.block = &s->block[b]};
+    for (size_t v = c.block->n; v-- > 0;) { /* the last key runs fastest */
+        size_t k = (size_t)(c.block->key[v] - dd_keys(&(size_t){0}));
+        size_t n = s->document->sweep[b].n[k];
+        c.value[v] = s->document->sweep[b].item[k][i % n];
+        i /= n;
+    }
+    return c;
+}
+
+/* "workers=4 simd=off": of all cells that are not the same, no two have the same one. */
+static void write_label(const struct combination *c, char label[LABEL_MAX])
+{
+    label[0] = '\0';
+    for (size_t v = 0, used = 0; v < c->block->n && used < LABEL_MAX; v++)
+        used += (size_t)snprintf(label + used, LABEL_MAX - used, "%s%s=%s", v ? " " : "",
+                                 c->block->key[v]->name, c->value[v]);
+}
+
+/* The message begins with the key to blame; its line, if the file has one. */
+static bool refuse_cell(struct scenario *s, const struct combination *c, const char *message)
+{
+    char blamed[64] = "", label[LABEL_MAX];
+    write_label(c, label);
+    (void)sscanf(message, "%63[a-z0-9-]", blamed);
+    const dd_key *key = dd_key_named(blamed);
+    unsigned line = 0;
+    if (key && !s->by_set[key - dd_keys(&(size_t){0})]) {
+        line = line_of(s, "sweep", (unsigned)(c->block - s->block), blamed, NULL);
+        line = line ? line : line_of(s, "", 0, blamed, NULL);
+    }
+    return refuse(s, line, "%s%s%s%s", message, label[0] ? " (cell " : "", label,
+                  label[0] ? ")" : "");
+}
+
+/* Settings, a value in each column of the whole (those that the block does not sweep have their
+ * base), and the label. */
+static bool finish_cell(struct scenario *s, dd_scenario_cell *cell, const struct combination *c)
 {
     size_t n = 0;
     const dd_key *keys = dd_keys(&n);
-    char message[DD_MESSAGE_MAX], label[1024] = "";
-    size_t used = 0;
+    char message[DD_MESSAGE_MAX], label[LABEL_MAX];
     dd_settings_default(&cell->settings);
     bool ok = true;
     for (size_t k = 0; ok && k < n; k++)
         if (s->single[k])
             ok = dd_settings_set(&cell->settings, keys[k].name, s->single[k], message);
-    for (size_t v = 0; ok && v < s->public.n_swept; v++) {
-        ok = dd_settings_set(&cell->settings, s->swept[v]->name, cell->values[v], message);
-        if (used < sizeof label)
-            used += (size_t)snprintf(label + used, sizeof label - used, "%s%s=%s", v ? " " : "",
-                                     s->swept[v]->name, cell->values[v]);
+    for (size_t v = 0; ok && v < c->block->n; v++)
+        ok = dd_settings_set(&cell->settings, c->block->key[v]->name, c->value[v], message);
+    if (!ok || !dd_settings_finish(&cell->settings, message))
+        return refuse_cell(s, c, message);
+    for (size_t v = 0; v < s->public.n_swept; v++) {
+        char value[DD_SPEC_MAX];
+        dd_settings_get(&cell->settings, s->swept[v]->name, value);
+        for (size_t w = 0; w < c->block->n; w++)
+            if (c->block->key[w] == s->swept[v])
+                (void)snprintf(value, sizeof value, "%s", c->value[w]); /* as it is written */
+        char **own = &s->values[(size_t)(cell - s->public.cells) * s->public.n_swept + v];
+        *own = strdup(value);
+        if (!*own)
+            return refuse(s, 0, "out of memory");
     }
+    write_label(c, label);
     cell->label = strdup(label);
-    if (!cell->label)
-        return refuse(s, 0, "out of memory");
-    if (ok && dd_settings_finish(&cell->settings, message))
-        return true;
-    /* the message begins with the key to blame; its line, if the file has one */
-    char blamed[64] = "";
-    (void)sscanf(message, "%63[a-z0-9-]", blamed);
-    const dd_key *key = dd_key_named(blamed);
-    unsigned line = key && !s->by_set[key - keys] ? line_of(s, NULL, blamed, NULL) : 0;
-    return refuse(s, line, "%s%s%s%s", message, label[0] ? " (cell " : "", label,
-                  label[0] ? ")" : "");
+    return cell->label || refuse(s, 0, "out of memory");
+}
+
+/* Whether an earlier cell has the same values. */
+static bool is_known(const dd_scenario *p, const dd_scenario_cell *cell)
+{
+    for (size_t c = 0; &p->cells[c] != cell; c++) {
+        size_t v = 0;
+        while (v < p->n_swept && strcmp(p->cells[c].values[v], cell->values[v]) == 0)
+            v++;
+        if (v == p->n_swept)
+            return true;
+    }
+    return false;
+}
+
+static void drop_cell(struct scenario *s, dd_scenario_cell *cell)
+{
+    size_t n = s->public.n_swept;
+    char **values = &s->values[(size_t)(cell - s->public.cells) * n];
+    for (size_t v = 0; v < n; v++) {
+        free(values[v]);
+        values[v] = NULL;
+    }
+    free(cell->label);
+}
+
+/* Combinations of every block. */
+static bool count_cells(struct scenario *s, size_t count[BLOCKS_MAX], size_t *total)
+{
+    const dd_key *keys = dd_keys(&(size_t){0});
+    *total = 0;
+    for (size_t b = 0; b < s->n_blocks; b++) {
+        count[b] = 1;
+        for (size_t v = 0; v < s->block[b].n && count[b] <= DD_SCENARIO_CELLS_MAX; v++)
+            count[b] *= s->document->sweep[b].n[s->block[b].key[v] - keys];
+        *total += count[b];
+        if (*total > DD_SCENARIO_CELLS_MAX)
+            return refuse(s, line_of(s, "", 0, "sweep", NULL),
+                          "sweep: the lists multiply out to more than %d cells; shorten them",
+                          DD_SCENARIO_CELLS_MAX);
+    }
+    return true;
 }
 
 static bool multiply(struct scenario *s)
 {
     dd_scenario *p = &s->public;
-    size_t all = 0, total = 1;
-    const dd_key *keys = dd_keys(&all);
-    for (size_t v = 0; v < p->n_swept; v++) {
-        total *= s->document->sweep
-                     ->n[s->swept[v] - keys]; /* each at most the limit: no overflow in 64 bits */
-        if (total > DD_SCENARIO_CELLS_MAX)
-            return refuse(s, line_of(s, "", "sweep", NULL),
-                          "sweep: the lists multiply out to more than %d cells; shorten them",
-                          DD_SCENARIO_CELLS_MAX);
-    }
+    size_t count[BLOCKS_MAX], total;
+    if (!count_cells(s, count, &total))
+        return false;
     p->cells = calloc(total, sizeof *p->cells);
     s->values = calloc(total * p->n_swept + 1, sizeof *s->values);
     if (!p->cells || !s->values)
         return refuse(s, 0, "out of memory");
-    for (size_t c = 0; c < total; c++) {
-        dd_scenario_cell *cell = &p->cells[p->n_cells++];
-        const char **values = &s->values[c * p->n_swept];
-        size_t rest = c;
-        for (size_t v = p->n_swept; v-- > 0;) { /* the last key runs fastest */
-            size_t k = (size_t)(s->swept[v] - keys), n = s->document->sweep->n[k];
-            values[v] = s->document->sweep->item[k][rest % n];
-            rest /= n;
+    for (size_t b = 0; b < s->n_blocks; b++)
+        for (size_t i = 0; i < count[b]; i++) {
+            dd_scenario_cell *cell = &p->cells[p->n_cells];
+            struct combination c = combine(s, b, i);
+            cell->values = (const char *const *)&s->values[p->n_cells * p->n_swept];
+            p->n_cells++; /* close() frees what it has */
+            if (!finish_cell(s, cell, &c))
+                return false;
+            if (b > 0 && is_known(p, cell)) {
+                drop_cell(s, cell);
+                p->n_cells--;
+            }
         }
-        cell->values = values;
-        if (!finish_cell(s, cell))
-            return false;
-    }
     return true;
 }
 
@@ -443,7 +564,7 @@ bool dd_scenario_open(const char *file, const char *const *sets, size_t n_sets, 
     s->public.about = s->document->about ? s->document->about : "";
     s->public.swept = s->swept;
     if (!s->by_set[dd_key_named("data") - dd_keys(&(size_t){0})])
-        s->public.data_line = line_of(s, NULL, "data", NULL);
+        s->public.data_line = line_of(s, NULL, DD_ANY_BLOCK, "data", NULL);
     s->message = NULL;
     *out = &s->public;
     return true;
@@ -455,7 +576,7 @@ void dd_scenario_close(dd_scenario *scenario)
         return;
     struct scenario *s = (struct scenario *)scenario; /* public is its first member */
     for (size_t c = 0; c < s->public.n_cells; c++)
-        free(s->public.cells[c].label);
+        drop_cell(s, &s->public.cells[c]);
     free(s->public.cells);
     free(s->values);
     cyaml_config_t config = {.mem_fn = cyaml_mem};

@@ -8,6 +8,15 @@
  *       workers: [1, 2]
  *       simd: [off, auto]
  *
+ * Where the full product is too much, `sweep` is a list of such blocks, run one after another. A
+ * key that a block does not sweep has its base value there; a combination that an earlier block has
+ * already is not run again.
+ *
+ *     sweep:
+ *       - workers: [1, 2, 4]
+ *       - depth: [2]
+ *         workers: [13]
+ *
  * Owns the file's grammar and its refusals (file, line, what is allowed); runs nothing. */
 #ifndef DD_SCENARIO_H
 #define DD_SCENARIO_H
@@ -20,8 +29,9 @@
 /* One combination of the sweep. */
 typedef struct dd_scenario_cell {
     dd_settings settings;      /* finished: dd_settings_finish has passed */
-    const char *const *values; /* the swept keys' values, n_swept of them, as written in the file */
-    char *label;               /* "workers=4 simd=off"; "" when nothing is swept */
+    const char *const *values; /* the swept keys' values, n_swept of them, as written in the file;
+                                  of a key that the cell's block does not sweep, the base's */
+    char *label;               /* "workers=4 simd=off", what its block sweeps; "" for nothing */
 } dd_scenario_cell;
 
 typedef struct dd_scenario {
@@ -29,7 +39,7 @@ typedef struct dd_scenario {
     const char *name;           /* [A-Za-z0-9._-]+; where none is given, the file's own */
     const char *about;          /* "" if the file says nothing */
     unsigned data_line;         /* where the file says `data`; 0 where it does not decide it */
-    size_t n_swept;             /* keys that vary, in file order */
+    size_t n_swept;             /* keys that vary in any block, in file order */
     const dd_key *const *swept; /* entries of dd_keys() */
     size_t n_cells;
     dd_scenario_cell *cells; /* in the order in which they run */

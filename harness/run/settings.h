@@ -11,6 +11,27 @@
 #define DD_SPEC_MAX 512
 #define DD_MESSAGE_MAX 512 /* one line: what is wrong, what would be right */
 
+#define DD_SETTINGS_DEPTH_MAX 3
+#define DD_SETTINGS_WORKERS_MAX 1728 /* 12^3 */
+/* B * T < 2^24: 1 / (B * T) is one rounding of a float */
+#define DD_SETTINGS_TOKENS_MAX 0xffffffu
+#define DD_SETTINGS_NO_WARMUP UINT64_MAX /* config.warmup, until dd_settings_finish */
+
+/* Who trains. Only dodeca itself has a hierarchy: the keys that shape it (timetable, steal, guard,
+ * plant) are refused for the lock-based subjects, and mean nothing to the oracle. */
+typedef enum dd_subject {
+    DD_SUBJECT_DODECA,
+    DD_SUBJECT_SERIAL,        /* the oracle */
+    DD_SUBJECT_LOCKS,         /* mutexes and condition variables, one lock around the model */
+    DD_SUBJECT_LOCKS_GRADIENT /* re-entrant lanes, one lock around the gradient */
+} dd_subject;
+
+/* A defect to be caught, done to a run on purpose. */
+typedef enum dd_plant {
+    DD_PLANT_NONE,
+    DD_PLANT_STRAY_WRITE, /* a worker writes what it must not; needs guard */
+} dd_plant;
+
 typedef struct dd_settings {
     dd_config config; /* config.horizon is `steps` */
     /* "builtin", "bytes:FILE", "tokens:FILE" or "kjv": the King James text that set-up keeps in the
@@ -21,7 +42,11 @@ typedef struct dd_settings {
     uint64_t steps;
     uint32_t repeats;     /* scenario: runs of every cell, >= 1 */
     double stall_limit_s; /* scenario: seconds without progress that make a HANG */
-    bool serial;          /* the oracle instead of the trainer */
+    dd_subject subject;
+    /* membership changes by step, the form of timetable.h; "": none */
+    char timetable[DD_SPEC_MAX];
+    uint32_t hog;   /* busy threads, one each on the cores of the first workers (hog.h) */
+    dd_plant plant; /* scenario */
 } dd_settings;
 
 typedef enum dd_key_type {
@@ -39,7 +64,9 @@ typedef struct dd_key {
     const char *help;
     const char *const *choices; /* DD_KEY_CHOICE: NULL-terminated, indexed by the enum's value */
     bool decides_bits;          /* part of the oracle's key */
-    bool scenario_only;  /* says how a sweep is run: no option of `train`, and not to be swept */
+    bool scenario_only;         /* no option of `train` */
+    bool not_swept;             /* says how a whole sweep is run */
+    const char *zero;    /* DD_KEY_UINT: the word that is written for 0 ("auto"); NULL: none */
     size_t offset, size; /* where dd_settings holds it */
     uint64_t low, high;  /* DD_KEY_UINT: inclusive */
     double least, most;  /* DD_KEY_REAL: inclusive */
@@ -58,13 +85,13 @@ void dd_settings_default(dd_settings *s);
  * returns  false, message filled: unknown key (with the nearest one), wrong type, out of range */
 bool dd_settings_set(dd_settings *s, const char *key, const char *value,
                      char message[DD_MESSAGE_MAX]);
-/* A key's value as text, the form dd_settings_set reads. `seq` and `warmup`, where they are not
- * given, are "" until dd_settings_finish. */
+/* A key's value as text, the form dd_settings_set reads. `seq`, `warmup` and `max-workers`, where
+ * they are not given, are "" until dd_settings_finish. */
 void dd_settings_get(const dd_settings *s, const char *key, char value[DD_SPEC_MAX]);
 
 /* Resolves what depends on more than one key: model into config.shape; seq, horizon and warmup;
- * refuses everything that can be refused before data is opened. A message begins with the key to
- * blame. */
+ * max-workers from the timetable, which is carried out beforehand on paper; refuses everything that
+ * can be refused before data is opened. A message begins with the key to blame. */
 bool dd_settings_finish(dd_settings *s, char message[DD_MESSAGE_MAX]);
 
 /* Opens the data that s names. *used gets the spec that was opened ("bytes:/…"), *note is "" or

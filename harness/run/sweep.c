@@ -43,8 +43,11 @@ static bool place_oracle(dd_sweep *sweep, dd_sweep_cell *cell)
             return true;
         }
     }
-    sweep->oracles[sweep->n_oracles++] =
-        (dd_sweep_oracle){.key = key, .settings = cell->plan->settings};
+    dd_sweep_oracle *oracle = &sweep->oracles[sweep->n_oracles++];
+    *oracle = (dd_sweep_oracle){.key = key, .settings = cell->plan->settings};
+    oracle->settings.plant =
+        DD_PLANT_NONE;        /* what the cell suffers on purpose is not the oracle's: */
+    oracle->settings.hog = 0; /* other cells are held against it, and timed, too */
     return true;
 }
 
@@ -122,8 +125,8 @@ dd_status dd_sweep_validate(const dd_sweep *sweep, char message[DD_SCENARIO_MESS
             opened = s;
         }
         if (st == DD_OK)
-            st = s->serial ? dd_config_check_bits(&s->config, data, &error)
-                           : dd_config_check(&s->config, data, &error);
+            st = s->subject == DD_SUBJECT_SERIAL ? dd_config_check_bits(&s->config, data, &error)
+                                                 : dd_config_check(&s->config, data, &error);
         if (st == DD_ERR_CPU)
             st = DD_OK; /* the cell will say so itself, as a SKIP */
         if (st != DD_OK) {
@@ -254,7 +257,7 @@ static void say_result(execution *x, const dd_sweep_cell *cell, uint32_t repeat,
     const char *reason = "", *name = "";
     size_t n, i = 0;
     const dd_check *checks = dd_checks(&n);
-    while (i < n && done->check[i].verdict != done->verdict)
+    while (i < n && (!done->check[i].applies || done->check[i].verdict != done->verdict))
         i++;
     if (done->verdict != DD_PASS && i < n) {
         reason = done->check[i].reason;

@@ -10,13 +10,23 @@
 #include <string.h>
 
 #define MAX_FRAMES 48
-#define MAX_THREADS 256
+#define MAX_THREADS 4096
+#define INNERMOST 4     /* frames that say what a thread is doing: a wait is no deeper */
+#define MAX_WRITTEN 200 /* threads that are shown; of more the rest is counted */
 
+/* One thread's stack on its way to text. */
 typedef struct writer {
     Dwfl *dwfl;
     FILE *out;
     int n_frames;
+    bool waits; /* a frame of a wait was among the innermost */
 } writer;
+
+typedef struct thread {
+    pid_t tid;
+    dd_unwind_note *note; /* NULL: the caller knows nothing of it */
+    char *text;           /* owned; NULL: no memory */
+} thread;
 
 static int no_separate_debuginfo(Dwfl_Module *module, void **user, const char *name,
                                  Dwarf_Addr base, const char *file, const char *link, GElf_Word crc,
@@ -31,6 +41,14 @@ static const Dwfl_Callbacks callbacks = {
     .find_elf = dwfl_linux_proc_find_elf,
     .find_debuginfo = no_separate_debuginfo,
 };
+
+/* Whether a function is one in which threads wait for each other: an eventcount, or what pthread
+ * has of that kind. */
+static bool is_wait(const char *function)
+{
+    return strncmp(function, "dd_eventcount_", 14) == 0 || strstr(function, "barrier_wait") ||
+           strstr(function, "cond_wait") || strstr(function, "cond_timedwait");
+}
 
 static int write_frame(Dwfl_Frame *frame, void *user)
 {
@@ -49,6 +67,8 @@ static int write_frame(Dwfl_Frame *frame, void *user)
     Dwfl_Line *source = module ? dwfl_module_getsrc(module, at) : NULL;
     if (source)
         file = dwfl_lineinfo(source, NULL, &line, NULL, NULL, NULL);
+    if (w->n_frames < INNERMOST && function && is_wait(function))
+        w->waits = true;
     fprintf(w->out, "  #%-2d 0x%012llx  %s", w->n_frames, (unsigned long long)pc,
             function ? function : "?");
     if (file) {
@@ -94,13 +114,14 @@ static const char *state_name(char state)
     }
 }
 
-/* Must come before the thread is attached: attaching stops it. */
-static void write_thread(pid_t pid, pid_t tid, FILE *out)
+/* The thread's heading. Must come before it is attached: attaching stops it.
+ * returns  its state, as /proc has it */
+static char write_heading(pid_t pid, const thread *t, FILE *out)
 {
     char path[64], name[64] = "?", stat[512];
-    snprintf(path, sizeof path, "/proc/%d/task/%d/comm", (int)pid, (int)tid);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/comm", (int)pid, (int)t->tid);
     (void)read_line(path, name, sizeof name);
-    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, (int)tid);
+    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, (int)t->tid);
     char state = '?';
     if (read_line(path, stat, sizeof stat)) {
         /* The name in parentheses may hold anything, so the state is after the last one. */
@@ -108,10 +129,20 @@ static void write_thread(pid_t pid, pid_t tid, FILE *out)
         if (end && end[1] == ' ')
             state = end[2];
     }
-    fprintf(out, "thread %d \"%s\", %s\n", (int)tid, name, state_name(state));
+    fprintf(out, "thread %d \"%s\", %s%s%s\n", (int)t->tid, name, state_name(state),
+            t->note ? "; " : "", t->note ? t->note->about : "");
+    return state;
 }
 
-static size_t list_threads(pid_t pid, pid_t tid[MAX_THREADS])
+static dd_unwind_note *note_of(pid_t tid, dd_unwind_note *notes, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (notes[i].tid == tid)
+            return &notes[i];
+    return NULL;
+}
+
+static size_t list_threads(pid_t pid, dd_unwind_note *notes, size_t n_notes, thread *threads)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
@@ -121,17 +152,59 @@ static size_t list_threads(pid_t pid, pid_t tid[MAX_THREADS])
     size_t n = 0;
     for (struct dirent *e; n < MAX_THREADS && (e = readdir(dir));) {
         long id = strtol(e->d_name, NULL, 10);
-        if (id > 0)
-            tid[n++] = (pid_t)id;
+        if (id > 0) {
+            threads[n] = (thread){.tid = (pid_t)id, .note = note_of((pid_t)id, notes, n_notes)};
+            n++;
+        }
     }
     closedir(dir);
     return n;
 }
 
-void dd_unwind_process(pid_t pid, FILE *out)
+/* denied: why no stack can be had, or NULL. */
+static void unwind_thread(pid_t pid, Dwfl *dwfl, const char *denied, thread *t)
 {
-    pid_t tid[MAX_THREADS];
-    size_t n = list_threads(pid, tid);
+    size_t size;
+    FILE *out = open_memstream(&t->text, &size);
+    if (!out)
+        return;
+    writer w = {.dwfl = dwfl, .out = out};
+    char state = write_heading(pid, t, out);
+    if (!denied && dwfl_getthread_frames(dwfl, t->tid, write_frame, &w) == -1 && w.n_frames == 0)
+        denied = dwfl_errmsg(-1);
+    if (w.n_frames == 0)
+        fprintf(out, "  stack denied: %s\n", denied ? denied : "elfutils finds no frame");
+    if (t->note) {
+        t->note->found = true;
+        t->note->waits = w.n_frames ? w.waits : state == 'S';
+    }
+    fclose(out);
+}
+
+static bool comes_first(const thread *t)
+{
+    return t->note && !t->note->waits && !t->note->parked;
+}
+
+static void write_threads(const thread *threads, size_t n, FILE *out)
+{
+    size_t written = 0;
+    for (int first = 1; first >= 0; first--)
+        for (size_t i = 0; i < n; i++)
+            if (comes_first(&threads[i]) == first && written++ < MAX_WRITTEN)
+                fputs(threads[i].text ? threads[i].text : "no memory for a stack\n", out);
+    if (n > MAX_WRITTEN)
+        fprintf(out, "and %zu more threads\n", n - MAX_WRITTEN);
+}
+
+void dd_unwind_process(pid_t pid, dd_unwind_note *notes, size_t n_notes, FILE *out)
+{
+    thread *threads = calloc(MAX_THREADS, sizeof *threads);
+    if (!threads) {
+        fputs("no memory for the stacks\n", out);
+        return;
+    }
+    size_t n = list_threads(pid, notes, n_notes, threads);
     fprintf(out, "process %d, %zu thread%s\n", (int)pid, n, n == 1 ? "" : "s");
 
     Dwfl *dwfl = dwfl_begin(&callbacks);
@@ -141,19 +214,15 @@ void dd_unwind_process(pid_t pid, FILE *out)
         failed = dwfl_report_end(dwfl, NULL, NULL);
     if (!failed)
         failed = dwfl_linux_proc_attach(dwfl, pid, false);
-    bool attached = !failed;
     const char *denied = failed > 0 ? strerror(failed) : failed ? dwfl_errmsg(-1) : NULL;
-    writer w = {.dwfl = dwfl, .out = out};
-    for (size_t i = 0; i < n; i++) {
-        write_thread(pid, tid[i], out);
-        if (attached) {
-            w.n_frames = 0;
-            if (dwfl_getthread_frames(dwfl, tid[i], write_frame, &w) == -1 && w.n_frames == 0)
-                fprintf(out, "  stack denied: %s\n", dwfl_errmsg(-1));
-        } else {
-            fprintf(out, "  stack denied: %s\n", denied ? denied : "elfutils cannot attach");
-        }
-    }
+    if (failed && !denied)
+        denied = "elfutils cannot attach";
+    for (size_t i = 0; i < n; i++)
+        unwind_thread(pid, dwfl, denied, &threads[i]);
     if (dwfl)
         dwfl_end(dwfl);
+    write_threads(threads, n, out);
+    for (size_t i = 0; i < n; i++)
+        free(threads[i].text);
+    free(threads);
 }

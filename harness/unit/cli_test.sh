@@ -42,16 +42,34 @@ refuse 'whole number from 1' train --batch 4x
 refuse 'whole number from 1' train --seq 0
 refuse 'whole number from 1' train --steps 0
 refuse 'a number from' train --lr nan
-refuse '12 positions' train --workers 13
+refuse 'workers 13: depth 1 holds 12; depth 2 holds 144' train --workers 13 --batch 13
+refuse 'from 0 to 1728: depth 3 holds 1728' train --workers 1729
 refuse 'take batch >= 8, workers <= 4 or allow-idle' train --batch 4 --workers 8
 refuse 'C must be a multiple of NH' train --model nano,C=130
 refuse 'nano, micro, gpt2-124M' train --model huge
 refuse 'whole number from 1' train --model nano,L=0
-refuse 'this version has depth 1' train --depth 2
-refuse 'this version has depth 1' train --lane-depth 2
-refuse 'this version has depth 1' spheres --depth 3
+refuse 'take lane-depth 2 and batch >= 13, workers <= 12' train --workers 13 --depth 2
+refuse 'from 1 to 3 or auto' train --depth 0
+refuse 'from 1 to 3 or auto' train --depth 4
+refuse 'from 1 to 3' train --lane-depth 4
+refuse 'from 1 to 3' spheres --depth 4
+refuse 'there are 8 workers from the start' train --workers 8 --max-workers 4
+refuse 'needs pin' train --hog 1
+refuse 'this build has dodeca, serial, locks, locks-gradient' train --subject fast
+refuse 'the lock-based subjects have no hierarchy' train --subject locks --steal
+refuse 'has no threads to tell of' train --serial --status-every 5
+refuse 'such as "5 spawn 0 4"' train --timetable nonsense
+refuse 'it is a worker then; the controls there: none' train --workers 4 --timetable '5 terminate 0'
+refuse 'there is no such sphere then; the workers there: 0, 3, 6, 9' train --workers 4 --timetable '5 spawn 1 4'
+refuse 'only 12 lanes are filled' train --workers 4 --timetable '5 spawn 0 12'
+refuse 'max-workers is 6; at most 3 children' train --workers 4 --max-workers 6 --timetable '5 spawn 0 4'
+refuse 'last step is 99' train --workers 4 --timetable '100 spawn 0 4'
+refuse 'the number to begin with' train --timetable 'random 5 in 50 seed 1'
+refuse 'depth auto' train --depth auto --workers 2 --timetable '5 spawn 0 4'
+refuse 'there are 2 workers to slow' train --workers 2 --pin --hog 3
+refuse 'stop-after 11: there are 10 steps' train --steps 10 --stop-after 11
 refuse 'this build has auto, off, avx2' train --simd avx512
-refuse 'this build has tree, control' train --reduce sliced
+refuse 'this build has tree, control, sliced' train --reduce owner
 refuse 'this build has tree, pthread' train --barrier spin
 refuse 'there are only options' train book.txt
 refuse 'model "nano" knows 64 positions' train --seq 100
@@ -98,7 +116,9 @@ scenario() # TEXT OF THE REFUSAL, FILE'S TEXT
 scenario 'bad.yaml:2: unknown key "workrs", did you mean "workers"' 'model: nano\nworkrs: 2\n'
 scenario 'bad.yaml:1: batch "many"' 'batch: many\n'
 scenario 'bad.yaml:2: sweep.workers: must be a list' 'sweep:\n  workers: 2\n'
-scenario 'bad.yaml:3: sweep: workers "13"' 'sweep:\n  workers:\n  - 13\n'
+scenario 'bad.yaml:3: sweep: workers "1729"' 'sweep:\n  workers:\n  - 1729\n'
+scenario 'bad.yaml:3: workers 13: depth 1 holds 12' 'sweep:\n- workers: [1]\n- workers: [13]\n'
+scenario 'bad.yaml:2: timetable: step 5, spawn 1 4: there is no such sphere' 'workers: 4\ntimetable: 5 spawn 1 4\n'
 scenario 'bad.yaml:2: workers 8: batch 4' 'batch: 4\nworkers: 8\n'
 scenario 'bad.yaml: empty' ''
 refuse 'missing.yaml: cannot be read' run missing.yaml
@@ -111,10 +131,29 @@ hash_of() # ARGUMENT…
 right=$(hash_of --serial)
 [[ $right =~ ^[0-9a-f]{32}$ ]] || fail "no hash from the oracle: \"$right\""
 for how in '--workers 1' '--workers 2 --barrier pthread' '--workers 5 --reduce control' '--workers 7 --simd off' \
-    '--workers 12 --allow-idle' '--workers 0'; do
+    '--workers 12 --allow-idle' '--workers 0' '--workers 3 --reduce sliced' '--workers 7 --depth 2' \
+    '--workers 5 --depth 3 --barrier pthread --reduce control' '--workers 20 --depth 2 --allow-idle --reduce sliced' \
+    '--workers 4 --steal' '--workers 4 --guard' '--workers 2 --pin --hog 1 --steal' '--depth auto' \
+    '--workers 2 --pin --no-pin'; do
     read -ra arguments <<<"$how"
     got=$(hash_of "${arguments[@]}")
     [[ $got == "$right" ]] || fail "train $how: hash $got, the oracle has $right"
+done
+for timetable in '2 spawn 6 3; 4 terminate 6' '0 checkpoint; 1 spawn 0 1; 1 spawn 0.0 5; 3 rebalance; 5 terminate 0' \
+    'random 20 in 6 seed 3'; do
+    for how in '' '--barrier pthread --reduce control' '--reduce sliced --steal'; do
+        read -ra arguments <<<"$how"
+        got=$(hash_of --workers 2 --timetable "$timetable" "${arguments[@]}")
+        [[ $got == "$right" ]] || fail "train $how --timetable '$timetable': hash $got, the oracle has $right"
+    done
+done
+deeper=$(hash_of --serial --batch 13 --lane-depth 2)
+[[ $deeper =~ ^[0-9a-f]{32}$ && $deeper != "$(hash_of --serial --batch 13)" ]] ||
+    fail "lane depth 2: the oracle has \"$deeper\", as with lane depth 1"
+for how in '--workers 1' '--workers 7 --depth 2 --reduce sliced' '--workers 6 --depth 3 --reduce control'; do
+    read -ra arguments <<<"$how"
+    got=$(hash_of --batch 13 --lane-depth 2 "${arguments[@]}")
+    [[ $got == "$deeper" ]] || fail "train --lane-depth 2 $how: hash $got, the oracle has $deeper"
 done
 [[ $(hash_of --seed 2 --workers 1) != "$right" ]] || fail 'another seed gives the same weights'
 [[ $(hash_of --steps 12 --warmup 0 --stop-after 6) != "$right" ]] || fail 'another horizon gives the same weights'
@@ -123,6 +162,21 @@ done
 "$program" train "${small[@]}" --batch 7 --steps 6 --json >out 2>err || fail 'train --json'
 [[ $(grep -c '^{"step":' out) == 6 && $(grep -c '"final":true' out) == 1 && $(wc -l <out) == 7 ]] || fail 'train --json: lines'
 grep -q "\"weights_hash\":\"$right\"" out || fail 'train --json: hash'
+
+# ---- health: a row for every sphere, at most 24
+expect 0 'health after 4 steps' train "${small[@]}" --workers 3 --steps 6 --status-every 2
+[[ $(grep -c '^health after' err) == 3 && $(grep -cE '^  zero +0 +[0-9]+ Node Zero' err) == 3 ]] || fail 'health: tables'
+[[ $(grep -cE '^  (0|4|8) +[0-9]+ +[0-9]+ worker ' err) == 9 ]] || fail 'health: workers'
+expect 0 '5 more, ' train "${small[@]}" --batch 24 --lane-depth 2 --depth 2 --workers 24 --steps 2 --status-every 2
+expect 0 'depth 2, 8 spheres: 5 workers, 3 controls' train "${small[@]}" --steps 6 --workers 4 --batch 12 \
+    --timetable '2 spawn 0 2; 3 spawn 3 1'
+grep -q '^membership       changed 2 times' out || fail 'changes of membership are not told'
+grep -q '^timetable: 2 changes, up to 5 workers' err || fail 'the timetable is not told'
+expect 0 '"health":2' train "${small[@]}" --workers 2 --steps 2 --status-every 2 --json
+[[ $(grep -o '"beat_s"' out | wc -l) == 3 ]] || fail 'health --json: not 3 spheres'
+expect 0 'guard: weights and batches by page protection' train "${small[@]}" --workers 2 --steps 2 --guard
+expect 0 'subject: locks-gradient' train "${small[@]}" --workers 2 --steps 2 --subject locks-gradient --status-every 2
+[[ $(grep -cE '^  - +[01] +[0-9]+ worker ' err) == 2 ]] || fail 'health: the lock-based subject has two workers and no Node Zero'
 
 # ---- a step that is not finite
 expect 1 'not finite' train "${small[@]}" --steps 30 --warmup 0 --lr 1e6 --grad-clip 0 --eps 1e-30 --beta1 0 --beta2 0
@@ -184,6 +238,23 @@ grep -qE '^epoch: [0-9]+ steps; [0-9]+ of [0-9]+ training windows are left out' 
 expect 0 'lane bound 3.50' spheres --workers 4 --batch 7
 expect 0 '"lane_bound": 3.5' spheres --workers 4 --batch 7 --json
 [[ $(grep -c '"touches_centre": true' out) == 12 ]] || fail 'spheres --json: not 12 contacts with the centre'
+expect 0 '157 spheres: 144 workers' spheres --depth 2
+[[ $(grep -cE '(worker [0-9]+|control|Node Zero) ' out) == 157 ]] || fail 'spheres --depth 2: not a line for each'
+expect 0 '"controls": 157' spheres --depth 3 --json
+[[ $(grep -c '"radius"' out) == 1885 ]] || fail 'spheres --depth 3 --json: not 1885 spheres'
+expect 0 'none' spheres --workers 20 --depth 2 --batch 12 --allow-idle
+expect 2 'take' spheres --workers 20 --depth 2 --batch 12
+echo old >drawing.svg
+expect 0 'drawing of 25 spheres written to drawing.svg' spheres --depth 2 --workers 20 --svg drawing.svg
+[[ $(grep -c '<title>sphere [0-9.]*: worker' drawing.svg) == 20 && $(tail -1 drawing.svg) == '</svg>' ]] ||
+    fail 'spheres --svg: not a whole drawing of 20 workers'
+expect 2 'cannot write' spheres --svg no/such/folder.svg
+mkfifo pipe && { cat pipe >piped & }
+expect 0 'written to pipe' spheres --workers 3 --svg pipe
+wait $!
+[[ -p pipe && $(tail -1 piped) == '</svg>' ]] || fail 'spheres --svg: a file in the place of a pipe'
+expect 0 'lane depth 2: 144 lanes' spheres --depth auto --workers 20
+compgen -G '*.tmp' >/dev/null && fail 'spheres --svg leaves a temporary file'
 expect 0 'advice' doctor --quick
 expect 0 '"can_unwind"' doctor --quick --json
 

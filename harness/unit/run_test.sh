@@ -69,7 +69,7 @@ expect 0 'PASS' run small.yaml --out results
 whole results
 grep -q '^  data: builtin, 1048576 tokens' out || fail 'the table does not say what was trained on'
 grep -q '"complete": true' results/run.json || fail 'run.json is not complete'
-grep -q 'tests="56" failures="0" errors="0" skipped="0"' results/junit.xml || fail 'junit.xml counts otherwise'
+grep -q 'tests="72" failures="0" errors="0" skipped="0"' results/junit.xml || fail 'junit.xml counts otherwise'
 (($(wc -l <results/speedup.csv) == 5)) || fail 'speedup.csv has not a row a cell'
 expect 0 'results/runs/' run small.yaml --set repeats=1 --set workers=1
 compgen -G 'results/runs/*-small/run.json' >/dev/null || fail 'no results/runs/<time>-small'
@@ -97,6 +97,41 @@ grep -q 'results could not be written: limited/.*: File too large' err || fail '
 grep -q 'not all results could be written' out || fail 'ulimit -f: claims that the files are there'
 expect 0 '   3  workers=2 reduce=tree, 10 steps, repeats 2' run small.yaml --list
 
+# ---- other subjects, membership that changes, and what a machine may lack
+cat >subjects.yaml <<'YAML'
+name: subjects
+data: builtin
+model: L=1,NH=1,C=16,V=64,T=8
+steps: 10
+warmup: 1
+lr: 0.01
+batch: 24
+lane-depth: 2
+sweep:
+  - subject: [dodeca, serial, locks, locks-gradient]
+    workers: [1, 2]
+  - timetable: ["2 spawn 0 3; 4 checkpoint; 7 terminate 0"]
+    workers: [2]
+  - depth: [2]
+    workers: [13]
+    steal: [false, true]
+YAML
+expect 0 'not bit-equal' run subjects.yaml --out subjects
+whole subjects
+(($(grep -c '| PASS |' subjects/speedup.md) == 11)) || fail 'not eleven rows that pass'
+(($(grep -c '| not bit-equal |' subjects/speedup.md) == 4)) || fail 'not four rows that are not bit-equal'
+grep -q '| x locks-gradient |' subjects/speedup.md || fail 'no column of speedup over locks-gradient'
+grep -q '"changes": 2' subjects/run.json || fail 'run.json does not tell of the changes'
+grep -q '"sphere": "0.0"' subjects/run.json || fail 'run.json does not name the spheres of depth 2'
+# the planted stray write is caught where there are protection keys, else it is a SKIP that is told
+"$program" run small.yaml --set repeats=1 --set workers=3 --set reduce=tree --set guard=true --set plant=stray-write \
+    --out planted >out 2>err
+planted=$?
+case $planted in
+    0) grep -q 'wrote to segment' planted/run.json || fail 'the report of the stray write is missing' ;;
+    3) grep -q 'only protection keys catch it' out || fail 'the SKIP of the stray write has no reason' ;;
+    *) fail "planted stray write: exit $planted" ;;
+esac
 # ---- refused before any training, with no results folder
 rm -rf results
 refused()
@@ -171,7 +206,7 @@ wait_for 5 gone "$child" || fail 'kill -9 leaves a child'
 
 # ---- dodeca check
 expect 0 'serial-equivalence' check --list
-expect 0 'PASS   serial-equivalence  80 of 80 cells passed' check serial-equivalence
+expect 0 'PASS   serial-equivalence  135 of 135 cells passed' check serial-equivalence
 
 ((failures == 0)) && echo 'all of dodeca run holds'
 exit $((failures > 0))

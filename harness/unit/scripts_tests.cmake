@@ -29,5 +29,11 @@ if(NOT DODECA_SANITIZE)
     COMMAND ${scripts}/same_bits.sh --here ${PROJECT_BINARY_DIR})
   dd_script_test(race_all LABEL slow TIMEOUT 3600 ALONE
     COMMAND ${scripts}/race_check.sh all --build ${PROJECT_BINARY_DIR})
+  # Protection keys for real, on an emulated CPU where this machine's has none.
+  foreach(test IN ITEMS test_keys test_fault)
+    dd_script_test(${test}_vm LABEL slow TIMEOUT 600
+      COMMAND ${scripts}/keys_vm.sh $<TARGET_FILE:${test}> --required)
+    set_tests_properties(${test}_vm PROPERTIES SKIP_RETURN_CODE 77)
+  endforeach()
   dd_script_test(same_bits_compilers LABEL slow TIMEOUT 5400 ALONE COMMAND ${scripts}/same_bits.sh --full)
 endif()

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * The cell runner, its watchdog and the sweep, with planted children: each misbehaves in one way,
+ * The cell runner and the sweep, with planted children: each misbehaves in one way,
  * and the verdict must say so. */
 #include "cell.h"
 #include "cell_body.h"
 #include "cell_child.h"
-#include "cell_record.h"
 #include "checks.h"
-#include "progress.h"
+#include "eventcount.h"
+#include "platform.h"
 #include "sweep.h"
-#include "watchdog.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -37,6 +36,12 @@ static void good_steps(dd_child *child, unsigned n)
     }
 }
 
+static dd_sphere_info planted_spheres[] = {
+    {.sphere = "zero", .control = true},
+    {.sphere = "0", .thread = 1, .segments = 3, .lanes_done = STEPS * 6, .wait_ns = {1, 2, 3, 4}},
+    {.sphere = "6", .thread = 2, .segments = 1, .lanes_done = STEPS * 6},
+};
+
 static dd_run_end good_end(void)
 {
     dd_run_end end = {.hash = GOOD_HASH,
@@ -47,7 +52,10 @@ static dd_run_end good_end(void)
     end.info.workers = 2;
     end.info.non_empty_lanes = 12;
     end.info.requests = STEPS;
-    end.info.worker[0].lanes_done = end.info.worker[1].lanes_done = STEPS * 6;
+    end.info.lanes_done = STEPS * 12;
+    end.info.n_segments = end.info.most_segments = 4;
+    end.info.n_threads = 3; /* as the spheres below */
+    end.sphere = planted_spheres;
     return end;
 }
 
@@ -112,13 +120,74 @@ static uint64_t read_slow_beats(const void *source)
 static void body_is_slow(const dd_settings *s, dd_child *child)
 {
     dd_child_phase(child, DD_PHASE_STEP);
-    dd_child_watch(child, read_slow_beats, NULL);
+    dd_child_watch(child, read_slow_beats, NULL, NULL);
     for (int i = 0; i < 20; i++) {
         usleep((useconds_t)(s->stall_limit_s * 1e6 / 6));
         atomic_fetch_add(&slow_beats, 1);
     }
-    dd_child_watch(child, NULL, NULL);
+    dd_child_watch(child, NULL, NULL, NULL);
     body_good(s, child);
+}
+
+/* Three spheres and a thread in the pool: all wait as trainers' threads do, but one, which is in a
+ * lane that never ends. */
+#define N_WAITERS 4
+static _Atomic uint32_t waiter_tid[N_WAITERS];
+static dd_eventcount never_advanced;
+
+static void *waiter(void *arg)
+{
+    size_t i = (size_t)(uintptr_t)arg;
+    atomic_store(&waiter_tid[i], (uint32_t)gettid());
+    if (i == 2)
+        spin_forever();
+    dd_eventcount_await(&never_advanced, 0, 0);
+    return NULL;
+}
+
+static uint64_t no_beat(const void *self)
+{
+    (void)self;
+    return 1;
+}
+
+static bool tell_waiter(const void *self, uint32_t i, bool between_steps, dd_sphere_info *out)
+{
+    static const char *const spheres[N_WAITERS] = {"zero", "3.0", "3.11", "5"};
+    (void)self, (void)between_steps;
+    if (i >= N_WAITERS)
+        return false;
+    *out = (dd_sphere_info){.thread = i,
+                            .tid = atomic_load(&waiter_tid[i]),
+                            .control = i == 0,
+                            .parked = i == 3,
+                            .heartbeat = 50 + i,
+                            .lanes_done = 10 + i};
+    strcpy(out->sphere, spheres[i]);
+    return true;
+}
+
+static void body_stalls(const dd_settings *s, dd_child *child)
+{
+    (void)s;
+    pthread_t thread[N_WAITERS];
+    dd_eventcount_init(&never_advanced, 0);
+    for (size_t i = 0; i < N_WAITERS; i++)
+        pthread_create(&thread[i], NULL, waiter, (void *)(uintptr_t)i);
+    for (size_t i = 0; i < N_WAITERS; i++)
+        while (!atomic_load(&waiter_tid[i]))
+            continue;
+    dd_child_phase(child, DD_PHASE_STEP);
+    good_steps(child, 2);
+    dd_child_watch(child, no_beat, tell_waiter, &forever);
+    pthread_join(thread[0], NULL);
+}
+
+/* The same, but the lane has ended: a bell that nobody rings. */
+static void body_deadlocks(const dd_settings *s, dd_child *child)
+{
+    atomic_store(&forever, 1);
+    body_stalls(s, child);
 }
 
 /* No heartbeat and no step, but work: allowed while opening. */
@@ -329,6 +398,29 @@ static void test_hangs(void **state)
     must_end(body_blocks, 0.5, DD_RUN_HANG, "closing the trainer", "blocked_worker");
 }
 
+/* A stall's reason names the thread that the others wait for; its stack comes first. */
+static void test_stalled_is_named(void **state)
+{
+    (void)state;
+    dd_run run;
+    run_body(body_stalls, 0.5, &run);
+    assert_int_equal(run.outcome, DD_RUN_HANG);
+    const char *named = strstr(run.reason, "after 2 steps; standing still: thread ");
+    if (!named || !strstr(named, "(sphere 3.11, heartbeat 52, 12 lanes done)") ||
+        strstr(named, "sphere 5") || strstr(named, "sphere 3.0") || strstr(named, "zero"))
+        fail_msg("not named: %s", run.reason);
+    const char *first = strchr(run.log, '\n') + 1; /* after "process N, M threads" */
+    const char *second = strstr(first, "\nthread ");
+    const char *lane = strstr(first, "spin_forever");
+    if (!second || !lane || lane > second || !strstr(first, "; sphere 3.11, heartbeat 52"))
+        fail_msg("its stack does not come first:\n%s", run.log);
+    assert_non_null(strstr(run.log, "; sphere zero, control, heartbeat 50"));
+    assert_non_null(strstr(run.log, "; sphere 5, parked, heartbeat 53"));
+    dd_run_clear(&run);
+    must_end(body_deadlocks, 0.5, DD_RUN_HANG, "after 2 steps; every thread waits for others",
+             "dd_eventcount_");
+}
+
 static void test_slow_is_no_hang(void **state)
 {
     (void)state;
@@ -400,67 +492,6 @@ static void test_interrupt(void **state)
     close(fd);
 }
 
-/* ---- Watchdog ---- */
-
-static void test_watchdog(void **state)
-{
-    (void)state;
-    dd_watchdog w;
-    dd_watchdog_start(&w, 1000, 100, 0);
-    for (uint64_t t = 100; t < 1000; t += 100)
-        assert_false(dd_watchdog_look(&w, 0, t));
-    assert_true(dd_watchdog_look(&w, 0, 1000));
-    assert_false(dd_watchdog_look(&w, 1, 1100)); /* it moved after all */
-    assert_false(dd_watchdog_look(&w, 1, 2000)); /* we did not look: at most four periods count */
-    assert_false(dd_watchdog_look(&w, 1, 100000));
-    assert_true(dd_watchdog_look(&w, 1, 200000));
-    /* a beat that wraps is progress like any other */
-    dd_watchdog_start(&w, 1000, 1000, 0);
-    assert_false(dd_watchdog_look(&w, UINT64_MAX, 1000));
-    assert_false(dd_watchdog_look(&w, 0, 2000));
-    assert_true(dd_watchdog_look(&w, 0, 3000));
-}
-
-/* ---- Records ---- */
-
-static void test_records(void **state)
-{
-    (void)state;
-    static const char *const bad[] = {
-        "",
-        "{}",
-        "[]",
-        "{\"step\":{}}",
-        "{\"step\":{\"step\":0,\"loss\":1,\"norm\":\"0x1p+0\",\"lr\":\"0\",\"discarded\":false,"
-        "\"wall_ns\":1}}",
-        "{\"step\":{\"step\":0,\"loss\":\"0x1p+0 "
-        "\",\"norm\":\"1\",\"lr\":\"0\",\"discarded\":false,"
-        "\"wall_ns\":1}}",
-        "{\"step\":{\"step\":0,\"loss\":\"1\",\"norm\":\"1\",\"lr\":\"0\",\"discarded\":false,"
-        "\"wall_ns\":-1}}",
-        "{\"refused\":{\"status\":99,\"message\":\"\"}}",
-        "{\"end\":{\"status\":0}}",
-        "{\"step\":1,\"end\":2}",
-    };
-    dd_run run = {0};
-    char why[128];
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (dd_record_read(bad[i], strlen(bad[i]), &run, why) != DD_RECORD_BAD)
-            fail_msg("believed: %s", bad[i]);
-    dd_step step = {
-        .step = 0, .loss = (double)NAN, .norm = (double)INFINITY, .lr = 0x1.8p-20f, .wall_ns = 7};
-    char *line = dd_record_step(&step);
-    assert_int_equal(dd_record_read(line, strlen(line), &run, why), DD_RECORD_STEP);
-    free(line);
-    assert_true(isnan(run.steps[0].loss) && isinf(run.steps[0].norm));
-    assert_true(run.steps[0].lr == step.lr);
-    line = dd_record_refused(DD_ERR_DATA, "bytes:\xff\xfe\"\n");
-    assert_int_equal(dd_record_read(line, strlen(line), &run, why), DD_RECORD_REFUSED);
-    assert_string_equal(run.end.message, "bytes:??\"\n");
-    free(line);
-    dd_run_clear(&run);
-}
-
 /* ---- Sweep ---- */
 
 /* Chooses its part by the number of workers, which no check needs here. */
@@ -511,6 +542,23 @@ static void test_sweep_goes_on(void **state)
     dd_sweep_close(sweep);
 }
 
+/* What the first cell suffers on purpose, the oracle that it shares does not. */
+static void test_oracle_is_left_alone(void **state)
+{
+    (void)state;
+    dd_scenario scenario;
+    dd_scenario_cell cells[N_CELLS];
+    make_scenario(&scenario, cells, 1);
+    cells[0].settings.plant = DD_PLANT_STRAY_WRITE;
+    cells[0].settings.hog = 2;
+    dd_sweep *sweep = dd_sweep_open(&scenario);
+    assert_non_null(sweep);
+    assert_int_equal(sweep->n_oracles, 1);
+    assert_int_equal(sweep->oracles[0].settings.plant, DD_PLANT_NONE);
+    assert_int_equal(sweep->oracles[0].settings.hog, 0);
+    dd_sweep_close(sweep);
+}
+
 static void raise_flag(void *user, const dd_sweep *sweep)
 {
     uint64_t one = 1;
@@ -540,33 +588,20 @@ static void test_sweep_interrupted(void **state)
     close(fd);
 }
 
-static void test_clock(void **state)
-{
-    (void)state;
-    char text[32];
-    dd_progress_clock(0.4, text);
-    assert_string_equal(text, "0:00");
-    dd_progress_clock(125, text);
-    assert_string_equal(text, "2:05");
-    dd_progress_clock(3723.6, text);
-    assert_string_equal(text, "1:02:04");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_hangs),
+        cmocka_unit_test(test_stalled_is_named),
         cmocka_unit_test(test_slow_is_no_hang),
         cmocka_unit_test(test_crashes),
         cmocka_unit_test(test_liars),
         cmocka_unit_test(test_checks_fail),
         cmocka_unit_test(test_interrupt),
-        cmocka_unit_test(test_watchdog),
-        cmocka_unit_test(test_records),
         cmocka_unit_test(test_sweep_goes_on),
+        cmocka_unit_test(test_oracle_is_left_alone),
         cmocka_unit_test(test_sweep_interrupted),
-        cmocka_unit_test(test_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

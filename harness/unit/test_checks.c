@@ -12,11 +12,13 @@
 #include <cmocka.h>
 
 #define STEPS 20
+#define THREADS 3 /* Node Zero's and two workers' */
 
 typedef struct record {
     dd_settings settings;
     dd_run run, oracle;
     dd_step steps[STEPS], oracle_steps[STEPS];
+    dd_sphere_info sphere[THREADS];
 } record;
 
 /* A run of two workers that did everything right. */
@@ -35,13 +37,23 @@ static void make_good(record *r)
     info->workers = 2;
     info->n_lanes = 12;
     info->non_empty_lanes = 10;
+    info->n_spheres = info->n_threads = THREADS;
+    info->n_controls = 1;
+    info->n_parameters = dd_shape_n_parameters(&r->settings.config.shape);
+    info->n_segments = 7;
+    info->most_segments = 4;
+    info->segments_bytes = 7 * (info->n_parameters * 4 + 1000);
     info->requests = STEPS;
+    info->lanes_done = STEPS * 10ull;
     info->node_zero_lane_wall_ns = STEPS * 1000000ull;
     info->node_zero_lane_cpu_ns = STEPS * 5000ull;
-    info->worker[0].lanes_done = info->worker[1].lanes_done = STEPS * 5ull;
+    r->run.end.sphere = r->sphere;
+    r->sphere[0] = (dd_sphere_info){.sphere = "zero", .control = true};
+    r->sphere[1] = (dd_sphere_info){.sphere = "0", .thread = 1, .segments = 4};
+    r->sphere[2] = (dd_sphere_info){.sphere = "6", .thread = 2, .segments = 3};
+    r->sphere[1].lanes_done = r->sphere[2].lanes_done = STEPS * 5ull;
     r->oracle = r->run;
     r->oracle.steps = r->oracle_steps;
-    r->oracle.end.serial = true;
 }
 
 static void must_judge(const record *r, const char *name, dd_verdict verdict, const char *reason)
@@ -64,8 +76,12 @@ static void test_good_passes_all(void **state)
     make_good(&r);
     assert_int_equal(dd_checks_judge(&r.settings, &r.run, &r.oracle, row), DD_PASS);
     (void)dd_checks(&n);
-    for (size_t i = 0; i < n; i++)
-        assert_int_equal(row[i].verdict, DD_PASS);
+    size_t applied = 0;
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(row[i].verdict, row[i].applies ? DD_PASS : DD_SKIP);
+        applied += row[i].applies;
+    }
+    assert_int_equal(applied, 9); /* all but close-to-serial, timetable-kept and guard-fault */
     assert_null(dd_check_named("no-such-check"));
 }
 
@@ -132,25 +148,63 @@ static void test_serial(void **state)
     must_judge(&r, "serial-equivalence", DD_PASS, "");
 }
 
+static void test_close(void **state)
+{
+    (void)state;
+    record r;
+    make_good(&r);
+    r.settings.subject = DD_SUBJECT_LOCKS_GRADIENT;
+    r.steps[5].loss *= 1 + 0.9 * DD_CLOSE_LOSS;
+    r.steps[6].norm *= 1 - 0.9 * DD_CLOSE_NORM;
+    r.run.end.hash[0] = 'f';
+    must_judge(&r, "close-to-serial", DD_PASS, "losses within 9.0e-06, norms within 9.0e-05");
+    r.steps[5].loss = r.oracle_steps[5].loss * (1 - 1.1 * DD_CLOSE_LOSS);
+    must_judge(&r, "close-to-serial", DD_FAIL, "too far first at step 5: loss 3.74");
+    make_good(&r);
+    r.steps[19].norm *= 1 + 1.1 * DD_CLOSE_NORM;
+    must_judge(&r, "close-to-serial", DD_FAIL, "step 19");
+    make_good(&r);
+    r.steps[3].loss = (double)NAN;
+    must_judge(&r, "close-to-serial", DD_FAIL, "step 3");
+    make_good(&r);
+    r.run.n_steps = STEPS - 1;
+    must_judge(&r, "close-to-serial", DD_FAIL, "ended after 19 steps");
+    make_good(&r);
+    r.oracle.outcome = DD_RUN_HANG;
+    must_judge(&r, "close-to-serial", DD_FAIL, "no answer");
+    r.oracle.outcome = DD_RUN_NOT_RUN;
+    must_judge(&r, "close-to-serial", DD_SKIP, "not run");
+}
+
 static void test_lanes(void **state)
 {
     (void)state;
     record r;
     make_good(&r);
-    r.run.end.info.worker[1].lanes_done--;
+    r.sphere[2].lanes_done--;
     must_judge(&r, "lanes-once", DD_FAIL, "199 lanes done and 0 cancelled, 200 due");
     make_good(&r);
-    r.run.end.info.worker[0].lanes_done++;
+    r.sphere[1].lanes_done++;
     must_judge(&r, "lanes-once", DD_FAIL, "201 lanes done");
     make_good(&r);
-    r.run.end.info.worker[0].lanes_cancelled = 1;
+    r.run.end.info.lanes_done++; /* the trainer's own sum is another */
+    must_judge(&r, "lanes-once", DD_FAIL, "in all 201");
+    make_good(&r);
+    r.sphere[1].lanes_cancelled = 1;
     must_judge(&r, "lanes-once", DD_FAIL, "1 cancelled");
     make_good(&r);
+    r.run.end.info.requests++;
+    must_judge(&r, "lanes-once", DD_FAIL, "21 requests, 20 due for 20 steps");
+    /* a discarded step is replayed, lane by lane */
     r.steps[2].discarded = true;
-    must_judge(&r, "lanes-once", DD_SKIP, "step 2 was discarded");
+    r.sphere[2].lanes_done += 10;
+    r.run.end.info.lanes_done += 10;
+    must_judge(&r, "lanes-once", DD_PASS, "210 due (21 requests x 10)");
+    r.sphere[2].lanes_done -= 1;
+    must_judge(&r, "lanes-once", DD_FAIL, "209 lanes done");
     make_good(&r);
-    r.run.end.serial = true;
-    must_judge(&r, "lanes-once", DD_SKIP, "oracle");
+    r.run.end.status = DD_ERR_CANCELLED;
+    must_judge(&r, "lanes-once", DD_SKIP, "ended early");
 }
 
 static void test_node_zero(void **state)
@@ -158,7 +212,7 @@ static void test_node_zero(void **state)
     (void)state;
     record r;
     make_good(&r);
-    r.run.end.info.node_zero_lanes = 1;
+    r.sphere[0].lanes_done = 1;
     must_judge(&r, "node-zero-idle", DD_FAIL, "Node Zero ran 1 lanes");
     make_good(&r);
     r.run.end.info.node_zero_lane_cpu_ns = r.run.end.info.node_zero_lane_wall_ns; /* it spun */
@@ -171,6 +225,169 @@ static void test_node_zero(void **state)
     make_good(&r);
     r.run.end.info.requests = 0;
     must_judge(&r, "node-zero-idle", DD_SKIP, "no step");
+}
+
+static void test_controls(void **state)
+{
+    (void)state;
+    record r;
+    make_good(&r);
+    r.run.end.info.control_lanes = 1;
+    must_judge(&r, "controls-idle", DD_FAIL, "controls ran 1 lanes");
+    make_good(&r);
+    r.sphere[2].lanes_as_control = 3; /* it has been a control, and is a worker again */
+    must_judge(&r, "controls-idle", DD_FAIL, "sphere 6 (thread 2) ran 3 lanes");
+    /* never a worker, and yet it has run lanes */
+    make_good(&r);
+    r.sphere[1].control = true;
+    must_judge(&r, "controls-idle", DD_FAIL, "sphere 0 (thread 1) ran 100 lanes");
+    strcpy(r.settings.timetable, "5 spawn 0 4"); /* until it became one */
+    must_judge(&r, "controls-idle", DD_PASS, "0 lanes");
+}
+
+static void test_segments(void **state)
+{
+    (void)state;
+    record r;
+    make_good(&r);
+    r.run.end.info.most_segments = 5;
+    must_judge(&r, "segments-bound", DD_FAIL, "holds 5 segments, 4 are allowed");
+    r.settings.config.lane_depth = 2;
+    must_judge(&r, "segments-bound", DD_PASS, "");
+    make_good(&r);
+    r.sphere[2].segments = 5;
+    must_judge(&r, "segments-bound", DD_FAIL, "holds 5 segments");
+    make_good(&r);
+    r.sphere[2].segments = 4; /* one more than there are */
+    must_judge(&r, "segments-bound", DD_FAIL, "all of them hold 8 of 7");
+    make_good(&r);
+    r.run.end.info.segments_bytes = 7 * r.run.end.info.n_parameters * 4 - 1;
+    must_judge(&r, "segments-bound", DD_FAIL, "7 segments take");
+    make_good(&r);
+    r.run.end.info.segments_bytes += r.run.end.info.n_parameters * 4; /* an eighth, not told */
+    must_judge(&r, "segments-bound", DD_FAIL, "7 segments take");
+}
+
+static void test_timetable(void **state)
+{
+    (void)state;
+    record r;
+    make_good(&r);
+    r.settings.config.workers = 2;
+    r.settings.config.max_workers = 8;
+    strcpy(r.settings.timetable, "3 spawn 0 2; 4 checkpoint; 5 terminate 0");
+    r.run.end.info.n_changes = 2;
+    must_judge(&r, "timetable-kept", DD_PASS, "changed 2 times, 2 were due");
+    r.run.end.info.n_changes = 1;
+    must_judge(&r, "timetable-kept", DD_FAIL, "changed 1 times, 2 were due");
+    r.run.end.info.n_changes = 3;
+    must_judge(&r, "timetable-kept", DD_FAIL, "changed 3 times");
+    r.run.end.status = DD_ERR_CANCELLED;
+    must_judge(&r, "timetable-kept", DD_SKIP, "ended early");
+    strcpy(r.settings.timetable, "3 spawn 11 2");
+    r.run.end.status = DD_OK;
+    must_judge(&r, "timetable-kept", DD_FAIL, "step 3");
+}
+
+#define REPORT                                                                                     \
+    "dodeca: thread 4183 \"dd-worker-0\" (thread 1, sphere 0) wrote to segment 7 of worker 2 at "  \
+    "byte 81920, address 0x7f0011: its protection key forbids it\n"
+
+static void test_guard(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *log;
+        dd_verdict verdict;
+        const char *reason;
+    } cases[] = {
+        {"noise\n" REPORT "stacks", DD_PASS, "thread 4183"},
+        {NULL, DD_FAIL, "no report of the fault: killed by SIGSEGV"},
+        {"dodeca: thread 4183 \"x\" wrote to address 0x10: no memory is there\n", DD_FAIL, "4183"},
+        /* on a guard page, into its own segment, without a sphere, by page protection */
+        {"dodeca: thread 1 \"x\" (thread 1, sphere 0) wrote to guard page at byte 4, address 0x1: "
+         "the page forbids it\n",
+         DD_FAIL, "guard page"},
+        {"dodeca: thread 1 \"x\" (thread 1, sphere 0) wrote to segment 7 of worker 0 at byte 4, "
+         "address 0x1: its protection key forbids it\n",
+         DD_FAIL, "worker 0"},
+        {"dodeca: thread 1 \"x\" wrote to segment 7 of worker 2 at byte 4, address 0x1: its "
+         "protection key forbids it\n",
+         DD_FAIL, "worker 2"},
+        {"dodeca: thread 1 \"x\" (thread 1, sphere 0) wrote to segment 7 of worker 2 at byte 4, "
+         "address 0x1: the page forbids it\n",
+         DD_FAIL, "page forbids"},
+    };
+    record r;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char log[512] = "";
+        make_good(&r);
+        r.settings.plant = DD_PLANT_STRAY_WRITE;
+        r.run.outcome = DD_RUN_CRASH;
+        strcpy(r.run.reason, "killed by SIGSEGV");
+        if (cases[i].log) {
+            strcpy(log, cases[i].log);
+            r.run.log = log;
+        }
+        must_judge(&r, "guard-fault", cases[i].verdict, cases[i].reason);
+    }
+    make_good(&r); /* nobody noticed */
+    r.settings.plant = DD_PLANT_STRAY_WRITE;
+    must_judge(&r, "guard-fault", DD_FAIL, "went unnoticed: the run ended, all steps done");
+    r.run.outcome = DD_RUN_HANG;
+    must_judge(&r, "guard-fault", DD_HANG, "no report");
+}
+
+/* A planted defect is judged by its own check alone, also where the run did not end. */
+static void test_planted(void **state)
+{
+    (void)state;
+    record r;
+    dd_check_row row[DD_CHECKS_MAX];
+    char log[] = REPORT;
+    size_t n;
+    make_good(&r);
+    r.settings.plant = DD_PLANT_STRAY_WRITE;
+    r.run.outcome = DD_RUN_CRASH;
+    r.run.log = log;
+    assert_int_equal(dd_checks_judge(&r.settings, &r.run, &r.oracle, row), DD_PASS);
+    const dd_check *checks = dd_checks(&n);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(row[i].applies, strcmp(checks[i].name, "guard-fault") == 0);
+    r.run.log = NULL;
+    assert_int_equal(dd_checks_judge(&r.settings, &r.run, &r.oracle, row), DD_FAIL);
+    r.run.outcome = DD_RUN_REFUSED;
+    r.run.end.status = DD_ERR_CPU;
+    strcpy(r.run.reason, "no keys here");
+    assert_int_equal(dd_checks_judge(&r.settings, &r.run, &r.oracle, row), DD_SKIP);
+    assert_string_equal(row[dd_check_named("guard-fault") - checks].reason, "no keys here");
+}
+
+/* What a subject does not promise is not asked of it. */
+static void test_applies(void **state)
+{
+    (void)state;
+    static const struct {
+        dd_subject subject;
+        const char *letters;
+    } cases[] = {{DD_SUBJECT_DODECA, "hfslzibtcd"},
+                 {DD_SUBJECT_SERIAL, "hfscd"},
+                 {DD_SUBJECT_LOCKS, "hfelcd"},
+                 {DD_SUBJECT_LOCKS_GRADIENT, "hfelcd"}};
+    size_t n;
+    const dd_check *checks = dd_checks(&n);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        record r;
+        char letters[DD_CHECKS_MAX + 1] = "";
+        size_t used = 0;
+        make_good(&r);
+        r.settings.subject = cases[i].subject;
+        strcpy(r.settings.timetable, "3 spawn 0 2");
+        for (size_t k = 0; k < n; k++)
+            if (checks[k].applies(&r.settings))
+                letters[used++] = checks[k].letter;
+        assert_string_equal(letters, cases[i].letters);
+    }
 }
 
 static void test_shutdown(void **state)
@@ -216,9 +433,14 @@ static void test_outcomes(void **state)
         dd_status status;
         dd_verdict verdict;
     } cases[] = {
-        {DD_RUN_NOT_RUN, DD_OK, DD_SKIP},         {DD_RUN_HANG, DD_OK, DD_HANG},
-        {DD_RUN_CRASH, DD_OK, DD_CRASH},          {DD_RUN_REFUSED, DD_ERR_CPU, DD_SKIP},
-        {DD_RUN_REFUSED, DD_ERR_MEMORY, DD_FAIL},
+        {DD_RUN_NOT_RUN, DD_OK, DD_SKIP},
+        {DD_RUN_HANG, DD_OK, DD_HANG},
+        {DD_RUN_CRASH, DD_OK, DD_CRASH},
+        {DD_RUN_REFUSED, DD_ERR_CPU, DD_SKIP},
+        {DD_RUN_REFUSED, DD_ERR_MEMORY, DD_SKIP},
+        {DD_RUN_REFUSED, DD_ERR_THREAD, DD_SKIP},
+        {DD_RUN_REFUSED, DD_ERR_ARGUMENT, DD_FAIL},
+        {DD_RUN_REFUSED, DD_ERR_DATA, DD_FAIL},
     };
     record r;
     dd_check_row row[DD_CHECKS_MAX];
@@ -231,6 +453,8 @@ static void test_outcomes(void **state)
         strcpy(r.run.reason, "planted");
         assert_int_equal(dd_checks_judge(&r.settings, &r.run, &r.oracle, row), cases[i].verdict);
         for (size_t k = 0; k < n; k++) {
+            if (!row[k].applies)
+                continue;
             assert_non_null(strstr(row[k].reason, "planted"));
             assert_int_equal(row[k].verdict, k ? DD_SKIP : cases[i].verdict);
         }
@@ -250,11 +474,23 @@ static void test_join(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_passes_all), cmocka_unit_test(test_no_hang),
-        cmocka_unit_test(test_finite),          cmocka_unit_test(test_serial),
-        cmocka_unit_test(test_lanes),           cmocka_unit_test(test_node_zero),
-        cmocka_unit_test(test_shutdown),        cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_outcomes),        cmocka_unit_test(test_join),
+        cmocka_unit_test(test_good_passes_all),
+        cmocka_unit_test(test_no_hang),
+        cmocka_unit_test(test_finite),
+        cmocka_unit_test(test_serial),
+        cmocka_unit_test(test_close),
+        cmocka_unit_test(test_lanes),
+        cmocka_unit_test(test_node_zero),
+        cmocka_unit_test(test_controls),
+        cmocka_unit_test(test_segments),
+        cmocka_unit_test(test_timetable),
+        cmocka_unit_test(test_guard),
+        cmocka_unit_test(test_planted),
+        cmocka_unit_test(test_applies),
+        cmocka_unit_test(test_shutdown),
+        cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_outcomes),
+        cmocka_unit_test(test_join),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

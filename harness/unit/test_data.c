@@ -535,18 +535,45 @@ WRONG(clip, grad_clip = -1)
 WRONG(nan_clip, grad_clip = (double)NAN)
 WRONG(policy, nan_policy = (dd_nan_policy)7)
 WRONG(short_data, batch = 20000)
-WRONG(lanes2, lane_depth = 2)
-WRONG(depth2, depth = 2)
-WRONG(depth0, depth = 0)
+WRONG(lanes4, lane_depth = 4)
+WRONG(depth4, depth = 4)
 WRONG(workers13, workers = 13)
 WRONG(simd, simd = (dd_simd)9)
 WRONG(barrier, barrier = (dd_barrier)9)
 WRONG(reduce, reduce = (dd_reduce)9)
+static void workers145(dd_config *c)
+{
+    c->depth = 2;
+    c->workers = 145;
+}
+static void workers1729(dd_config *c)
+{
+    c->depth = DD_DEPTH_AUTO;
+    c->workers = 1729;
+}
+WRONG(most1729, max_workers = 1729)
+static void fewer_at_most(dd_config *c)
+{
+    c->workers = 7;
+    c->max_workers = 6;
+}
 static void idle(dd_config *c)
 {
     c->batch = 5;
     c->workers = 8;
 }
+static void idle_for_lanes(dd_config *c)
+{
+    c->batch = 20;
+    c->depth = 2;
+    c->workers = 15;
+}
+static void idle_for_both(dd_config *c)
+{
+    c->depth = 3;
+    c->workers = 145;
+}
+WRONG(idle_at_most, max_workers = 13)
 
 static void test_config(void **state)
 {
@@ -580,11 +607,17 @@ static void test_config(void **state)
         {short_data, "1048576 tokens|batch 20000|would do"},
     };
     static const wrong others[] = {
-        {lanes2, "lane-depth 2|this version"},
-        {depth2, "depth 2|this version"},
-        {depth0, "depth 0|this version"},
-        {workers13, "workers 13|12"},
-        {idle, "workers 8|batch 5|5 lanes|batch 8|allow-idle"},
+        {lanes4, "lane-depth 4|from 1 to 3"},
+        {depth4, "depth 4|from 1 to 3, or auto"},
+        {workers13, "workers 13: depth 1 holds 12 workers; depth 2 holds 144"},
+        {workers145, "workers 145: depth 2 holds 144 workers; depth 3 holds 1728"},
+        {workers1729, "workers 1729|depth 3 holds 1728|none deeper"},
+        {most1729, "max-workers 1729|depth 3 holds 1728|none deeper"},
+        {fewer_at_most, "max-workers 6|at least the 7 workers"},
+        {idle, "workers 8|batch 5|5 lanes|use batch 8, or allow-idle"},
+        {idle_for_lanes, "workers 15|12 lanes|use lane-depth 2, or allow-idle"},
+        {idle_for_both, "workers 145|12 lanes|use batch 145 and lane-depth 3, or allow-idle"},
+        {idle_at_most, "max-workers 13|12 lanes|use batch 13 and lane-depth 2"},
         {simd, "simd 9"},
         {barrier, "barrier 9"},
         {reduce, "reduce 9"},
@@ -625,6 +658,13 @@ static void test_config(void **state)
     good.weight_decay = 0;
     good.grad_clip = 0;
     assert_int_equal(dd_config_check(&good, data, &error), DD_OK);
+    good.lane_depth = good.depth = 3;
+    good.workers = good.max_workers = good.batch = 1728;
+    assert_int_equal(dd_config_check(&good, data, &error), DD_OK);
+    good.depth = DD_DEPTH_AUTO;
+    assert_int_equal(dd_config_check(&good, data, &error), DD_OK);
+    good.lane_depth = 1;
+    good.max_workers = 0;
     idle(&good);
     good.allow_idle = true;
     assert_int_equal(dd_config_check(&good, data, &error), DD_OK);

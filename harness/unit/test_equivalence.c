@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The bit contract, end to end: for every worker count, barrier, reduction and kernel set the
- * trainer's losses, norms and weights are those of the oracle, bit for bit, over at least 20 steps.
- */
+ * The bit contract, end to end: whatever the number of workers, the depth, the lane depth, the
+ * barrier, the reduction, stealing and the kernel set, the trainer's losses, norms and weights are
+ * those of the oracle, bit for bit, over at least 20 steps. */
 #include "dodeca.h"
 #include "kernels.h"
 #include "serial.h"
@@ -29,7 +29,7 @@ static dd_data *data;
 static int open_data(void **state)
 {
     (void)state;
-    return dd_data_open("builtin", 7, &data, NULL);
+    return dd_data_open("builtin", 7, &data, NULL) != DD_OK;
 }
 
 static int close_data(void **state)
@@ -103,9 +103,12 @@ static bool same(double a, double b)
 
 static void compare(const dd_config *c, const trace *got, const trace *want)
 {
-    char cell[160];
-    snprintf(cell, sizeof cell, "B %u T %u workers %u barrier %d reduce %d simd %d", c->batch,
-             c->seq, c->workers, (int)c->barrier, (int)c->reduce, (int)c->simd);
+    char cell[200];
+    snprintf(cell, sizeof cell,
+             "B %u T %u lane depth %u workers %u depth %u barrier %d reduce %d steal %d guard %d "
+             "pin %d simd %d",
+             c->batch, c->seq, c->lane_depth, c->workers, c->depth, (int)c->barrier, (int)c->reduce,
+             c->steal, c->guard, c->pin, (int)c->simd);
     for (int i = 0; i < STEPS; i++)
         if (!same(got->loss[i], want->loss[i]) || !same(got->norm[i], want->norm[i]))
             fail_msg("%s: step %d: loss %a norm %a, the oracle has %a %a", cell, i, got->loss[i],
@@ -117,9 +120,29 @@ static void compare(const dd_config *c, const trace *got, const trace *want)
         fail_msg("%s: the weights' hash differs from the oracle's", cell);
 }
 
-/* Every barrier and reduction for the given worker counts (0-terminated) and kernel set. */
-static void sweep(dd_config config, const trace *want, dd_simd simd, const uint32_t *workers)
+enum { WAYS = 12 };
+
+/* The w-th way to carry out a step: every barrier, reduction and stealing; by turns every depth,
+ * guard mode and pinning. */
+static void choose_way(dd_config *config, uint32_t way)
 {
+    uint32_t least = 1;
+    for (uint32_t room = 12; room < config->workers; room *= 12)
+        least++;
+    config->barrier = way % 2 ? DD_BARRIER_PTHREAD : DD_BARRIER_TREE;
+    config->reduce = (dd_reduce)(way / 2 % 3);
+    config->steal = way / 6 % 2;
+    config->depth = least + way % (4 - least);
+    config->guard = way % 7 == 3;
+    config->pin = way % 7 == 5;
+}
+
+/* `ways` ways for each of the worker counts (0-terminated), going on where the sweep before ended,
+ * so that all ways occur with all counts. */
+static void sweep(dd_config config, const trace *want, dd_simd simd, const uint32_t *workers,
+                  uint32_t ways)
+{
+    static uint32_t way;
     const char *why;
     config.simd = simd;
     if (!dd_kernels_select(simd, &why)) {
@@ -127,13 +150,13 @@ static void sweep(dd_config config, const trace *want, dd_simd simd, const uint3
         return;
     }
     for (; *workers; workers++)
-        for (int cell = 0; cell < 4; cell++) {
+        for (uint32_t i = 0; i < ways; i++) {
             config.workers = *workers;
-            config.barrier = cell % 2 ? DD_BARRIER_PTHREAD : DD_BARRIER_TREE;
-            config.reduce = cell / 2 ? DD_REDUCE_CONTROL : DD_REDUCE_TREE;
+            choose_way(&config, way++);
             trace got = run_trainer(&config);
             compare(&config, &got, want);
         }
+    way += 5; /* 5 and 12 have no factor in common */
 }
 
 static const uint32_t all_workers[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0};
@@ -148,8 +171,45 @@ static void small_odd_shape(void **state)
         dd_config config = shape_config(shape, batches[i], 7);
         config.allow_idle = true;
         trace want = run_oracle(&config);
-        sweep(config, &want, DD_SIMD_OFF, all_workers);
-        sweep(config, &want, DD_SIMD_AVX2, all_workers);
+        sweep(config, &want, DD_SIMD_OFF, all_workers, 1);
+        sweep(config, &want, DD_SIMD_AVX2, all_workers, 2);
+    }
+}
+
+/* 144 and 1,728 lanes, most of them empty, or one for every worker, or with several sequences. */
+static void deep_lanes(void **state)
+{
+    (void)state;
+    const dd_shape shape = {.L = 1, .NH = 1, .C = 5, .V = 64, .T_max = 3};
+    static const struct {
+        uint32_t lane_depth, batch;
+        uint32_t workers[8];
+    } runs[] = {
+        {2, 1, {1, 13}},           {2, 11, {1, 3, 11}},      {2, 12, {2, 12, 20}},
+        {2, 40, {5, 13, 40}},      {2, 143, {1, 7, 12, 30}}, {2, 144, {2, 25, 143, 144}},
+        {2, 301, {1, 11, 12, 36}}, {3, 7, {1, 7}},           {3, 145, {2, 12, 19}},
+        {3, 1728, {1, 5, 29}},     {3, 2000, {3, 12, 150}},
+    };
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++) {
+        dd_config config = shape_config(shape, runs[i].batch, 0);
+        config.lane_depth = runs[i].lane_depth;
+        config.allow_idle = true;
+        trace want = run_oracle(&config);
+        sweep(config, &want, DD_SIMD_OFF, runs[i].workers, 3);
+        sweep(config, &want, DD_SIMD_AVX2, runs[i].workers, 1);
+    }
+}
+
+/* Small, and every way with every number of workers a sphere has room for. */
+static void all_ways(void **state)
+{
+    (void)state;
+    const dd_shape shape = {.L = 1, .NH = 2, .C = 8, .V = 64, .T_max = 4};
+    const uint32_t batches[] = {12, 17};
+    for (size_t i = 0; i < sizeof batches / sizeof *batches; i++) {
+        dd_config config = shape_config(shape, batches[i], 0);
+        trace want = run_oracle(&config);
+        sweep(config, &want, DD_SIMD_AUTO, all_workers, WAYS);
     }
 }
 
@@ -158,10 +218,10 @@ static void nano(void **state)
     (void)state;
     dd_shape shape;
     assert_true(dd_shape_named("nano", &shape));
-    const uint32_t few[] = {1, 5, 0}, more[] = {1, 2, 3, 7, 12, 0};
+    const uint32_t few[] = {1, 5, 0}, more[] = {1, 2, 12, 0};
     dd_config config = shape_config(shape, 12, 16);
     trace want = run_oracle(&config);
-    sweep(config, &want, DD_SIMD_AVX2, more);
+    sweep(config, &want, DD_SIMD_AVX2, more, 3);
     config.workers = 2;
     config.simd = DD_SIMD_OFF;
     trace got = run_trainer(&config);
@@ -169,10 +229,10 @@ static void nano(void **state)
 
     config = shape_config(shape, 13, 15); /* uneven lanes, 195 tokens */
     want = run_oracle(&config);
-    sweep(config, &want, DD_SIMD_AVX2, few);
+    sweep(config, &want, DD_SIMD_AVX2, few, 2);
     config = shape_config(shape, 10, 17); /* two empty lanes */
     want = run_oracle(&config);
-    sweep(config, &want, DD_SIMD_AVX2, few);
+    sweep(config, &want, DD_SIMD_AVX2, few, 2);
 }
 
 /* The smallest sizes, where loops have nothing to do. */
@@ -186,8 +246,8 @@ static void least_shapes(void **state)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         dd_config config = shape_config(shapes[i], 7, 0);
         trace want = run_oracle(&config);
-        sweep(config, &want, DD_SIMD_OFF, workers);
-        sweep(config, &want, DD_SIMD_AVX2, workers);
+        sweep(config, &want, DD_SIMD_OFF, workers, 3);
+        sweep(config, &want, DD_SIMD_AVX2, workers, 3);
     }
 }
 
@@ -232,18 +292,17 @@ static void awkward_settings(void **state)
             break;
         }
         trace want = run_oracle(&c);
-        sweep(c, &want, DD_SIMD_OFF, workers);
-        sweep(c, &want, DD_SIMD_AVX2, workers);
+        sweep(c, &want, DD_SIMD_OFF, workers, 3);
+        sweep(c, &want, DD_SIMD_AVX2, workers, 3);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_odd_shape),
-        cmocka_unit_test(least_shapes),
-        cmocka_unit_test(awkward_settings),
-        cmocka_unit_test(nano),
+        cmocka_unit_test(small_odd_shape),  cmocka_unit_test(all_ways),
+        cmocka_unit_test(deep_lanes),       cmocka_unit_test(least_shapes),
+        cmocka_unit_test(awkward_settings), cmocka_unit_test(nano),
     };
     return cmocka_run_group_tests(tests, open_data, close_data);
 }

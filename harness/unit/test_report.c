@@ -50,8 +50,19 @@ static void end_run(dd_run *run, uint32_t workers, uint64_t step_ns)
     run->end.info.non_empty_lanes = 12;
     run->end.info.requests = STEPS;
     run->end.info.lane_bound = workers;
-    for (uint32_t w = 0; w < workers; w++)
-        run->end.info.worker[w].lanes_done = STEPS * 12 / workers;
+    run->end.info.lanes_done = STEPS * 12;
+    run->end.info.n_spheres = run->end.info.n_threads = workers + 1;
+    run->end.info.n_segments = run->end.info.most_segments = 4;
+    run->end.info.segments_bytes = 4000;
+    run->end.info.n_parameters = 250;
+    run->end.sphere = calloc(workers + 1, sizeof *run->end.sphere);
+    assert_non_null(run->end.sphere);
+    strcpy(run->end.sphere[0].sphere, "zero");
+    for (uint32_t w = 1; w <= workers; w++)
+        run->end.sphere[w] = (dd_sphere_info){.sphere = "0",
+                                              .thread = w,
+                                              .segments = w == 1 ? 4 : 0,
+                                              .lanes_done = STEPS * 12 / workers};
 }
 
 static void judge(fixture *f, size_t i, uint32_t repeat)
@@ -158,12 +169,12 @@ static void test_speedup(void **state)
      */
     double one = 9000.5, two = 5000.5, six = 3000.5, oracle = 16000.5;
     near(s.rows[0].step_ns, one);
-    near(s.rows[0].vs_one, 1);
+    near(s.rows[0].one.x, 1);
     near(s.rows[0].vs_oracle, oracle / one);
-    near(s.rows[1].vs_one, one / two);
+    near(s.rows[1].one.x, one / two);
     near(s.rows[1].efficiency, one / two / 2);
     near(s.rows[1].tokens_per_s, 12 * 16 / (two * 1e-9));
-    near(s.rows[2].vs_one, one / six);
+    near(s.rows[2].one.x, one / six);
     near(s.rows[2].efficiency, one / six / 4); /* six workers, four cores */
     near(s.rows[2].loss_last, 3.6);
     /* twelve steps: n + {-1 … 2} + {0, 1000, 2000}, positions 1.1 and 9.9 */
@@ -172,11 +183,12 @@ static void test_speedup(void **state)
     assert_int_equal(s.rows[0].n_timed, 3);
     assert_false(s.rows[1].oversubscribed);
     assert_true(s.rows[2].oversubscribed);
-    assert_true(s.oversubscribed);
-    assert_string_equal(s.rows[0].checks, "hfslzc-");
-    assert_string_equal(s.rows[3].checks, "!------");
+    assert_true(s.rows[1].one.to == &s.rows[0]);
+    assert_null(s.rows[1].locks.to);
+    assert_string_equal(s.rows[0].checks, "hfslzibc-");
+    assert_string_equal(s.rows[3].checks, "!--------");
     assert_string_equal(s.rows[3].not_timed, "a check did not hold");
-    assert_true(isnan(s.rows[3].step_ns) && isnan(s.rows[3].vs_one));
+    assert_true(isnan(s.rows[3].step_ns) && isnan(s.rows[3].one.x));
     dd_speedup_close(&s);
 }
 
@@ -188,8 +200,8 @@ static void test_failed_baseline(void **state)
     judge(f, 0, 0);
     dd_speedup s;
     assert_true(dd_speedup_open(&s, f->sweep, 4, NULL));
-    assert_string_equal(s.rows[0].checks, "hf!lzc-");
-    assert_true(isnan(s.rows[0].step_ns) && isnan(s.rows[1].vs_one));
+    assert_string_equal(s.rows[0].checks, "hf!lzibc-");
+    assert_true(isnan(s.rows[0].step_ns) && isnan(s.rows[1].one.x));
     assert_true(isfinite(s.rows[1].vs_oracle));
     assert_true(strncmp(s.rows[0].reason, "serial-equivalence: weights f", 29) == 0);
     dd_speedup_close(&s);
@@ -239,12 +251,12 @@ static void plain(const dd_speedup *s, FILE *out)
 }
 
 /* Fields of one CSV record; moves past it. */
-static size_t csv_record(const char **at, char fields[64][512])
+static size_t csv_record(const char **at, char fields[128][512])
 {
     size_t n = 0, used = 0;
     bool quoted = false;
     for (const char *p = *at;; p++) {
-        assert_true(*p != '\0' && n < 64 && used < 511);
+        assert_true(*p != '\0' && n < 128 && used < 511);
         if (*p == '"' && quoted && p[1] == '"') {
             fields[n][used++] = *p++;
         } else if (*p == '"') {
@@ -262,7 +274,7 @@ static size_t csv_record(const char **at, char fields[64][512])
     }
 }
 
-static const char *csv_value(char heading[64][512], char row[64][512], size_t n, const char *name)
+static const char *csv_value(char heading[128][512], char row[128][512], size_t n, const char *name)
 {
     for (size_t i = 0; i < n; i++)
         if (strcmp(heading[i], name) == 0)
@@ -274,7 +286,7 @@ static const char *csv_value(char heading[64][512], char row[64][512], size_t n,
 static void test_csv(void **state)
 {
     const fixture *f = *state;
-    static char heading[64][512], row[64][512];
+    static char heading[128][512], row[128][512];
     char *text = text_of(f, dd_speedup_csv);
     const char *at = text;
     size_t n = csv_record(&at, heading);
@@ -301,7 +313,12 @@ static void test_markdown(void **state)
 {
     char *text = text_of(*state, markdown);
     size_t bars = 0, lines = 0;
-    for (char *line = text; *line == '|'; lines++) {
+    /* what is the same in all rows stands above the table, and only there */
+    assert_non_null(strstr(text, "in all rows that have it: subject dodeca, depth 1, lane-depth 1, "
+                                 "reduce tree, steal false, simd auto, kernels avx2, "));
+    assert_non_null(strstr(text, ", weights hash 0123456789abcdef\n"));
+    assert_null(strstr(text, "| kernels |"));
+    for (char *line = strchr(text, '|'); *line == '|'; lines++) {
         size_t n = 0;
         char *p = line;
         for (; *p != '\n'; p++) {
@@ -315,8 +332,7 @@ static void test_markdown(void **state)
         line = p + 1;
     }
     assert_int_equal(lines, N_CELLS + 2);
-    assert_non_null(strstr(text, "| 6+ | tree | avx2 |"));
-    assert_non_null(strstr(text, "| 0123456789abcdef |"));
+    assert_non_null(strstr(text, "\n| 6+ | tree | 7 |"));
     assert_non_null(strstr(text, "| HANG |"));
     free(text);
 }
@@ -380,8 +396,8 @@ static void test_junit(void **state)
     assert_true(dd_report_junit(f->sweep, out));
     fclose(out);
     check_xml(text);
-    /* 4 cells x 3 repeats x 7 checks; loss-falls has too few steps */
-    assert_non_null(strstr(text, "tests=\"84\" failures=\"0\" errors=\"1\" skipped=\"29\""));
+    /* 4 cells x 3 repeats x the 9 checks that apply; loss-falls has too few steps */
+    assert_non_null(strstr(text, "tests=\"108\" failures=\"0\" errors=\"1\" skipped=\"35\""));
     assert_non_null(strstr(text, "message=\"a|b,&quot;c&quot; &lt;d&gt;&amp;?'?`*_&#10;]]&gt;\""));
     free(text);
 }
@@ -410,6 +426,97 @@ static void test_json(void **state)
     assert_true(json_is_false(json_object_get(o, "complete")));
     json_decref(o);
     free(text);
+}
+
+/* ---- Comparisons between subjects ---- */
+
+/* locks, locks-gradient and dodeca with 1 and 2 workers; dodeca also scalar, and stealing. */
+static void test_comparisons(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *subject, *workers, *simd, *steal;
+        uint64_t step_ns;
+    } rows[] = {
+        {"dodeca", "1", "auto", "false", 8000},         {"dodeca", "2", "auto", "false", 4000},
+        {"dodeca", "2", "off", "false", 40000},         {"dodeca", "2", "auto", "true", 3200},
+        {"locks", "1", "auto", "false", 10000},         {"locks", "2", "auto", "false", 12000},
+        {"locks-gradient", "2", "auto", "false", 5000},
+    };
+    enum { N = sizeof rows / sizeof *rows };
+    const dd_key *swept[] = {dd_key_named("subject"), dd_key_named("workers"), dd_key_named("simd"),
+                             dd_key_named("steal")};
+    const char *values[N][4];
+    dd_scenario_cell cells[N] = {0};
+    static char label[] = "a cell";
+    char message[DD_MESSAGE_MAX];
+    for (size_t i = 0; i < N; i++) {
+        dd_settings_default(&cells[i].settings);
+        cells[i].settings.steps = STEPS;
+        const char *of_row[] = {rows[i].subject, rows[i].workers, rows[i].simd, rows[i].steal};
+        for (size_t k = 0; k < 4; k++) {
+            values[i][k] = of_row[k];
+            assert_true(dd_settings_set(&cells[i].settings, swept[k]->name, of_row[k], message));
+        }
+        cells[i].values = values[i];
+        cells[i].label = label;
+    }
+    dd_scenario scenario = {.file = "planted.yaml",
+                            .name = "planted",
+                            .about = "",
+                            .n_swept = 4,
+                            .swept = swept,
+                            .n_cells = N,
+                            .cells = cells};
+    fixture f = {.sweep = dd_sweep_open(&scenario)};
+    assert_non_null(f.sweep);
+    assert_int_equal(f.sweep->n_oracles, 1);
+    end_run(&f.sweep->oracles[0].run, 1, 16000);
+    for (size_t i = 0; i < N; i++) {
+        dd_run *run = &f.sweep->cells[i].repeats[0].run;
+        end_run(run, (uint32_t)strtoul(rows[i].workers, NULL, 10), rows[i].step_ns);
+        judge(&f, i, 0);
+        assert_int_equal(f.sweep->cells[i].verdict, DD_PASS);
+    }
+    dd_speedup s;
+    assert_true(dd_speedup_open(&s, f.sweep, 4, NULL));
+    const dd_speedup_row *r = s.rows;
+    assert_true(r[1].one.to == &r[0] && r[1].scalar.to == &r[2]);
+    assert_true(r[1].locks.to == &r[5] && r[1].locks_gradient.to == &r[6]);
+    near(r[1].one.x, 8000.5 / 4000.5);
+    near(r[1].scalar.x, 40000.5 / 4000.5);
+    near(r[1].locks.x, 12000.5 / 4000.5);
+    near(r[1].locks_gradient.x, 5000.5 / 4000.5);
+    assert_true(r[0].locks.to == &r[4]); /* as many workers */
+    assert_null(r[0].locks_gradient.to);
+    assert_null(r[0].scalar.to);
+    assert_null(r[2].one.to);          /* no scalar row has 1 worker */
+    assert_true(r[3].one.to == &r[0]); /* nothing nearer steals with 1 worker */
+    assert_true(r[5].one.to == &r[4]); /* its own subject's */
+    assert_null(r[6].one.to);
+    assert_true(isnan(r[6].one.x) && isnan(r[6].efficiency));
+    assert_string_equal(r[6].checks, "hfelc-");
+    dd_speedup_close(&s);
+
+    char *text = text_of(&f, markdown);
+    assert_non_null(
+        strstr(text, "| x 1 worker | x scalar | x locks-gradient | x locks | x oracle |"));
+    assert_non_null(strstr(text, "| not bit-equal |"));
+    assert_non_null(strstr(text, "- not bit-equal: sums follow the order of arrival"));
+    assert_non_null(strstr(text, "serial by construction"));
+    free(text);
+    text = text_of(&f, dd_speedup_csv);
+    static char heading[128][512], row[128][512];
+    const char *at = text;
+    size_t n = csv_record(&at, heading);
+    (void)csv_record(&at, row);
+    assert_int_equal(csv_record(&at, row), n);
+    assert_string_equal(csv_value(heading, row, n, "row_of_locks_gradient"), "7");
+    near(strtod(csv_value(heading, row, n, "speedup_vs_locks_gradient"), NULL), 5000.5 / 4000.5);
+    assert_string_equal(csv_value(heading, row, n, "bit_equal"), "true");
+    assert_string_equal(csv_value(heading, row, n, "guard-fault"), "");
+    free(text);
+    dd_sweep_close(f.sweep);
 }
 
 /* ---- Files ---- */
@@ -476,6 +583,7 @@ int main(void)
         WITH_FIXTURE(test_csv),
         WITH_FIXTURE(test_markdown),
         WITH_FIXTURE(test_plain),
+        cmocka_unit_test(test_comparisons),
         WITH_FIXTURE(test_junit),
         WITH_FIXTURE(test_json),
         WITH_FIXTURE(test_folder),

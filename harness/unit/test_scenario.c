@@ -80,6 +80,61 @@ static void test_cells_in_file_order(void **state)
     dd_scenario_close(s);
 }
 
+static void test_blocks_follow_one_another(void **state)
+{
+    (void)state;
+    static const char text[] = "batch: 24\n"
+                               "workers: 3\n"
+                               "sweep:\n"
+                               "- workers: [1, 2]\n"
+                               "  simd: [off, auto]\n"
+                               "- depth: [2]\n"
+                               "  lane-depth: [2]\n"
+                               "  workers: [13, 24]\n"
+                               "- simd: [auto]\n"
+                               "  workers: [2, 4]\n" /* the first is there already */
+                               "- seq: [64]\n";      /* the base, its default written out */
+    static const struct {
+        const char *label;
+        uint32_t workers, depth;
+    } right[] = {
+        {"workers=1 simd=off", 1, 1},
+        {"workers=1 simd=auto", 1, 1},
+        {"workers=2 simd=off", 2, 1},
+        {"workers=2 simd=auto", 2, 1},
+        {"depth=2 lane-depth=2 workers=13", 13, 2},
+        {"depth=2 lane-depth=2 workers=24", 24, 2},
+        {"simd=auto workers=4", 4, 1},
+        {"seq=64", 3, 1},
+    };
+    char message[DD_SCENARIO_MESSAGE_MAX];
+    dd_scenario *s = NULL;
+    if (!open_text(text, sizeof text - 1, NULL, 0, &s, message))
+        fail_msg("%s", message);
+    assert_int_equal(s->n_swept, 5);
+    assert_string_equal(s->swept[0]->name, "workers");
+    assert_string_equal(s->swept[4]->name, "seq");
+    assert_int_equal(s->n_cells, sizeof right / sizeof right[0]);
+    for (size_t c = 0; c < s->n_cells; c++) {
+        assert_string_equal(s->cells[c].label, right[c].label);
+        assert_int_equal(s->cells[c].settings.config.workers, right[c].workers);
+        assert_int_equal(s->cells[c].settings.config.depth, right[c].depth);
+        assert_int_equal(s->cells[c].settings.config.batch, 24);
+    }
+    assert_string_equal(s->cells[7].values[0], "3");
+    assert_string_equal(s->cells[0].values[2], "1"); /* the default */
+    assert_string_equal(s->cells[5].values[2], "2");
+    assert_string_equal(s->cells[5].values[4], "64");
+    dd_scenario_close(s);
+
+    static const char *const sets[] = {"workers=2", "depth=2"}; /* takes a key out of all blocks */
+    assert_true(open_text(text, sizeof text - 1, sets, 2, &s, message));
+    assert_int_equal(s->n_swept, 3);
+    assert_int_equal(s->n_cells, 3); /* off, auto; lane-depth 2; the others are known */
+    assert_string_equal(s->cells[2].label, "lane-depth=2");
+    dd_scenario_close(s);
+}
+
 static void test_no_sweep_is_one_cell(void **state)
 {
     (void)state;
@@ -142,14 +197,17 @@ static void test_faults_have_a_line(void **state)
         {"batch:\n", 1, "whole number from 1"},
         {"lr: fast\n", 1, "must be a number from"},
         {"model: nano\nsimd: avx512\n", 2, "this build has auto, off, avx2"},
-        {"depth: 2\n", 1, "this version has depth 1"},
-        {"workers: 13\n", 1, "12 positions"},
+        {"depth: 4\n", 1, "from 1 to 3 or auto"},
+        {"workers: 13\n", 1, "depth 1 holds 12; depth 2 holds 144"},
+        {"steps: 9\ntimetable: 9 rebalance\n", 2, "the run's last step is 8"},
+        {"timetable: soon\n", 1, "begins with the number of a step"},
         {"model: nano,C=130\n", 1, "C must be a multiple of NH"},
         {"sweep:\n  workers:\n  - 1\n  - 2\n  - x\n", 5,
          "sweep: workers \"x\": must be a whole number"},
         {"batch: \"4\\n5\"\n", 1, "batch \"4?5\": must be"},
         {"\"a\\nb\": 3\n", 1, "unknown key \"a?b\""},
-        {"sweep:\n  workers: [1, 13]\n", 2, "12 positions"},
+        {"sweep:\n  workers: [1, 13]\n", 2, "depth 1 holds 12"},
+        {"sweep:\n  workers: [1, 1729]\n", 2, "from 0 to 1728"},
         {"model: nano\nworkers: [1, 2]\n", 2, "a list goes under sweep:"},
         {"model: {a: b}\n", 1, "must be a single value"},
         {"sweep:\n  workers: 2\n", 2, "sweep.workers: must be a list"},
@@ -158,7 +216,21 @@ static void test_faults_have_a_line(void **state)
         {"sweep:\n  workers: []\n", 2, "the list is empty"},
         {"sweep: 3\n", 1, "must hold keys with lists"},
         {"sweep:\n", 1, "must hold keys with lists"},
-        {"sweep: [1]\n", 1, "must hold keys with lists"},
+        {"sweep: [1]\n", 1, "or be a list of blocks"},
+        {"sweep: []\n", 1, "or be a list of blocks"},
+        {"sweep: [[1]]\n", 1, "or be a list of blocks"},
+        {"sweep:\n- workers: [1]\n- workers: 2\n", 3, "sweep.workers: must be a list"},
+        {"sweep:\n- workers: [1]\n- workers: []\n", 3, "the list is empty"},
+        {"sweep:\n- workers: [1]\n- workrs: [2]\n", 3, "did you mean \"workers\""},
+        {"sweep:\n- workers: [1]\n- workers: [2, x]\n", 3, "sweep: workers \"x\""},
+        {"sweep:\n- workers: [1]\n- seed: [2]\n  workers: [2]\n  seed: [3]\n", 5,
+         "key \"seed\" again; line 3"},
+        {"sweep:\n- workers: [1]\n- repeats: [2]\n", 3, "cannot be swept"},
+        {"batch: 4\nsweep:\n- workers: [1]\n- seed: [1, 2]\n  workers: [5]\n", 5,
+         "workers 5: batch 4 fills only 4 lanes; take batch >= 5, workers <= 4 or allow-idle (cell "
+         "seed=1 workers=5)"},
+        {"workers: 5\nbatch: 5\nsweep:\n- seed: [1]\n- batch: [4]\n", 1, "(cell batch=4)"},
+        {"seed: 1\nsweep:\n- seed: [2]\n- seed: [3]\n", 4, "line 1 already gives it one value"},
         {"sweep:\n  workers: [1, 2, 1]\n", 2, "listed twice"},
         {"sweep:\n  repeats: [1, 2]\n", 2, "cannot be swept"},
         {"workers: 2\nsweep:\n  workers: [1, 2]\n", 3, "line 1 already gives it one value"},
@@ -246,6 +318,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cells_in_file_order),
+        cmocka_unit_test(test_blocks_follow_one_another),
         cmocka_unit_test(test_no_sweep_is_one_cell),
         cmocka_unit_test(test_set_replaces_value_and_list),
         cmocka_unit_test(test_faults_have_a_line),

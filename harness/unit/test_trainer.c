@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The trainer as its users meet it: opening and closing, counters, cancelling, non-finite values
- * and the culprit's name, the floating-point environment, failing allocations, steps that allocate
- * nothing. */
+ * The trainer as its users meet it: opening and closing, counters, memory, cancelling, non-finite
+ * values and the culprit's name, the floating-point environment, failing allocations, steps that
+ * allocate nothing. Commands and changes of membership are in test_elastic.c. */
 #define _GNU_SOURCE /* mallinfo2 */
 #include "dodeca.h"
 #include "serial.h"
@@ -48,9 +48,9 @@ void __wrap_dd_free(void *p)
     __real_dd_free(p);
 }
 
-/* ---- What a library loaded in mid-run does to worker 1, at the end of a step ---- */
+/* ---- What a library loaded in mid-run does to thread 1, at the end of a step ---- */
 
-static unsigned worker_fp_bits; /* set between steps, read by worker 1 before U */
+static unsigned thread_fp_bits; /* set between steps, read by thread 1 before U */
 
 uint64_t __real_dd_thread_cpu_ns(void);
 uint64_t __wrap_dd_thread_cpu_ns(void);
@@ -59,8 +59,8 @@ uint64_t __wrap_dd_thread_cpu_ns(void)
 {
 #if defined(__SSE2__)
     char name[16];
-    if (!pthread_getname_np(pthread_self(), name, sizeof name) && !strcmp(name, "dd-worker-1"))
-        _mm_setcsr(0x1f80 | worker_fp_bits);
+    if (!pthread_getname_np(pthread_self(), name, sizeof name) && !strcmp(name, "dd-thread-1"))
+        _mm_setcsr(0x1f80 | thread_fp_bits);
 #endif
     return __real_dd_thread_cpu_ns();
 }
@@ -72,7 +72,7 @@ static dd_data *data;
 static int open_data(void **state)
 {
     (void)state;
-    return dd_data_open("builtin", 3, &data, NULL);
+    return dd_data_open("builtin", 3, &data, NULL) != DD_OK;
 }
 
 static int close_data(void **state)
@@ -159,45 +159,101 @@ static void open_and_close_leave_nothing(void **state)
     dd_trainer_close(NULL);
 }
 
+/* A trainer with everything in it that allocates. */
+static dd_config laden(void)
+{
+    dd_config config = tiny();
+    config.depth = 2;
+    config.reduce = DD_REDUCE_SLICED;
+    config.steal = config.pin = config.guard = true;
+    return config;
+}
+
 static void every_failed_allocation_is_reported(void **state)
 {
     (void)state;
-    dd_config config = tiny();
-    long live = n_live;
-    int threads = count_entries("/proc/self/task"), failures = 0;
-    for (dd_status st = DD_ERR_MEMORY; st;) {
-        dd_error error = {""};
-        dd_trainer *t;
-        fail_at = n_allocations + failures;
-        st = dd_trainer_open(&config, data, &t, &error);
-        fail_at = -1;
-        if (st) {
-            assert_int_equal(st, DD_ERR_MEMORY);
-            assert_null(t);
-            assert_non_null(strstr(error.message, "memory"));
-            failures++;
-        } else {
-            dd_trainer_close(t);
+    const dd_config configs[] = {tiny(), laden()};
+    for (size_t c = 0; c < sizeof configs / sizeof *configs; c++) {
+        long live = n_live;
+        int threads = count_entries("/proc/self/task"), failures = 0;
+        for (dd_status st = DD_ERR_MEMORY; st;) {
+            dd_error error = {""};
+            dd_trainer *t;
+            fail_at = n_allocations + failures;
+            st = dd_trainer_open(&configs[c], data, &t, &error);
+            fail_at = -1;
+            if (st) {
+                assert_int_equal(st, DD_ERR_MEMORY);
+                assert_null(t);
+                assert_non_null(strstr(error.message, "memory"));
+                failures++;
+            } else {
+                step_ok(t);
+                dd_trainer_close(t);
+            }
+            assert_int_equal(n_live, live);
+            assert_threads(threads);
         }
-        assert_int_equal(n_live, live);
-        assert_threads(threads);
+        assert_true(failures > 40);
     }
-    assert_true(failures > 20);
 }
 
 static void steps_allocate_nothing(void **state)
 {
     (void)state;
-    dd_config config = tiny();
-    dd_trainer *t = open_trainer(&config);
-    step_ok(t);
-    long before = n_allocations;
-    size_t used = mallinfo2().uordblks;
-    for (int i = 0; i < 20; i++)
+    const dd_config configs[] = {tiny(), laden()};
+    for (size_t c = 0; c < sizeof configs / sizeof *configs; c++) {
+        double loss;
+        dd_trainer *t = open_trainer(&configs[c]);
         step_ok(t);
-    assert_int_equal(n_allocations, before);
-    assert_int_equal(mallinfo2().uordblks, used);
-    dd_trainer_close(t);
+        assert_int_equal(dd_trainer_command(t, DD_COMMAND_CHECKPOINT, NULL), DD_OK);
+        long before = n_allocations;
+        size_t used = mallinfo2().uordblks;
+        for (int i = 0; i < 20; i++)
+            step_ok(t);
+        assert_int_equal(dd_trainer_validate(t, 1, &loss, NULL), DD_OK);
+        assert_int_equal(n_allocations, before);
+        assert_int_equal(mallinfo2().uordblks, used);
+        dd_trainer_close(t);
+    }
+}
+
+/* Gradient memory, counted in bytes: at most 3D + 1 segments for each worker, and never more than
+ * a segment a lane. */
+static void segments_stay_within_their_bound(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t lane_depth, batch, workers, depth;
+    } runs[] = {
+        {1, 12, 1, 1},   {1, 12, 2, 1},   {1, 12, 5, 2},   {1, 12, 12, 1},    {1, 30, 7, 3},
+        {2, 144, 1, 1},  {2, 144, 5, 2},  {2, 100, 12, 1}, {2, 200, 50, 2},   {2, 144, 144, 2},
+        {3, 1728, 1, 1}, {3, 1728, 7, 1}, {3, 900, 30, 2}, {3, 1728, 150, 3},
+    };
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
+        for (int steal = 0; steal < 2; steal++) {
+            dd_config config = tiny();
+            config.shape = (dd_shape){.L = 1, .NH = 1, .C = 4, .V = 64, .T_max = 4};
+            config.seq = 4;
+            config.lane_depth = runs[i].lane_depth;
+            config.batch = runs[i].batch;
+            config.workers = runs[i].workers;
+            config.depth = runs[i].depth;
+            config.steal = steal;
+            dd_trainer_info info;
+            dd_trainer *t = open_trainer(&config);
+            dd_trainer_info_get(t, &info);
+            const uint64_t bound = 3 * config.lane_depth + 1;
+            /* a segment: the vector, a row for each token there can be, their two indices */
+            const uint64_t rows = config.batch * 4 < 64 ? config.batch * 4 : 64;
+            const uint64_t segment = info.n_parameters * 4 + rows * (4 * 4 + 4) + 64 * 4;
+            assert_true(info.most_segments >= 1 && info.most_segments <= bound);
+            assert_true(info.segments_bytes >= info.n_segments * segment);
+            assert_true(info.segments_bytes <= bound * config.workers * (segment + 128));
+            if (!steal)
+                assert_true(info.segments_bytes <= info.non_empty_lanes * (segment + 128));
+            dd_trainer_close(t);
+        }
 }
 
 static void counters_tell_what_happened(void **state)
@@ -208,25 +264,50 @@ static void counters_tell_what_happened(void **state)
             dd_config config = tiny();
             config.batch = batch;
             config.workers = workers;
-            config.reduce = batch % 2 ? DD_REDUCE_CONTROL : DD_REDUCE_TREE;
+            config.reduce = (dd_reduce)(batch % 3);
+            config.steal = batch % 2;
+            config.depth = 1 + (workers + batch) % 3;
             dd_trainer *t = open_trainer(&config);
             uint64_t heartbeat = dd_trainer_heartbeat(t);
             for (int i = 0; i < 3; i++)
                 step_ok(t);
             dd_trainer_info info;
             dd_trainer_info_get(t, &info);
-            uint64_t lanes = 0, folds = info.node_zero_folds;
-            for (uint32_t w = 0; w < info.workers; w++) {
-                assert_int_equal(info.worker[w].lanes_done, 3 * info.worker[w].n_lanes);
-                assert_true(info.worker[w].segments <= 4);
-                lanes += info.worker[w].lanes_done;
-                folds += info.worker[w].folds;
+            uint64_t lanes = 0, placed = 0, folds = 0, acted = 0;
+            uint32_t controls = 0, most_segments = 0;
+            dd_sphere_info sphere;
+            for (uint32_t i = 0; dd_trainer_sphere_get(t, i, true, &sphere); i++) {
+                assert_int_equal(sphere.thread, i);
+                assert_true(sphere.tid > 0 && sphere.heartbeat > 0 && !sphere.parked);
+                assert_true(!sphere.control || (!sphere.n_lanes && !sphere.lanes_done));
+                assert_true(config.steal || sphere.lanes_done == 3 * sphere.n_lanes);
+                assert_true(sphere.segments <= 4);
+                assert_true(i > 0 || (sphere.control && !strcmp(sphere.sphere, "zero")));
+                controls += sphere.control;
+                placed += sphere.n_lanes;
+                lanes += sphere.lanes_done;
+                folds += sphere.folds;
+                acted += sphere.acted;
+                if (sphere.segments > most_segments)
+                    most_segments = sphere.segments;
             }
             assert_int_equal(info.workers, workers);
             assert_int_equal(info.non_empty_lanes, batch < 12 ? batch : 12);
+            assert_int_equal(placed, info.non_empty_lanes);
             assert_int_equal(lanes, 3 * info.non_empty_lanes);
+            assert_int_equal(lanes, info.lanes_done);
             assert_int_equal(folds, 3 * (info.non_empty_lanes - 1));
-            assert_int_equal(info.node_zero_lanes, 0);
+            assert_int_equal(folds, info.folds);
+            assert_true(config.reduce == DD_REDUCE_CONTROL ? !acted : acted >= 6); /* B and U */
+            assert_int_equal(info.depth, config.depth);
+            assert_int_equal(info.n_controls, controls);
+            assert_int_equal(info.n_spheres, workers + controls);
+            assert_int_equal(info.n_threads, info.n_spheres);
+            assert_int_equal(info.n_changes, 0);
+            assert_int_equal(info.control_lanes, 0);
+            assert_int_equal(info.lanes_cancelled, 0);
+            assert_int_equal(info.most_segments, most_segments);
+            assert_true(info.n_segments >= most_segments && info.n_segments <= 4 * workers);
             assert_int_equal(info.requests, 3);
             assert_true(info.lane_bound >= 1 && info.lane_bound <= workers);
             assert_true(dd_trainer_heartbeat(t) > heartbeat);
@@ -275,6 +356,11 @@ static void culprit_is_named_and_nothing_changes(void **state)
                 dd_config config = tiny();
                 config.workers = workers;
                 config.nan_policy = policy ? DD_NAN_SKIP_STEP : DD_NAN_ABORT;
+                config.reduce = (dd_reduce)((lane / 3 + workers / 4) % 3);
+                config.steal = config.guard = policy;
+                config.lane_depth = 1 + (lane / 3 + (uint32_t)policy) % 2;
+                /* a sequence each; at lane depth 2 in the last lane of twelve */
+                const uint32_t holds = config.lane_depth == 1 ? lane : 12 * lane + 11;
                 dd_trainer *t = open_trainer(&config);
                 dd_serial *oracle;
                 assert_int_equal(dd_serial_open(&config, data, &oracle, NULL), DD_OK);
@@ -300,16 +386,19 @@ static void culprit_is_named_and_nothing_changes(void **state)
                 assert_int_equal(st, want);
                 assert_int_equal(dd_serial_step(oracle, NULL, NULL), want);
                 assert_true(report.discarded);
-                assert_int_equal(report.culprit.lane, lane);
-                dd_trainer_info info;
-                dd_trainer_info_get(t, &info);
+                assert_int_equal(report.culprit.lane, holds);
                 assert_true(report.culprit.worker < workers);
-                const dd_worker_info *owner = &info.worker[report.culprit.worker];
-                assert_true(owner->first_lane <= lane && lane - owner->first_lane < owner->n_lanes);
+                dd_sphere_info owner; /* depth 1: worker w has thread w + 1 */
+                assert_true(dd_trainer_sphere_get(t, report.culprit.worker + 1, true, &owner));
+                const uint32_t next = holds - owner.first_lane;
+                const bool its_own =
+                    owner.first_lane <= holds &&
+                    (config.lane_depth == 1 ? next < owner.n_lanes : next / 12 < owner.n_lanes);
+                assert_true(config.steal || its_own);
                 assert_string_equal(report.culprit.tensor, "wte");
                 assert_int_equal(report.culprit.index, 0);
                 char named[32];
-                snprintf(named, sizeof named, "lane %u (worker %u)", lane, report.culprit.worker);
+                snprintf(named, sizeof named, "lane %u (worker %u)", holds, report.culprit.worker);
                 assert_non_null(strstr(error.message, named));
                 assert_memory_equal(w, poisoned, n * sizeof *w);
 
@@ -341,35 +430,37 @@ static void cancelled_steps_leave_no_trace(void **state)
 {
     (void)state;
     enum { N = 40 };
-    dd_config config = tiny();
-    uint8_t want[16], got[16];
-    dd_trainer *t = open_trainer(&config);
-    for (int i = 0; i < N; i++)
-        step_ok(t);
-    dd_trainer_hash(t, want);
-    dd_trainer_close(t);
+    const dd_config configs[] = {tiny(), laden()};
+    for (size_t c = 0; c < sizeof configs / sizeof *configs; c++) {
+        uint8_t want[16], got[16];
+        dd_trainer *t = open_trainer(&configs[c]);
+        for (int i = 0; i < N; i++)
+            step_ok(t);
+        dd_trainer_hash(t, want);
+        dd_trainer_close(t);
 
-    t = open_trainer(&config);
-    dd_trainer_cancel(t); /* before any step: the next one is cancelled */
-    assert_int_equal(dd_trainer_step(t, NULL, NULL), DD_ERR_CANCELLED);
-    int cancelled = 0, asked = 0;
-    for (int done = 0; done < N;) {
-        pthread_t thread;
-        bool ask = asked < 4 * N;
-        asked += ask;
-        if (ask)
-            assert_int_equal(pthread_create(&thread, NULL, cancel_soon, t), 0);
-        dd_status st = dd_trainer_step(t, NULL, NULL);
-        if (ask)
-            pthread_join(thread, NULL);
-        assert_true(st == DD_OK || st == DD_ERR_CANCELLED);
-        cancelled += st == DD_ERR_CANCELLED;
-        done += st == DD_OK;
+        t = open_trainer(&configs[c]);
+        dd_trainer_cancel(t); /* before any step: the next one is cancelled */
+        assert_int_equal(dd_trainer_step(t, NULL, NULL), DD_ERR_CANCELLED);
+        int cancelled = 0, asked = 0;
+        for (int done = 0; done < N;) {
+            pthread_t thread;
+            bool ask = asked < 4 * N;
+            asked += ask;
+            if (ask)
+                assert_int_equal(pthread_create(&thread, NULL, cancel_soon, t), 0);
+            dd_status st = dd_trainer_step(t, NULL, NULL);
+            if (ask)
+                pthread_join(thread, NULL);
+            assert_true(st == DD_OK || st == DD_ERR_CANCELLED);
+            cancelled += st == DD_ERR_CANCELLED;
+            done += st == DD_OK;
+        }
+        dd_trainer_hash(t, got);
+        assert_memory_equal(got, want, sizeof want);
+        dd_trainer_close(t);
+        print_message("%d of %d cancels took effect\n", cancelled + 1, asked + 1);
     }
-    dd_trainer_hash(t, got);
-    assert_memory_equal(got, want, sizeof want);
-    dd_trainer_close(t);
-    print_message("%d of %d cancels took effect\n", cancelled + 1, asked + 1);
 }
 
 static void changed_floating_point_environment_is_named(void **state)
@@ -387,13 +478,13 @@ static void changed_floating_point_environment_is_named(void **state)
         dd_serial *oracle, *no_oracle;
         assert_int_equal(dd_serial_open(&config, data, &oracle, NULL), DD_OK);
 
-        /* a worker's, in mid-run */
-        worker_fp_bits = changes[i];
+        /* a thread's, in mid-run */
+        thread_fp_bits = changes[i];
         step_ok(t); /* changed at its end */
         dd_trainer_hash(t, before);
-        worker_fp_bits = 0;
+        thread_fp_bits = 0;
         assert_int_equal(dd_trainer_step(t, NULL, &error), DD_ERR_FP_ENV);
-        assert_non_null(strstr(error.message, "worker 1"));
+        assert_non_null(strstr(error.message, "thread 1 (sphere 0)"));
         assert_non_null(strstr(error.message, "of step 1"));
         dd_trainer_hash(t, after);
         assert_memory_equal(before, after, sizeof before);
@@ -491,6 +582,24 @@ static void misuse_is_refused(void **state)
     assert_true(loss == 7);
     assert_int_equal(dd_data_split_get(NULL, 8, 12, &split, NULL), DD_ERR_ARGUMENT);
     assert_int_equal(dd_data_split_get(data, 8, 12, NULL, NULL), DD_ERR_ARGUMENT);
+    dd_error error;
+    assert_int_equal(dd_trainer_command(NULL, DD_COMMAND_PAUSE, NULL), DD_ERR_ARGUMENT);
+    assert_int_equal(dd_trainer_command(t, DD_COMMANDS, NULL), DD_ERR_ARGUMENT);
+    assert_int_equal(dd_trainer_command(t, DD_COMMAND_SPAWN, &error), DD_ERR_ARGUMENT);
+    assert_non_null(strstr(error.message, "dd_trainer_spawn"));
+    assert_int_equal(dd_trainer_command(t, DD_COMMAND_RESTORE, &error), DD_ERR_REFUSED);
+    assert_non_null(strstr(error.message, "nothing was kept"));
+    assert_int_equal(dd_trainer_spawn(NULL, "0", 1, NULL), DD_ERR_ARGUMENT);
+    assert_int_equal(dd_trainer_spawn(t, NULL, 1, NULL), DD_ERR_ARGUMENT);
+    assert_int_equal(dd_trainer_spawn(t, "12", 1, &error), DD_ERR_ARGUMENT);
+    assert_non_null(strstr(error.message, "\"12\" is no sphere"));
+    assert_int_equal(dd_trainer_spawn(t, "0", 0, NULL), DD_ERR_ARGUMENT);
+    assert_int_equal(dd_trainer_spawn(t, "0", 13, NULL), DD_ERR_ARGUMENT);
+    assert_int_equal(dd_trainer_spawn(t, "0.0.0", 1, NULL), DD_ERR_REFUSED);
+    assert_int_equal(dd_trainer_spawn(t, "1", 1, NULL), DD_ERR_REFUSED); /* 0, 4 and 8 exist */
+    assert_int_equal(dd_trainer_spawn(t, "0", 2, NULL), DD_ERR_REFUSED); /* room for 3 workers */
+    assert_int_equal(dd_trainer_terminate(t, "0", NULL), DD_ERR_REFUSED);
+    assert_int_equal(dd_trainer_terminate(t, "zero", NULL), DD_ERR_REFUSED);
     dd_trainer_cancel(NULL);
     dd_trainer_cancel(t);
     dd_trainer_cancel(t);
@@ -505,6 +614,7 @@ int main(void)
         cmocka_unit_test(open_and_close_leave_nothing),
         cmocka_unit_test(every_failed_allocation_is_reported),
         cmocka_unit_test(steps_allocate_nothing),
+        cmocka_unit_test(segments_stay_within_their_bound),
         cmocka_unit_test(counters_tell_what_happened),
         cmocka_unit_test(culprit_is_named_and_nothing_changes),
         cmocka_unit_test(cancelled_steps_leave_no_trace),

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * The platform on Linux: futexes, POSIX threads and barriers, memory, clocks. */
-#define _GNU_SOURCE /* pthread_setname_np, syscall */
+#define _GNU_SOURCE /* pthread_setname_np, sched_setaffinity, syscall */
 #include "platform.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,11 @@ void dd_futex_wait(dd_atomic_u32 *a, uint32_t expected)
 void dd_futex_wake(dd_atomic_u32 *a, uint32_t n)
 {
     syscall(SYS_futex, &a->word, FUTEX_WAKE_PRIVATE, n > INT_MAX ? INT_MAX : (int)n, NULL, NULL, 0);
+}
+
+void dd_yield_(void)
+{
+    sched_yield();
 }
 
 /* ---- Threads ---- */
@@ -77,6 +83,39 @@ void dd_thread_join(dd_thread *t)
     int error = pthread_join(t->id, NULL);
     assert(error == 0);
     (void)error;
+}
+
+/* The process may use what its first thread may: that one is never pinned here. */
+static bool unpin(void)
+{
+    bool done = false;
+    for (size_t n = 1024; n <= 1024 * 1024 && !done; n *= 2) {
+        cpu_set_t *set = CPU_ALLOC(n); /* the kernel refuses one shorter than its own */
+        done = set && sched_getaffinity(getpid(), CPU_ALLOC_SIZE(n), set) == 0 &&
+               sched_setaffinity(0, CPU_ALLOC_SIZE(n), set) == 0;
+        CPU_FREE(set);
+    }
+    return done;
+}
+
+bool dd_thread_pin(uint32_t cpu)
+{
+    if (cpu == UINT32_MAX)
+        return unpin();
+    cpu_set_t *set = CPU_ALLOC((size_t)cpu + 1);
+    if (!set)
+        return false;
+    const size_t bytes = CPU_ALLOC_SIZE((size_t)cpu + 1);
+    CPU_ZERO_S(bytes, set);
+    CPU_SET_S(cpu, bytes, set);
+    bool done = sched_setaffinity(0, bytes, set) == 0;
+    CPU_FREE(set);
+    return done;
+}
+
+uint32_t dd_thread_id(void)
+{
+    return (uint32_t)syscall(SYS_gettid);
 }
 
 /* ---- Barriers ---- */

@@ -124,6 +124,36 @@ DD_INLINE_ bool dd_releases_(dd_order order)
 DD_ATOMIC_(32)
 DD_ATOMIC_(64)
 
+/* Relaxed throughout; the owner being the only writer, adding needs no read-modify-write. */
+typedef struct dd_tally {
+    dd_atomic_u64 value;
+} dd_tally;
+
+DD_INLINE_ void dd_tally_init(dd_tally *t)
+{
+    dd_u64_init(&t->value, 0);
+}
+
+DD_INLINE_ void dd_tally_forget(dd_tally *t)
+{
+    dd_u64_forget(&t->value);
+}
+
+DD_INLINE_ void dd_tally_set(dd_tally *t, uint64_t value)
+{
+    dd_u64_store(&t->value, value, DD_RELAXED);
+}
+
+DD_INLINE_ uint64_t dd_tally_get(const dd_tally *t)
+{
+    return dd_u64_load(&t->value, DD_RELAXED);
+}
+
+DD_INLINE_ void dd_tally_add(dd_tally *t, uint64_t n)
+{
+    dd_tally_set(t, dd_tally_get(t) + n);
+}
+
 /* ---- Waiting ---- */
 
 void dd_futex_wait(dd_atomic_u32 *a, uint32_t expected);
@@ -139,12 +169,25 @@ DD_INLINE_ void dd_pause_(void)
 #endif
 }
 
+/* Lets any other thread that can run have the core, if there is one. */
+void dd_yield_(void);
+
+/* With more threads than cores, the time a wake-up takes: measured with 4, 8 and 16 threads on 2
+ * cores, from 8 on nobody falls asleep in an empty barrier any more. */
+#define DD_YIELDS_ 16u
+
 #define DD_AWAIT(expr, spins)                                                                      \
     __extension__({                                                                                \
         uint32_t dd_polls_left_ = (spins);                                                         \
+        const bool dd_yields_ = dd_polls_left_ == DD_YIELDING;                                     \
+        if (dd_yields_)                                                                            \
+            dd_polls_left_ = DD_YIELDS_;                                                           \
         bool dd_holds_;                                                                            \
         while (!(dd_holds_ = (expr)) && dd_polls_left_) {                                          \
-            dd_pause_();                                                                           \
+            if (dd_yields_)                                                                        \
+                dd_yield_();                                                                       \
+            else                                                                                   \
+                dd_pause_();                                                                       \
             dd_polls_left_ -= dd_polls_left_ != DD_FOREVER;                                        \
         }                                                                                          \
         dd_holds_;                                                                                 \
@@ -165,6 +208,8 @@ typedef struct dd_thread {
 int dd_thread_create(dd_thread *t, const char *name, size_t stack_bytes, void (*run)(void *),
                      void *arg);
 void dd_thread_join(dd_thread *t);
+bool dd_thread_pin(uint32_t cpu);
+uint32_t dd_thread_id(void);
 
 typedef struct dd_pbarrier dd_pbarrier;
 

@@ -89,6 +89,37 @@ DD_ATOMIC_(64)
 #define dd_u64_compare_exchange(a, expected, desired, success, failure)                            \
     dd_u64_compare_exchange_(a, expected, desired, success, failure, DD_HERE)
 
+/* Plain: what orders nothing distinguishes no schedules. Nor do numbers that grow without anybody
+ * acting on them: what is added up only remembers whether anything was ever added. */
+typedef struct dd_tally {
+    uint64_t value;
+} dd_tally;
+
+static inline void dd_tally_init(dd_tally *t)
+{
+    t->value = 0;
+}
+
+static inline void dd_tally_forget(dd_tally *t)
+{
+    (void)t;
+}
+
+static inline void dd_tally_set(dd_tally *t, uint64_t value)
+{
+    t->value = value;
+}
+
+static inline uint64_t dd_tally_get(const dd_tally *t)
+{
+    return t->value;
+}
+
+static inline void dd_tally_add(dd_tally *t, uint64_t n)
+{
+    t->value |= n > 0;
+}
+
 /* ---- Waiting ---- */
 
 #define dd_futex_wait(a, expected) dd_world_futex_wait(&(a)->word, expected, DD_HERE)
@@ -118,6 +149,8 @@ typedef struct dd_thread {
 #define dd_thread_create(t, name, stack_bytes, run, arg)                                           \
     ((void)(stack_bytes), dd_world_thread_create(&(t)->fibre, name, run, arg, DD_HERE))
 #define dd_thread_join(t) dd_world_thread_join((t)->fibre, DD_HERE)
+#define dd_thread_pin(cpu) ((void)(cpu), true)
+#define dd_thread_id() ((uint32_t)0)
 
 typedef struct dd_pbarrier dd_pbarrier;
 #define dd_pbarrier_open(n_threads) dd_world_barrier_open(n_threads, DD_HERE)

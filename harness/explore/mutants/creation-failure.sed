@@ -1,4 +1,4 @@
-# When a thread cannot be created, those already waiting at the gate are joined without being let go.
+# When a thread cannot be created, those already in the pool are joined without being sent home.
 # source: control/team.c
 # caught: creation-pthread DEADLOCK
-s/dd_eventcount_advance(&team->gate); \/\* go is false/(void)0; \/* go is false/
+s/!team->begun || team->formation->sphere_of/team->begun \&\& team->formation->sphere_of/

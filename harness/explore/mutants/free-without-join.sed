@@ -1,4 +1,4 @@
 # Close releases the team while its threads may still be on their way out.
 # source: control/team.c
 # caught: step-pthread-tree RACE MEMORY
-s/for (uint32_t w = 0; w < team->n_started; w++)/for (uint32_t w = team->n_started; w < team->n_started; w++)/
+s/dd_member_join_(&team->member\[t\]);/(void)0;/

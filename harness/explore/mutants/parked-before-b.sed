@@ -1,4 +1,4 @@
-# Node Zero looks at parked segments before Point B.
-# source: control/team.c
+# Node Zero folds parked segments before Point B.
+# source: control/node_zero.c
 # caught: step-pthread-control RACE
-s/    node_zero_cross(team, DD_POINT_B);/    if (wanted == COMMAND_STEP)\n        (void)decide(team, DD_OK);\n    node_zero_cross(team, DD_POINT_B);/
+s/^    collect_all(self, DD_WAIT_B); .*/    if (!team->climb \&\& doing == DD_DOING_STEP)\n        cross_points(self, doing);\n    collect_all(self, DD_WAIT_B);/

@@ -1,5 +1,5 @@
 # Workers update first and wait for the verdict afterwards.
-# source: control/team.c
+# source: control/members.c
 # caught: step-pthread-tree RACE CHECK
-s/^        worker_cross(self, DD_POINT_V);/        (void)0;/
-s/^        worker_cross(self, DD_POINT_U);/        worker_cross(self, DD_POINT_V);\n        worker_cross(self, DD_POINT_U);/
+s/^    go_on(self, DD_WAIT_V);$/    (void)0;/
+s/^    if (arrive(self, DD_WAIT_U))$/    go_on(self, DD_WAIT_V);\n    if (arrive(self, DD_WAIT_U))/

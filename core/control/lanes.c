@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT
+ * A worker between A and B: which lanes it runs into which segments, and the folds that are its
+ * own. By the plan, or when stealing is on, from queues: its own, then those of its siblings. */
+#include <assert.h>
+
+#include "edges.h"
+#include "inside.h"
+
+/* Once a worker has skipped a lane it skips all others too, and every value it posts from then on
+ * lacks one of them. */
+static bool skips_lane(dd_member *self, bool skipping)
+{
+    if (!skipping && dd_u32_load(&self->team->cancel, DD_RELAXED))
+        skipping = self->report.cancelled = true;
+    if (skipping)
+        dd_tally_add(&self->health.lanes_cancelled, 1);
+    return skipping;
+}
+
+/* A lane was run in the time since the last. */
+static void lane_done(dd_member *self, uint32_t lane)
+{
+    const bool control = self->formation->hierarchy->sphere[self->sphere].n_children > 0;
+    dd_tally_add(&self->health.lanes_done, 1);
+    dd_tally_add(&self->health.lanes_as_control, control);
+    dd_tally_add(&self->health.heartbeat, 1);
+    self->team->lane_ns[lane] = dd_member_worked_(self);
+}
+
+/* Speed of lanes, smoothed: a single step moves it by a quarter at most. */
+static void measured(dd_member *self, uint64_t tokens, uint64_t ns)
+{
+    if (!tokens || !ns)
+        return;
+    const double before = self->report.speed, now = (double)tokens / (double)ns;
+    if (!(before > 0))
+        self->report.speed = now;
+    else if (now > before)
+        self->report.speed = now < 1.25 * before ? now : 1.25 * before;
+    else
+        self->report.speed = now > 0.75 * before ? now : 0.75 * before;
+}
+
+/* ---- By the plan ---- */
+
+static void run_plan(dd_member *self, bool skipping)
+{
+    const dd_formation *f = self->formation;
+    const dd_team *team = self->team;
+    const dd_work *work = &team->work;
+    uint64_t tokens = 0, ns = 0;
+    uint32_t n_ops, root;
+    const dd_op *ops = dd_plan_ops(f->plan, self->worker, &n_ops);
+    for (const dd_op *op = ops; op < ops + n_ops; op++) {
+        switch (op->kind) {
+        case DD_OP_RUN_STORE:
+        case DD_OP_RUN_FOLD:
+            skipping = skips_lane(self, skipping);
+            if (skipping)
+                break;
+            dd_member_worked_(self); /* folds are none of the lane's time */
+            work->lane(work->user, self->worker, op->lane, op->into, op->kind == DD_OP_RUN_FOLD);
+            self->folder.n_folds += op->kind == DD_OP_RUN_FOLD;
+            lane_done(self, op->lane);
+            tokens += team->weight[op->lane];
+            ns += team->lane_ns[op->lane];
+            break;
+        case DD_OP_FOLD:
+            if (skipping)
+                break;
+            work->fold(work->user, self->number, op->into, op->from);
+            self->folder.n_folds++;
+            break;
+        case DD_OP_POST:
+            if (dd_combine_arrive(f->combine, op->node, op->right, op->acting,
+                                  skipping ? DD_NO_SEGMENT : op->from, &self->folder, NULL, NULL,
+                                  &root))
+                dd_act_root_(self, root);
+            break;
+        }
+    }
+    measured(self, tokens, ns);
+}
+
+/* ---- From queues ---- */
+
+/* A segment is of no more use in this step. Another worker's stays unused until the next. */
+static void segment_freed(void *arg, uint32_t segment)
+{
+    dd_member *self = arg;
+    uint32_t first, n = dd_plan_segments(self->formation->plan, self->worker, &first);
+    if (segment - first < n)
+        self->free_segment[self->n_free++] = segment;
+}
+
+/* Runs a lane, own or stolen, and hands it to the fold tree. If it is the right operand of what
+ * this worker handed in last, its products do the fold. */
+static bool run_queued(dd_member *self, uint32_t lane, bool skipping)
+{
+    const dd_formation *f = self->formation;
+    const dd_work *work = &self->team->work;
+    dd_folder *folder = &self->folder;
+    const dd_leaf leaf = dd_plan_leaf(f->plan, lane);
+    skipping = skips_lane(self, skipping);
+    const bool resume =
+        !skipping && leaf.right && leaf.node != DD_NO_NODE && leaf.node == folder->waits_at;
+    uint32_t segment = DD_NO_SEGMENT;
+    if (resume) {
+        segment = folder->waiting;
+    } else if (!skipping) {
+        assert(self->n_free > 0);
+        segment = self->free_segment[--self->n_free];
+    }
+    if (!skipping) {
+        dd_member_worked_(self);
+        work->lane(work->user, self->worker, lane, segment, resume);
+        lane_done(self, lane);
+    }
+    uint32_t root;
+    folder->n_folds += resume;
+    if (resume
+            ? dd_combine_resume(f->combine, leaf.node, segment, folder, segment_freed, self, &root)
+            : dd_combine_arrive(f->combine, leaf.node, leaf.right, leaf.acting, segment, folder,
+                                segment_freed, self, &root))
+        dd_act_root_(self, root);
+    return skipping;
+}
+
+static void run_queues(dd_member *self, bool skipping)
+{
+    const dd_formation *f = self->formation;
+    const dd_team *team = self->team;
+    uint32_t lane, victim, n, first;
+    const uint32_t *lanes;
+    self->n_free = 0;
+    n = dd_plan_segments(f->plan, self->worker, &first);
+    while (n-- > 0)
+        self->free_segment[self->n_free++] = first + n;
+    self->folder.waits_at = DD_NO_NODE;
+
+    uint64_t tokens = 0, ns = 0;
+    while (dd_queues_take(f->queues, self->worker, &lane)) {
+        skipping = run_queued(self, lane, skipping);
+        if (!skipping) {
+            tokens += team->weight[lane];
+            ns += team->lane_ns[lane];
+        }
+    }
+    /* A stolen subtree takes one segment; cancelled lanes take none, and are left to their owners.
+     */
+    while (!skipping && self->n_free > 0 &&
+           (n = dd_queues_steal(f->queues, self->worker, &lanes, &victim)) > 0) {
+        dd_tally_add(&self->health.steals, n);
+        for (uint32_t i = 0; i < n; i++)
+            skipping = run_queued(self, lanes[i], skipping);
+    }
+    measured(self, tokens, ns);
+}
+
+/* ---- Both ---- */
+
+void dd_lanes_step_(dd_member *self, bool skipping)
+{
+    if (self->team->options.stealing)
+        run_queues(self, skipping);
+    else
+        run_plan(self, skipping);
+    dd_tally_set(&self->health.folds, self->folder.n_folds);
+}
+
+void dd_lanes_refill_(dd_member *self)
+{
+    if (self->team->options.stealing)
+        dd_queues_fill(self->formation->queues, self->worker);
+}
+
+void dd_lanes_each_(dd_member *self, bool skipping)
+{
+    const dd_plan *plan = self->formation->plan;
+    const dd_work *work = &self->team->work;
+    uint32_t n, first_segment;
+    const uint32_t *lanes = dd_plan_lanes(plan, self->worker, &n);
+    dd_plan_segments(plan, self->worker, &first_segment);
+    for (uint32_t i = 0; i < n; i++) {
+        skipping = skips_lane(self, skipping);
+        if (skipping)
+            continue;
+        dd_member_worked_(self);
+        work->each(work->user, self->worker, lanes[i], first_segment);
+        lane_done(self, lanes[i]);
+    }
+}

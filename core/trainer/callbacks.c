@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT
+ * What the team calls in a step, and for the commands that concern the model. Leaves arithmetic to
+ * model/, order and threads to control/; says here who may write what, where guard mode enforces
+ * it. */
+#include "trainer_parts.h"
+
+#include "error.h"
+#include "tokens.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- Rights, in guard mode ---- */
+
+static void gain(const dd_trainer *t, uint32_t segment)
+{
+    if (t->guard)
+        dd_guard_gain(t->guard, segment);
+}
+
+static void give_up(const dd_trainer *t, uint32_t segment)
+{
+    if (t->guard)
+        dd_guard_let_go(t->guard, segment);
+}
+
+static void run_let_go(void *user, uint32_t thread, uint32_t segment)
+{
+    (void)thread;
+    give_up(user, segment);
+}
+
+/* Lets writers in again, if they were shut out. returns  false: the system refused */
+static bool guard_lift(dd_trainer *t)
+{
+    if (!dd_u32_load(&t->guard_shut, DD_RELAXED))
+        return true;
+    if (dd_guard_unprotect(t->guard) != DD_OK)
+        return false;
+    dd_u32_store(&t->guard_shut, 0, DD_RELAXED);
+    return true;
+}
+
+/* Write-protects what nobody writes before the verdict, and hands out the step's keys. */
+static void guard_step(dd_trainer *t)
+{
+    dd_membership now;
+    dd_team_membership(t->team, &now);
+    uint32_t n_workers = now.hierarchy->n_workers;
+    for (uint32_t s = 0; s < t->segments.n; s++)
+        t->segment_owner[s] = UINT32_MAX;
+    for (uint32_t w = 0; w < n_workers; w++) {
+        uint32_t first, n = dd_plan_segments(now.plan, w, &first);
+        for (uint32_t s = first; s < first + n; s++)
+            t->segment_owner[s] = w;
+    }
+    t->guard_share_sum += dd_guard_turn(t->guard, t->segment_owner, t->segments.n, n_workers);
+    t->guard_turns++;
+    dd_u32_store(&t->guard_shut, 1, DD_RELAXED);
+    if (dd_guard_protect(t->guard) != DD_OK)
+        t->guard_failed = true;
+}
+
+/* ---- A step ---- */
+
+static void run_begin(void *user)
+{
+    dd_trainer *t = user;
+    t->guard_failed = !guard_lift(t);
+    if (!t->guard_failed) /* else lanes run over an old batch, for nothing */
+        dd_batch_train(&t->split, t->config.seed, t->config.seq, t->config.batch,
+                       dd_u64_load(&t->step, DD_RELAXED), t->first_token);
+    if (t->guard)
+        guard_step(t);
+}
+
+static dd_lane lane_of(const dd_trainer *t, uint32_t lane)
+{
+    uint32_t first = dd_lane_begin_(t, lane);
+    return (dd_lane){.tokens = t->tokens,
+                     .first = t->first_token + first,
+                     .n_sequences = dd_lane_begin_(t, lane + 1) - first};
+}
+
+static void run_lane(void *user, uint32_t worker, uint32_t lane, uint32_t segment, bool fold)
+{
+    dd_trainer *t = user;
+    dd_lane work = lane_of(t, lane);
+    gain(t, segment);
+    dd_gpt2_gradient(&t->model, t->workspace[worker], &work, fold ? DD_FOLD : DD_STORE,
+                     &t->segments.at[segment]);
+}
+
+static void run_fold(void *user, uint32_t thread, uint32_t into, uint32_t from)
+{
+    dd_trainer *t = user;
+    (void)thread;
+    gain(t, into);
+    dd_segment_fold(t->model.kernels, &t->model.layout, &t->segments.at[into],
+                    &t->segments.at[from]);
+}
+
+static void run_root(void *user, uint32_t thread, uint32_t segment)
+{
+    dd_trainer *t = user;
+    (void)thread;
+    dd_segment *root = &t->segments.at[segment];
+    gain(t, segment);
+    dd_segment_root(t->model.kernels, &t->model.layout, root);
+    give_up(t, segment);
+    dd_norm_blocks(t->model.kernels, &t->model.layout, root->dense, t->block_sums);
+}
+
+/* The worker whose slice begins the vector folds the loss too. */
+static void run_slice(void *user, uint32_t worker, const dd_fold_pair *pair, uint32_t n,
+                      uint32_t root, uint64_t first, uint64_t last)
+{
+    dd_trainer *t = user;
+    const dd_fold_list list = {.segment = t->segments.at, .pair = pair, .n = n, .root = root};
+    if (first == last)
+        return;
+    gain(t, root);
+    dd_gradient_slice(t->model.kernels, &t->model.layout, &list, first, last,
+                      t->slice_scratch[worker], t->block_sums);
+    give_up(t, root);
+    if (first == 0)
+        t->slice_loss = dd_gradient_loss(&list, t->slice_scratch[worker]);
+}
+
+static bool run_verdict(void *user, uint32_t segment)
+{
+    dd_trainer *t = user;
+    if (!guard_lift(t))
+        t->guard_failed = true;
+    t->advanced = segment != DD_NO_SEGMENT && !t->guard_failed;
+    if (!t->advanced)
+        return false;
+    t->root = segment;
+    double loss =
+        t->config.reduce == DD_REDUCE_SLICED ? t->slice_loss : t->segments.at[segment].loss;
+    dd_step *step = &t->result;
+    step->step = dd_u64_load(&t->step, DD_RELAXED);
+    step->loss = loss / ((double)t->config.batch * t->config.seq);
+    step->norm = dd_norm_total(t->block_sums, t->n_blocks);
+    step->lr = dd_schedule_lr(&t->config, step->step);
+    step->discarded = !isfinite(step->norm) || !isfinite(step->loss);
+    dd_u64_store(&t->step, step->step + 1, DD_RELAXED); /* data and schedule advance anyway */
+    if (step->discarded)
+        return false;
+    t->adam_t++;
+    t->adamw = dd_adamw_at(&t->config, t->adam_t, step->lr,
+                           dd_clip_factor(step->norm, t->config.grad_clip));
+    return true;
+}
+
+static void run_update(void *user, uint32_t worker, uint64_t first_block, uint64_t last_block)
+{
+    dd_trainer *t = user;
+    (void)worker;
+    uint64_t first = first_block * DD_NORM_BLOCK, last = last_block * DD_NORM_BLOCK;
+    if (last > t->P)
+        last = t->P;
+    if (first >= last)
+        return;
+    for (uint32_t i = 0; t->snapshot && i < DD_KEPT_ARRAYS; i++) /* a block is whole pages */
+        dd_snapshot_before_write(t->snapshot, i, first * sizeof(float), last * sizeof(float));
+    dd_adamw_slice(t->model.kernels, &t->model.layout, &t->adamw, first, last,
+                   t->kept_array[DD_KEPT_WEIGHTS], t->kept_array[DD_KEPT_M],
+                   t->kept_array[DD_KEPT_V], t->segments.at[t->root].dense);
+}
+
+_Static_assert(DD_NORM_BLOCK * sizeof(float) % DD_SNAPSHOT_PAGE_BYTES == 0,
+               "slices of different workers have no page in common");
+
+static void run_each(void *user, uint32_t worker, uint32_t lane, uint32_t segment)
+{
+    dd_trainer *t = user;
+    dd_lane work = lane_of(t, lane);
+    dd_lane_result *result = &t->lane_result[lane];
+    *result = (dd_lane_result){.worker = worker};
+    if (t->each_mode == DD_EACH_VALIDATE) {
+        result->loss = dd_gpt2_loss(&t->model, t->workspace[worker], &work);
+        return;
+    }
+    dd_segment *gradient = &t->segments.at[segment];
+    gain(t, segment);
+    dd_gpt2_gradient(&t->model, t->workspace[worker], &work, DD_STORE, gradient);
+    give_up(t, segment);
+    result->loss = gradient->loss;
+    result->nonfinite = dd_segment_find_nonfinite(&t->model.layout, gradient, &result->element);
+}
+
+/* ---- Between two steps ---- */
+
+static bool run_epoch_ended(void *user)
+{
+    const dd_trainer *t = user;
+    return t->advanced && dd_u64_load(&t->step, DD_RELAXED) % t->split.steps_per_epoch == 0;
+}
+
+static dd_status run_keep(void *user, dd_error *error)
+{
+    dd_trainer *t = user;
+    size_t bytes = t->P * sizeof(float);
+    if (!t->snapshot) {
+        const void *array[DD_KEPT_ARRAYS];
+        size_t size[DD_KEPT_ARRAYS];
+        for (uint32_t i = 0; i < DD_KEPT_ARRAYS; i++) {
+            array[i] = t->kept_array[i];
+            size[i] = bytes;
+        }
+        dd_status st = dd_snapshot_open(array, size, DD_KEPT_ARRAYS, &t->snapshot);
+        if (st)
+            return dd_error_set(error, st, "out of memory for a checkpoint of %zu bytes",
+                                DD_KEPT_ARRAYS * bytes);
+    }
+    dd_snapshot_take(t->snapshot);
+    if (dd_u32_load(&t->exposed, DD_RELAXED)) /* the caller may write them, and will not tell */
+        dd_snapshot_before_write(t->snapshot, DD_KEPT_WEIGHTS, 0, bytes);
+    t->kept_step = dd_u64_load(&t->step, DD_RELAXED);
+    t->kept_adam_t = t->adam_t;
+    return DD_OK;
+}
+
+/* Pages that were never copied have not changed. */
+static dd_status run_back(void *user, dd_error *error)
+{
+    dd_trainer *t = user;
+    size_t bytes = t->P * sizeof(float);
+    if (!t->snapshot)
+        return dd_error_set(error, DD_ERR_REFUSED,
+                            "restore: nothing was kept; the command checkpoint keeps");
+    if (!guard_lift(t))
+        return dd_error_set(error, DD_ERR_MEMORY,
+                            "restore: the system refuses to let the weights' pages be written");
+    for (uint32_t i = 0; i < DD_KEPT_ARRAYS; i++)
+        for (size_t at = 0; at < bytes; at += DD_SNAPSHOT_PAGE_BYTES) {
+            const void *page = dd_snapshot_copied_page(t->snapshot, i, at / DD_SNAPSHOT_PAGE_BYTES);
+            size_t left = bytes - at;
+            if (page)
+                memcpy((char *)t->kept_array[i] + at, page,
+                       left < DD_SNAPSHOT_PAGE_BYTES ? left : DD_SNAPSHOT_PAGE_BYTES);
+        }
+    dd_u64_store(&t->step, t->kept_step, DD_RELAXED);
+    t->adam_t = t->kept_adam_t;
+    return DD_OK;
+}
+
+dd_work dd_trainer_work_(dd_trainer *t)
+{
+    return (dd_work){.user = t,
+                     .begin = run_begin,
+                     .lane = run_lane,
+                     .fold = run_fold,
+                     .let_go = t->guard ? run_let_go : NULL,
+                     .root = run_root,
+                     .slice = run_slice,
+                     .verdict = run_verdict,
+                     .update = run_update,
+                     .each = run_each,
+                     .keep = run_keep,
+                     .back = run_back,
+                     .epoch_ended = run_epoch_ended};
+}

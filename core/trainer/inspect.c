@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT
+ * What a caller may know of a trainer: its weights, what it is made of, what its threads have done,
+ * and whose memory an address is. Changes nothing. */
+#include "trainer_parts.h"
+
+#include "hash.h"
+
+#include <string.h>
+
+void dd_trainer_hash(const dd_trainer *t, uint8_t hash[16])
+{
+    dd_hash128(t->kept_array[DD_KEPT_WEIGHTS], t->P * sizeof(float), hash);
+}
+
+float *dd_trainer_weights(dd_trainer *t, uint64_t *n)
+{
+    if (n)
+        *n = t->P;
+    dd_u32_store(&t->exposed, 1, DD_RELAXED);
+    if (t->snapshot) /* what is written through the pointer must not reach what was kept */
+        dd_snapshot_before_write(t->snapshot, DD_KEPT_WEIGHTS, 0, t->P * sizeof(float));
+    return t->kept_array[DD_KEPT_WEIGHTS];
+}
+
+uint64_t dd_trainer_heartbeat(const dd_trainer *t)
+{
+    return dd_team_heartbeat(t->team);
+}
+
+/* ---- The whole ---- */
+
+static void info_of_members(const dd_trainer *t, dd_trainer_info *out)
+{
+    dd_membership now;
+    dd_team_membership(t->team, &now);
+    out->workers = now.hierarchy->n_workers;
+    out->depth = now.hierarchy->depth;
+    out->n_spheres = now.hierarchy->n_spheres;
+    out->n_controls = now.hierarchy->n_controls;
+    out->n_changes = now.n_changes;
+    uint64_t tokens = 0, most = 0;
+    for (uint32_t w = 0; w < out->workers; w++) {
+        uint32_t first, segments = dd_plan_segments(now.plan, w, &first);
+        if (segments > out->most_segments)
+            out->most_segments = segments;
+        tokens += now.share[w].tokens;
+        if (now.share[w].tokens > most)
+            most = now.share[w].tokens;
+    }
+    out->lane_bound = (double)tokens / (double)most;
+}
+
+static void info_of_threads(const dd_trainer *t, dd_trainer_info *out)
+{
+    out->n_threads = dd_team_n_threads(t->team);
+    out->stacks_bytes = (uint64_t)out->n_threads * t->stack_bytes;
+    for (uint32_t i = 0; i < out->n_threads; i++) {
+        dd_thread_report r;
+        dd_team_report(t->team, i, &r);
+        out->lanes_done += r.lanes_done;
+        out->lanes_cancelled += r.lanes_cancelled;
+        out->control_lanes += r.lanes_as_control;
+        out->steals += r.steals;
+        out->folds += r.folds;
+    }
+}
+
+void dd_trainer_info_get(const dd_trainer *t, dd_trainer_info *out)
+{
+    *out = (dd_trainer_info){
+        .n_lanes = t->n_lanes,
+        .non_empty_lanes = t->non_empty_lanes,
+        .kernels = t->model.kernels->name,
+        .n_parameters = t->P,
+        .weights_bytes = t->P * sizeof(float),
+        .moments_bytes = 2 * t->P * sizeof(float),
+        .segments_bytes = dd_segments_bytes(&t->segments, t->P),
+        .n_segments = t->segments.n,
+        .requests = dd_team_requests(t->team),
+        .guard_why = t->guard_why,
+    };
+    for (uint32_t w = 0; w < t->n_workspaces; w++)
+        out->workspaces_bytes += dd_workspace_bytes(t->workspace[w]);
+    for (uint32_t w = 0; t->slice_scratch && w < t->config.max_workers; w++)
+        out->workspaces_bytes += dd_slice_scratch_bytes(t->slice_scratch[w]);
+    info_of_members(t, out);
+    info_of_threads(t, out);
+    dd_team_idle(t->team, &out->node_zero_lane_cpu_ns, &out->node_zero_lane_wall_ns);
+    if (t->snapshot)
+        out->snapshot_pages = dd_snapshot_pages(t->snapshot, &out->snapshot_pages_copied);
+    if (t->guard)
+        out->guard_keys = dd_guard_n_keys(t->guard);
+    if (t->guard_turns)
+        out->guard_share = t->guard_share_sum / (double)t->guard_turns;
+}
+
+/* ---- One sphere ---- */
+
+/* What the present membership says of a thread. A thread shows a change itself, a little later. */
+static void sphere_now(const dd_trainer *t, uint32_t thread, dd_sphere_info *out)
+{
+    dd_membership now;
+    dd_team_membership(t->team, &now);
+    uint32_t s = 0;
+    while (s < now.hierarchy->n_spheres && now.thread[s] != thread)
+        s++;
+    out->parked = s == now.hierarchy->n_spheres;
+    out->control = !out->parked && now.hierarchy->sphere[s].n_children > 0;
+    if (out->parked)
+        return;
+    const dd_sphere *sphere = &now.hierarchy->sphere[s];
+    dd_place_write(sphere->place, out->sphere);
+    if (out->control)
+        return;
+    uint32_t first;
+    out->first_lane = now.share[sphere->first_worker].first;
+    out->n_lanes = now.share[sphere->first_worker].n_lanes;
+    out->segments = dd_plan_segments(now.plan, sphere->first_worker, &first);
+}
+
+bool dd_trainer_sphere_get(const dd_trainer *t, uint32_t i, bool between_steps, dd_sphere_info *out)
+{
+    if (i >= dd_team_n_threads(t->team))
+        return false;
+    dd_thread_report r;
+    dd_team_report(t->team, i, &r);
+    *out = (dd_sphere_info){
+        .thread = i,
+        .tid = r.tid,
+        .control = r.control,
+        .parked = r.parked,
+        .heartbeat = r.heartbeat,
+        .lanes_done = r.lanes_done,
+        .lanes_cancelled = r.lanes_cancelled,
+        .lanes_as_control = r.lanes_as_control,
+        .steals = r.steals,
+        .folds = r.folds,
+        .acted = r.acted,
+        .cpu_ns = r.cpu_ns,
+    };
+    _Static_assert(sizeof out->wait_ns == sizeof r.wait_ns, "the four points");
+    memcpy(out->wait_ns, r.wait_ns, sizeof out->wait_ns);
+    dd_place_write(r.place, out->sphere);
+    if (between_steps)
+        sphere_now(t, i, out);
+    return true;
+}
+
+_Static_assert(sizeof((dd_sphere_info *)0)->sphere >= DD_PLACE_TEXT, "a place's text fits");
+_Static_assert(sizeof((dd_region_info *)0)->sphere >= DD_PLACE_TEXT, "a place's text fits");
+
+/* ---- Whose memory ---- */
+
+bool dd_trainer_region_of(const dd_trainer *t, const void *address, dd_region_info *out)
+{
+    static const char *const name[] = {
+        [DD_REGION_WEIGHTS] = "weights",
+        [DD_REGION_BATCH] = "batch",
+        [DD_REGION_SEGMENT] = "segment",
+        [DD_REGION_LOCKED] = "locked",
+    };
+    dd_region_kind kind;
+    bool on_guard_page;
+    *out = (dd_region_info){.thread = UINT32_MAX};
+    if (!t || !t->guard ||
+        !dd_guard_find(t->guard, address, &kind, &out->segment, &out->offset, &on_guard_page))
+        return false;
+    out->region = on_guard_page ? "guard page" : name[kind];
+    if (kind == DD_REGION_SEGMENT)
+        out->owner = t->segment_owner[out->segment];
+    uint32_t tid = dd_thread_id(), n = dd_team_n_threads(t->team);
+    for (uint32_t i = 0; i < n && out->thread == UINT32_MAX; i++) {
+        dd_thread_report r;
+        dd_team_report(t->team, i, &r);
+        if (r.tid == tid) {
+            out->thread = i;
+            dd_place_write(r.place, out->sphere);
+        }
+    }
+    return true;
+}

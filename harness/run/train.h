@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT
+ * Inside `dodeca train`: a training on its way, and what is told of it. cmd_train.c runs it;
+ * train_tell.c words it, for people and for programs. */
+#ifndef DD_TRAIN_H
+#define DD_TRAIN_H
+
+#include "health.h"
+#include "hog.h"
+#include "settings.h"
+#include "subject.h"
+#include "timetable.h"
+
+typedef struct dd_train {
+    dd_settings settings;
+    bool print_hash, json;
+    uint64_t stop_after;   /* 0: run to the end */
+    uint64_t status_every; /* steps; 0: never */
+    uint32_t validation_batches;
+    /* what is open */
+    const dd_subject_api *subject;
+    void *self;          /* the subject's */
+    dd_trainer *trainer; /* self, where it is one; else NULL */
+    dd_data *data;
+    char used[DD_SPEC_MAX];  /* the data's spec as opened */
+    dd_timetable *timetable; /* NULL: no changes */
+    dd_health *health;       /* NULL: no status asked for */
+    dd_hogs *hogs;
+    /* how far it is */
+    uint64_t done, discarded, step_ns;
+    uint64_t commands, command_ns; /* of the timetable */
+    dd_step last;
+    bool validated; /* `validation` is a loss, finite or not; else why_not says why, if anything */
+    double validation;
+    char why_not[DD_MESSAGE_MAX];
+    /* the progress line */
+    uint64_t shown_ns; /* when it was last shown */
+    bool terminal, line_open;
+} dd_train;
+
+/* The step after which it ends. */
+uint64_t dd_train_last(const dd_train *t);
+
+/* To stderr: what is trained by whom, before it begins. */
+void dd_train_describe(const dd_train *t);
+/* To stderr: on a terminal one line that is rewritten, ten times a second at most; else lines, one
+ * a second at most. */
+void dd_train_progress(dd_train *t);
+/* Ends the line that is rewritten, before anything else is written. */
+void dd_train_close_line(dd_train *t);
+/* To stderr: a step that was not finite. */
+void dd_train_discarded(dd_train *t, const dd_step *step);
+/* To stderr, as JSON to stdout: health.h. */
+void dd_train_status(dd_train *t, uint64_t now_ns);
+/* To stdout: a step, and the whole, as JSON; the whole for people. */
+void dd_train_json_step(const dd_step *step);
+void dd_train_json_end(const dd_train *t, dd_status status, const char *hash);
+void dd_train_end(const dd_train *t);
+
+#endif

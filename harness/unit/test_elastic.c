@@ -1,0 +1,695 @@
+/* SPDX-License-Identifier: MIT
+ * The trainer while it changes: spheres come and go, from the caller and from other threads, what
+ * was kept comes back, the control process pauses, stops and ends epochs. Whatever happens, the
+ * weights are those of the oracle at the same step. */
+#define _GNU_SOURCE /* mkstemp */
+#include "dodeca.h"
+#include "hierarchy.h"
+#include "platform.h"
+#include "random.h"
+#include "serial.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* ---- Allocations and threads that fail when told to (linked with --wrap) ---- */
+
+static dd_atomic_u32 allocations_left, threads_left; /* UINT32_MAX: none fails */
+
+void *__real_dd_alloc(size_t bytes);
+void *__wrap_dd_alloc(size_t bytes);
+int __real_dd_thread_create(dd_thread *t, const char *name, size_t stack_bytes, void (*run)(void *),
+                            void *arg);
+int __wrap_dd_thread_create(dd_thread *t, const char *name, size_t stack_bytes, void (*run)(void *),
+                            void *arg);
+
+static bool fails(dd_atomic_u32 *left)
+{
+    if (dd_u32_load(left, DD_RELAXED) == UINT32_MAX)
+        return false;
+    if (dd_u32_load(left, DD_RELAXED) == 0)
+        return true;
+    dd_u32_fetch_add(left, UINT32_MAX, DD_RELAXED);
+    return false;
+}
+
+void *__wrap_dd_alloc(size_t bytes)
+{
+    return fails(&allocations_left) ? NULL : __real_dd_alloc(bytes);
+}
+
+int __wrap_dd_thread_create(dd_thread *t, const char *name, size_t stack_bytes, void (*run)(void *),
+                            void *arg)
+{
+    return fails(&threads_left) ? 11 : __real_dd_thread_create(t, name, stack_bytes, run, arg);
+}
+
+/* ---- Fixtures ---- */
+
+static dd_data *data;
+
+static int open_data(void **state)
+{
+    (void)state;
+    dd_u32_init(&allocations_left, UINT32_MAX);
+    dd_u32_init(&threads_left, UINT32_MAX);
+    return dd_data_open("builtin", 3, &data, NULL) != DD_OK;
+}
+
+static int close_data(void **state)
+{
+    (void)state;
+    dd_data_close(data);
+    return 0;
+}
+
+static uint64_t next_index;
+
+static uint32_t pick(uint32_t n)
+{
+    uint32_t f[4];
+    dd_philox(17, next_index++, 100, f);
+    return f[0] % n;
+}
+
+/* 144 lanes of a sequence each, room for 40 workers. */
+static dd_config elastic(void)
+{
+    dd_config config;
+    dd_config_default(&config);
+    config.shape = (dd_shape){.L = 1, .NH = 1, .C = 6, .V = 64, .T_max = 4};
+    config.batch = 144;
+    config.lane_depth = 2;
+    config.workers = 3;
+    config.max_workers = 40;
+    config.horizon = 500;
+    return config;
+}
+
+static dd_trainer *open_trainer(const dd_config *config)
+{
+    dd_error error;
+    dd_trainer *t;
+    dd_status st = dd_trainer_open(config, data, &t, &error);
+    if (st)
+        fail_msg("%s: %s", dd_status_name(st), error.message);
+    return t;
+}
+
+static void step_ok(dd_trainer *t)
+{
+    dd_error error;
+    dd_status st = dd_trainer_step(t, NULL, &error);
+    if (st)
+        fail_msg("%s: %s", dd_status_name(st), error.message);
+}
+
+static void command_ok(dd_trainer *t, dd_command command)
+{
+    dd_error error;
+    dd_status st = dd_trainer_command(t, command, &error);
+    if (st)
+        fail_msg("%s: %s", dd_command_name(command), error.message);
+}
+
+/* Hashes of the oracle's weights before step 0, 1, ... n; hash[0] is the start. */
+typedef struct hash {
+    uint8_t byte[16];
+} hash;
+
+static hash *oracle_hashes(const dd_config *config, const dd_data *source, uint32_t n)
+{
+    dd_serial *oracle;
+    hash *h = malloc((n + 1) * sizeof *h);
+    assert_int_equal(dd_serial_open(config, source, &oracle, NULL), DD_OK);
+    for (uint32_t i = 0; i <= n; i++) {
+        dd_serial_hash(oracle, h[i].byte);
+        if (i < n)
+            assert_int_equal(dd_serial_step(oracle, NULL, NULL), DD_OK);
+    }
+    dd_serial_close(oracle);
+    return h;
+}
+
+static void assert_hash(const dd_trainer *t, const hash *want)
+{
+    uint8_t got[16];
+    dd_trainer_hash(t, got);
+    assert_memory_equal(got, want->byte, sizeof got);
+}
+
+/* ---- Membership ---- */
+
+/* A random change, tried on a hierarchy of our own and on the trainer: both say the same. */
+static uint32_t change_at_random(dd_trainer *t, dd_hierarchy **h, uint32_t max_workers)
+{
+    char text[DD_PLACE_TEXT];
+    const dd_sphere *sphere = &(*h)->sphere[pick((*h)->n_spheres)];
+    const dd_place place = sphere->place;
+    const uint32_t n_children = 1 + pick(12);
+    const bool expand = pick(8) ? sphere->n_children == 0 : pick(2); /* the impossible too */
+    dd_hierarchy *next = NULL;
+    dd_error error;
+    dd_place_write(place, text);
+    dd_status want = expand ? dd_hierarchy_expand(*h, place, n_children, &next, NULL)
+                            : dd_hierarchy_collapse(*h, place, &next, NULL);
+    bool legal = !want && next->n_workers <= max_workers && next->depth <= 3;
+    dd_status st = expand ? dd_trainer_spawn(t, text, n_children, &error)
+                          : dd_trainer_terminate(t, text, &error);
+    if (st != (legal ? DD_OK : DD_ERR_REFUSED))
+        fail_msg("%s %s %u: %s, %s", expand ? "spawn" : "terminate", text, n_children,
+                 dd_status_name(st), st ? error.message : "");
+    if (legal) {
+        dd_hierarchy_close(*h);
+        *h = next;
+    } else if (!want) {
+        dd_hierarchy_close(next);
+    }
+    return legal;
+}
+
+/* Threads of spheres that were there before and after a change are the same threads. */
+static void assert_threads_stay(dd_trainer *t, const dd_sphere_info *before, uint32_t n)
+{
+    dd_sphere_info now;
+    for (uint32_t i = 0; i < n; i++) {
+        assert_true(dd_trainer_sphere_get(t, i, true, &now));
+        if (before[i].tid) /* 0: it had not begun to run yet */
+            assert_int_equal(now.tid, before[i].tid);
+        assert_true(now.lanes_done >= before[i].lanes_done);
+        if (!before[i].parked && !now.parked)
+            assert_true(!strcmp(now.sphere, before[i].sphere));
+    }
+}
+
+static uint32_t look(dd_trainer *t, dd_sphere_info *spheres, uint32_t room)
+{
+    uint32_t n = 0;
+    while (n < room && dd_trainer_sphere_get(t, n, true, &spheres[n]))
+        n++;
+    return n;
+}
+
+static void random_changes_leave_the_bits_alone(void **state)
+{
+    (void)state;
+    enum { STEPS = 500, CHANGES = 200, ROOM = 200 };
+    dd_config config = elastic();
+    hash *want = oracle_hashes(&config, data, STEPS);
+    for (int way = 0; way < 3; way++) {
+        config.reduce = (dd_reduce)way;
+        config.barrier = way == 1 ? DD_BARRIER_PTHREAD : DD_BARRIER_TREE;
+        config.steal = way == 2;
+        dd_trainer *t = open_trainer(&config);
+        dd_hierarchy *h;
+        assert_int_equal(dd_hierarchy_open(1, config.workers, &h), DD_OK);
+        uint32_t changes = 0, refused = 0;
+        dd_sphere_info before[ROOM];
+        for (uint32_t i = 0; i < STEPS; i++) {
+            uint32_t n = look(t, before, ROOM);
+            bool due = pick(STEPS - i) < CHANGES - changes;
+            if (due) {
+                while (!change_at_random(t, &h, config.max_workers))
+                    refused++;
+                changes++;
+                assert_threads_stay(t, before, n);
+            }
+            step_ok(t);
+            if (due || i == STEPS - 1)
+                assert_hash(t, &want[i + 1]);
+        }
+        dd_trainer_info info;
+        dd_trainer_info_get(t, &info);
+        assert_int_equal(changes, CHANGES);
+        assert_int_equal(info.n_changes, changes);
+        assert_int_equal(info.workers, h->n_workers);
+        assert_int_equal(info.n_spheres, h->n_spheres);
+        assert_int_equal(info.control_lanes, 0);
+        assert_int_equal(info.lanes_done, (uint64_t)STEPS * 144);
+        assert_int_equal(info.folds, (uint64_t)STEPS * 143);
+        print_message("%u changes, %u refused; %u threads made\n", changes, refused,
+                      info.n_threads);
+        dd_hierarchy_close(h);
+        dd_trainer_close(t);
+    }
+    free(want);
+}
+
+/* The other thread of a test: goes on until told to end. */
+typedef struct meddler {
+    dd_trainer *trainer;
+    dd_atomic_u32 end;
+    uint32_t done, refused;
+    uint32_t kept;   /* checkpoints */
+    uint32_t failed; /* commands that should not have */
+} meddler;
+
+static void *spawn_and_terminate(void *arg)
+{
+    meddler *m = arg;
+    while (!dd_u32_load(&m->end, DD_ACQUIRE)) {
+        char sphere[8];
+        snprintf(sphere, sizeof sphere, "%u", 4 * pick(3));
+        dd_status st = pick(2) ? dd_trainer_spawn(m->trainer, sphere, 1 + pick(12), NULL)
+                               : dd_trainer_terminate(m->trainer, sphere, NULL);
+        m->done += st == DD_OK;
+        m->refused += st == DD_ERR_REFUSED;
+        if (pick(4) == 0)
+            (void)dd_trainer_command(m->trainer, DD_COMMAND_REBALANCE, NULL);
+        if (pick(4) == 0) {
+            m->kept++;
+            m->failed += dd_trainer_command(m->trainer, DD_COMMAND_CHECKPOINT, NULL) != DD_OK;
+            m->failed += dd_trainer_command(m->trainer, DD_COMMAND_PAUSE, NULL) != DD_OK;
+            m->failed += dd_trainer_command(m->trainer, DD_COMMAND_RESUME, NULL) != DD_OK;
+        }
+    }
+    return NULL;
+}
+
+static void changes_may_come_from_another_thread(void **state)
+{
+    (void)state;
+    enum { STEPS = 300 };
+    dd_config config = elastic();
+    hash *want = oracle_hashes(&config, data, STEPS);
+    for (int way = 0; way < 3; way++) {
+        config.reduce = (dd_reduce)way;
+        config.steal = way == 0;
+        dd_trainer *t = open_trainer(&config);
+        meddler m = {.trainer = t};
+        pthread_t thread;
+        dd_u32_init(&m.end, 0);
+        command_ok(t, DD_COMMAND_START);
+        assert_int_equal(pthread_create(&thread, NULL, spawn_and_terminate, &m), 0);
+        for (uint32_t i = 0; i < STEPS; i++)
+            step_ok(t);
+        dd_u32_store(&m.end, 1, DD_RELEASE);
+        pthread_join(thread, NULL);
+        assert_hash(t, &want[STEPS]);
+        assert_true(m.done > 0 && m.kept > 0);
+        assert_int_equal(m.failed, 0);
+        print_message("%u changes of membership while training, %u refused, %u checkpoints\n",
+                      m.done, m.refused, m.kept);
+        dd_trainer_close(t);
+    }
+    free(want);
+}
+
+/* What fails while a membership is made leaves the old one, and training goes on. */
+static void failed_changes_change_nothing(void **state)
+{
+    (void)state;
+    dd_config config = elastic();
+    config.steal = true;
+    hash *want = oracle_hashes(&config, data, 100);
+    uint32_t steps = 0;
+    for (int kind = 0; kind < 2; kind++) {
+        dd_atomic_u32 *left = kind ? &threads_left : &allocations_left;
+        dd_trainer *t = open_trainer(&config);
+        dd_trainer_info info;
+        dd_error error = {""};
+        steps = 0;
+        uint32_t failures = 0;
+        for (dd_status st = DD_ERR_REFUSED; st;) {
+            dd_u32_store(left, failures, DD_RELAXED);
+            st = dd_trainer_spawn(t, "4", 12, &error);
+            dd_u32_store(left, UINT32_MAX, DD_RELAXED);
+            dd_trainer_info_get(t, &info);
+            if (st) {
+                assert_int_equal(st, kind ? DD_ERR_THREAD : DD_ERR_MEMORY);
+                assert_non_null(strstr(error.message, kind ? "threads" : "memory"));
+                assert_int_equal(info.workers, 3);
+                assert_int_equal(info.n_changes, 0);
+                failures++;
+                if (kind) /* those made before stay in the pool */
+                    assert_true(info.n_threads >= 4);
+            }
+            step_ok(t);
+            assert_true(++steps < 100);
+        }
+        assert_int_equal(info.workers, 14);
+        assert_true(kind ? failures >= 1 : failures > 10);
+        assert_hash(t, &want[steps]);
+        dd_trainer_close(t);
+    }
+    free(want);
+}
+
+static void depth_may_be_automatic(void **state)
+{
+    (void)state;
+    enum { STEPS = 60 };
+    dd_config config = elastic();
+    config.shape = (dd_shape){.L = 2, .NH = 2, .C = 32, .V = 64, .T_max = 16}; /* lanes of a ms */
+    config.lane_depth = 1;
+    config.batch = 24;
+    config.workers = 1;
+    config.max_workers = 0;
+    config.depth = DD_DEPTH_AUTO;
+    hash *want = oracle_hashes(&config, data, STEPS);
+    dd_trainer *t = open_trainer(&config);
+    for (uint32_t i = 0; i < STEPS; i++)
+        step_ok(t);
+    assert_hash(t, &want[STEPS]);
+    dd_trainer_info info;
+    dd_trainer_info_get(t, &info);
+    print_message("automatic: %u workers at depth %u after %lu changes\n", info.workers, info.depth,
+                  (unsigned long)info.n_changes);
+    assert_true(info.workers >= 1 && info.workers <= 12);
+    assert_int_equal(info.control_lanes, 0);
+    dd_trainer_close(t);
+    free(want);
+}
+
+/* ---- Checkpoints in memory ---- */
+
+static void restored_runs_go_on_as_they_did(void **state)
+{
+    (void)state;
+    enum { STEPS = 60 };
+    dd_config config = elastic();
+    hash *want = oracle_hashes(&config, data, STEPS);
+    for (int way = 0; way < 2; way++) {
+        config.guard = way;
+        dd_trainer *t = open_trainer(&config);
+        dd_trainer_info info;
+        dd_step step;
+        const uint64_t pages = 3 * ((dd_shape_n_parameters(&config.shape) * 4 + 4095) / 4096);
+
+        command_ok(t, DD_COMMAND_CHECKPOINT); /* the start itself */
+        dd_trainer_info_get(t, &info);
+        assert_int_equal(info.snapshot_pages, pages);
+        assert_int_equal(info.snapshot_pages_copied, 0);
+        for (uint32_t i = 0; i < 20; i++)
+            step_ok(t);
+        dd_trainer_info_get(t, &info);
+        assert_int_equal(info.snapshot_pages_copied, pages); /* AdamW writes them all */
+        command_ok(t, DD_COMMAND_RESTORE);
+        assert_hash(t, &want[0]);
+
+        for (uint32_t i = 0; i < 30; i++)
+            step_ok(t);
+        command_ok(t, DD_COMMAND_CHECKPOINT);
+        for (int again = 0; again < 3; again++) {
+            for (uint32_t i = 30; i < 40; i++)
+                step_ok(t);
+            assert_hash(t, &want[40]);
+            command_ok(t, DD_COMMAND_RESTORE);
+            assert_hash(t, &want[30]);
+        }
+        /* what the caller writes himself does not reach what was kept */
+        uint64_t n;
+        float *w = dd_trainer_weights(t, &n);
+        memset(w, 0, n * sizeof *w);
+        command_ok(t, DD_COMMAND_RESTORE);
+        assert_hash(t, &want[30]);
+        command_ok(t, DD_COMMAND_CHECKPOINT);
+        memset(w, 0, n * sizeof *w);
+        command_ok(t, DD_COMMAND_RESTORE);
+        for (uint32_t i = 30; i < STEPS; i++) {
+            assert_int_equal(dd_trainer_step(t, &step, NULL), DD_OK);
+            assert_int_equal(step.step, i);
+        }
+        assert_hash(t, &want[STEPS]);
+        dd_trainer_close(t);
+    }
+    free(want);
+}
+
+/* A checkpoint taken by another thread while steps go on holds the weights of one step boundary. */
+static void *keep_now(void *trainer)
+{
+    return dd_trainer_command(trainer, DD_COMMAND_CHECKPOINT, NULL) ? trainer : NULL;
+}
+
+static void checkpoints_are_of_one_moment(void **state)
+{
+    (void)state;
+    enum { STEPS = 200 };
+    dd_config config = elastic();
+    config.workers = 4;
+    hash *want = oracle_hashes(&config, data, STEPS);
+    dd_trainer *t = open_trainer(&config);
+    uint32_t at = 0, kept_late = 0;
+    for (int round = 0; round < 40; round++) {
+        pthread_t thread;
+        void *failed;
+        const uint32_t before = at, more = 1 + pick(4);
+        assert_int_equal(pthread_create(&thread, NULL, keep_now, t), 0);
+        for (uint32_t i = 0; i < more && at < STEPS; i++, at++)
+            step_ok(t);
+        pthread_join(thread, &failed);
+        assert_null(failed);
+        if (at < STEPS) {
+            step_ok(t); /* at least one after it: everything has been written since */
+            at++;
+        }
+        command_ok(t, DD_COMMAND_RESTORE);
+        uint8_t got[16];
+        dd_trainer_hash(t, got);
+        uint32_t boundary = before;
+        while (boundary <= at && memcmp(got, want[boundary].byte, sizeof got))
+            boundary++;
+        assert_true(boundary <= at); /* some boundary between the asking and the end */
+        kept_late += boundary > before;
+        at = boundary;
+        dd_step step;
+        if (at < STEPS) {
+            assert_int_equal(dd_trainer_step(t, &step, NULL), DD_OK);
+            assert_int_equal(step.step, at);
+            at++;
+        }
+    }
+    print_message("step %u at the end; %u checkpoints were taken in mid-run\n", at, kept_late);
+    dd_trainer_close(t);
+    free(want);
+}
+
+/* ---- States ---- */
+
+/* returns NULL if all was as it should be */
+static void *resume_later(void *trainer)
+{
+    bool right = true;
+    for (int i = 0; i < 3; i++) { /* a paused trainer still answers */
+        right &= dd_trainer_state(trainer) == DD_STATE_PAUSED;
+        right &= dd_trainer_command(trainer, DD_COMMAND_CHECKPOINT, NULL) == DD_OK;
+    }
+    right &= dd_trainer_command(trainer, DD_COMMAND_RESUME, NULL) == DD_OK;
+    return right ? NULL : trainer;
+}
+
+static void states_are_kept(void **state)
+{
+    (void)state;
+    dd_config config = elastic();
+    hash *want = oracle_hashes(&config, data, 10);
+    dd_trainer *t = open_trainer(&config);
+    dd_error error;
+    pthread_t thread;
+    assert_int_equal(dd_trainer_state(t), DD_STATE_INITIALISING);
+    assert_int_equal(dd_trainer_command(t, DD_COMMAND_PAUSE, &error), DD_ERR_REFUSED);
+    step_ok(t);
+    assert_int_equal(dd_trainer_state(t), DD_STATE_RUNNING);
+    command_ok(t, DD_COMMAND_PAUSE);
+    assert_int_equal(pthread_create(&thread, NULL, resume_later, t), 0);
+    step_ok(t); /* waits for it */
+    void *failed;
+    pthread_join(thread, &failed);
+    assert_null(failed);
+    command_ok(t, DD_COMMAND_STOP);
+    assert_int_equal(dd_trainer_state(t), DD_STATE_STOPPED);
+    assert_int_equal(dd_trainer_step(t, NULL, &error), DD_ERR_STOPPED);
+    assert_non_null(strstr(error.message, "start"));
+    double loss = 1;
+    assert_int_equal(dd_trainer_validate(t, 1, &loss, NULL), DD_ERR_STOPPED);
+    assert_true(loss == 1);
+    assert_hash(t, &want[2]);
+    command_ok(t, DD_COMMAND_START);
+    step_ok(t);
+    assert_hash(t, &want[3]);
+    command_ok(t, DD_COMMAND_PAUSE);
+    dd_trainer_cancel(t); /* a step that is held returns */
+    assert_int_equal(dd_trainer_step(t, NULL, &error), DD_ERR_CANCELLED);
+    assert_non_null(strstr(error.message, "step 3"));
+    command_ok(t, DD_COMMAND_RESUME);
+    step_ok(t);
+    assert_hash(t, &want[4]);
+    dd_trainer_close(t);
+    free(want);
+}
+
+/* Epochs of a few steps: 12 windows a step of a text of 500 bytes. */
+static void epochs_end_where_they_end(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/dodeca-test-elastic-XXXXXX", spec[64];
+    const int file = mkstemp(path);
+    assert_true(file >= 0);
+    for (int i = 0; i < 500; i++)
+        assert_int_equal(write(file, &"all work and no play "[i % 21], 1), 1);
+    close(file);
+    snprintf(spec, sizeof spec, "bytes:%s", path);
+    dd_data *text;
+    assert_int_equal(dd_data_open(spec, 1, &text, NULL), DD_OK);
+    unlink(path);
+    dd_config config = elastic();
+    config.lane_depth = 1;
+    config.batch = 12;
+    config.workers = config.max_workers = 2;
+    config.shape.V = 256;
+    dd_data_split split;
+    assert_int_equal(dd_data_split_get(text, 4, 12, &split, NULL), DD_OK);
+    const uint64_t epoch = split.steps_per_epoch;
+    assert_true(epoch > 3 && epoch < 20);
+    hash *want = oracle_hashes(&config, text, (uint32_t)(3 * epoch));
+    dd_trainer *t;
+    assert_int_equal(dd_trainer_open(&config, text, &t, NULL), DD_OK);
+
+    command_ok(t, DD_COMMAND_START_EPOCH);
+    for (uint64_t i = 0; i < epoch; i++) {
+        assert_int_equal(dd_trainer_state(t), DD_STATE_RUNNING);
+        step_ok(t);
+    }
+    assert_int_equal(dd_trainer_state(t), DD_STATE_PAUSED);
+    command_ok(t, DD_COMMAND_RESUME);
+    step_ok(t);
+    command_ok(t, DD_COMMAND_END_EPOCH);
+    for (uint64_t i = 1; i < epoch; i++) {
+        assert_int_equal(dd_trainer_state(t), DD_STATE_RUNNING);
+        step_ok(t);
+    }
+    assert_int_equal(dd_trainer_state(t), DD_STATE_PAUSED);
+    command_ok(t, DD_COMMAND_START_EPOCH);
+    dd_trainer_cancel(t); /* a step that was cancelled where an epoch begins ends none */
+    assert_int_equal(dd_trainer_step(t, NULL, NULL), DD_ERR_CANCELLED);
+    assert_int_equal(dd_trainer_state(t), DD_STATE_RUNNING);
+    for (uint64_t i = 0; i < epoch; i++)
+        step_ok(t);
+    assert_int_equal(dd_trainer_state(t), DD_STATE_PAUSED);
+    assert_hash(t, &want[3 * epoch]);
+    dd_trainer_close(t);
+    dd_data_close(text);
+    free(want);
+}
+
+/* ---- Guard ---- */
+
+static void regions_are_known(void **state)
+{
+    (void)state;
+    dd_config config = elastic();
+    config.guard = true;
+    dd_trainer *t = open_trainer(&config);
+    hash *want = oracle_hashes(&config, data, 5);
+    uint64_t n;
+    dd_region_info region;
+    float *w = dd_trainer_weights(t, &n);
+    assert_true(dd_trainer_region_of(t, w + 5, &region));
+    assert_string_equal(region.region, "weights");
+    assert_int_equal(region.offset, 20);
+    assert_int_equal(region.thread, UINT32_MAX); /* the caller is none of the trainer's threads */
+    assert_string_equal(region.sphere, "");
+    assert_true(dd_trainer_region_of(t, w - 1, &region));
+    assert_string_equal(region.region, "guard page");
+    assert_int_equal(region.offset, -4);
+    assert_false(dd_trainer_region_of(t, &config, &region));
+    for (int i = 0; i < 5; i++) {
+        w[0] = w[0]; /* between steps the caller may write */
+        step_ok(t);
+    }
+    assert_hash(t, &want[5]);
+    dd_trainer_info info;
+    dd_trainer_info_get(t, &info);
+    print_message("guard: %u keys, %.0f %% of segments; %s\n", info.guard_keys,
+                  100 * info.guard_share, info.guard_why);
+    assert_true(info.guard_keys ? info.guard_share > 0 : info.guard_why[0] != '\0');
+    dd_trainer_close(t);
+    config.guard = false;
+    t = open_trainer(&config);
+    assert_false(dd_trainer_region_of(t, dd_trainer_weights(t, NULL), &region));
+    dd_trainer_close(t);
+    free(want);
+}
+
+/* ---- The largest ---- */
+
+static uint64_t resident_bytes(void)
+{
+    long pages = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%ld %ld", &pages, &resident), 2);
+    fclose(file);
+    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* 1,728 workers and 157 controls, a lane for each worker. */
+static void three_levels_are_filled(void **state)
+{
+    (void)state;
+    enum { STEPS = 3 };
+    dd_config config = elastic();
+    config.shape = (dd_shape){.L = 1, .NH = 1, .C = 16, .V = 64, .T_max = 4};
+    config.batch = 1728;
+    config.lane_depth = config.depth = 3;
+    config.workers = config.max_workers = 1728;
+    hash *want = oracle_hashes(&config, data, STEPS);
+    for (int way = 0; way < 2; way++) {
+        config.reduce = way ? DD_REDUCE_SLICED : DD_REDUCE_TREE;
+        dd_trainer *t;
+        dd_error error;
+        const uint64_t before = resident_bytes();
+        dd_status st = dd_trainer_open(&config, data, &t, &error);
+        if (st == DD_ERR_THREAD) {
+            print_message("SKIP: %s\n", error.message);
+            free(want);
+            skip();
+        }
+        if (st)
+            fail_msg("%s", error.message);
+        for (int i = 0; i < STEPS; i++)
+            step_ok(t);
+        assert_hash(t, &want[STEPS]);
+        dd_trainer_info info;
+        dd_trainer_info_get(t, &info);
+        assert_int_equal(info.n_spheres, 1 + 12 + 144 + 1728);
+        assert_int_equal(info.n_threads, info.n_spheres);
+        assert_int_equal(info.control_lanes, 0);
+        assert_int_equal(info.lanes_done, STEPS * 1728);
+        assert_int_equal(info.most_segments, 1);
+        const double mib = 1024.0 * 1024.0;
+        print_message("1,728 workers, reduction %d: %.0f MiB resident; segments %.0f, workspaces "
+                      "%.0f, stacks (reserved) %.0f MiB\n",
+                      (int)config.reduce, (double)(resident_bytes() - before) / mib,
+                      (double)info.segments_bytes / mib, (double)info.workspaces_bytes / mib,
+                      (double)info.stacks_bytes / mib);
+        dd_trainer_close(t);
+    }
+    free(want);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(random_changes_leave_the_bits_alone),
+        cmocka_unit_test(changes_may_come_from_another_thread),
+        cmocka_unit_test(failed_changes_change_nothing),
+        cmocka_unit_test(depth_may_be_automatic),
+        cmocka_unit_test(restored_runs_go_on_as_they_did),
+        cmocka_unit_test(checkpoints_are_of_one_moment),
+        cmocka_unit_test(states_are_kept),
+        cmocka_unit_test(epochs_end_where_they_end),
+        cmocka_unit_test(regions_are_known),
+        cmocka_unit_test(three_levels_are_filled),
+    };
+    return cmocka_run_group_tests(tests, open_data, close_data);
+}

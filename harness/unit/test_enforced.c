@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ * A trainer in guard mode: whose memory nobody may write when, and what becomes of a step when the
+ * system refuses to change the protection of pages. The guard by itself: test_guard. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "dying.h"
+#include "serial.h"
+#include "trainer_parts.h"
+
+#include "pages.h"
+
+/* ---- Protection that is refused when told to (linked with --wrap) ---- */
+
+static dd_atomic_u32 changes_left; /* UINT32_MAX: none is refused; 0: all that let writers in are */
+
+bool __real_dd_pages_protect(void *pages, size_t bytes, dd_pages_access access);
+bool __wrap_dd_pages_protect(void *pages, size_t bytes, dd_pages_access access);
+
+bool __wrap_dd_pages_protect(void *pages, size_t bytes, dd_pages_access access)
+{
+    const uint32_t left = dd_u32_load(&changes_left, DD_RELAXED);
+    if (left == 0 && access == DD_PAGES_WRITE)
+        return false;
+    if (left == 1) { /* this one; those after it are not */
+        dd_u32_store(&changes_left, UINT32_MAX, DD_RELAXED);
+        return false;
+    }
+    if (left != 0 && left != UINT32_MAX)
+        dd_u32_store(&changes_left, left - 1, DD_RELAXED);
+    return __real_dd_pages_protect(pages, bytes, access);
+}
+
+/* ---- Fixtures ---- */
+
+static dd_data *data;
+
+static int open_data(void **state)
+{
+    (void)state;
+    dd_u32_init(&changes_left, UINT32_MAX);
+    return dd_data_open("builtin", 3, &data, NULL) != DD_OK;
+}
+
+static int close_data(void **state)
+{
+    (void)state;
+    dd_data_close(data);
+    return 0;
+}
+
+static dd_config guarded(dd_reduce reduce)
+{
+    dd_config config;
+    dd_config_default(&config);
+    config.shape = (dd_shape){.L = 1, .NH = 1, .C = 6, .V = 64, .T_max = 4};
+    config.workers = 3;
+    config.guard = true;
+    config.reduce = reduce;
+    return config;
+}
+
+static dd_trainer *open_trainer(const dd_config *config)
+{
+    dd_error error;
+    dd_trainer *t;
+    if (dd_trainer_open(config, data, &t, &error))
+        fail_msg("%s", error.message);
+    return t;
+}
+
+/* ---- Control data ---- */
+
+static void assert_locked(const dd_trainer *t, void *address, size_t bytes)
+{
+    dd_region_info region;
+    char *last = (char *)address + bytes - 1;
+    assert_true(dd_trainer_region_of(t, last, &region));
+    assert_string_equal(region.region, "locked");
+    assert_int_equal(region.offset, bytes - 1);
+    assert_dies(write_byte, address);
+    assert_dies(write_byte, last);
+    assert_lives(read_byte, last);
+}
+
+static void control_data_is_locked_from_open_to_close(void **state)
+{
+    (void)state;
+    const dd_config config = guarded(DD_REDUCE_SLICED);
+    dd_trainer *t = open_trainer(&config);
+    for (int i = 0; i < 3; i++) {
+        assert_locked(t, t->lane_tokens, t->n_lanes * sizeof *t->lane_tokens);
+        assert_locked(t, t->workspace, t->n_workspaces * sizeof *t->workspace);
+        assert_locked(t, t->slice_scratch, config.workers * sizeof *t->slice_scratch);
+        assert_lives(write_byte, (char *)dd_trainer_weights(t, NULL));
+        assert_int_equal(dd_trainer_step(t, NULL, NULL), DD_OK);
+    }
+    dd_trainer_close(t);
+}
+
+static void a_lock_that_is_refused_fails_the_open(void **state)
+{
+    (void)state;
+    const dd_config config = guarded(DD_REDUCE_TREE);
+    /* two for the start, the last of them the table of lanes, behind the making of all regions */
+    dd_trainer *t = open_trainer(&config);
+    uint32_t n_regions = 2 + 2 + t->segments.n; /* weights, batch, lanes, workspaces */
+    dd_trainer_close(t);
+    dd_u32_store(&changes_left, n_regions + 1, DD_RELAXED);
+    dd_error error;
+    assert_int_equal(dd_trainer_open(&config, data, &t, &error), DD_ERR_MEMORY);
+    assert_int_equal(dd_u32_load(&changes_left, DD_RELAXED), UINT32_MAX);
+    assert_null(t);
+}
+
+/* ---- Refusals ---- */
+
+static void assert_same(const dd_trainer *t, dd_serial *oracle)
+{
+    uint8_t got[16], want[16];
+    dd_trainer_hash(t, got);
+    dd_serial_hash(oracle, want);
+    assert_memory_equal(got, want, sizeof got);
+}
+
+/* Weights and batch are protected, then both are let go: four changes a step, each of which may be
+ * refused. The step then did not take place, and the next one is it. */
+static void a_refused_change_costs_the_step(void **state)
+{
+    (void)state;
+    for (uint32_t k = 1; k <= 5; k++) {
+        const dd_config config = guarded((dd_reduce)(k % 3));
+        dd_trainer *t = open_trainer(&config);
+        dd_serial *oracle;
+        assert_int_equal(dd_serial_open(&config, data, &oracle, NULL), DD_OK);
+        for (int i = 0; i < 2; i++) {
+            dd_error error;
+            dd_step step;
+            double loss;
+            dd_u32_store(&changes_left, k, DD_RELAXED);
+            assert_int_equal(dd_trainer_step(t, NULL, &error), k <= 4 ? DD_ERR_MEMORY : DD_OK);
+            dd_u32_store(&changes_left, UINT32_MAX, DD_RELAXED);
+            if (k <= 4) {
+                assert_non_null(strstr(error.message, "refused"));
+                assert_same(t, oracle);
+                /* what was refused to the step is no matter of validation's, but for the batch */
+                assert_int_equal(dd_trainer_validate(t, 1, &loss, NULL),
+                                 k <= 2 ? DD_OK : DD_ERR_MEMORY);
+                assert_int_equal(dd_trainer_step(t, &step, NULL), DD_OK);
+                assert_int_equal(step.step, i);
+            }
+            assert_int_equal(dd_trainer_validate(t, 1, &loss, NULL), DD_OK);
+            assert_int_equal(dd_serial_step(oracle, NULL, NULL), DD_OK);
+            assert_same(t, oracle);
+        }
+        dd_serial_close(oracle);
+        dd_trainer_close(t);
+    }
+}
+
+/* As long as the system lets nobody write, everything that would is refused, nothing faults. */
+static void a_trainer_that_stays_shut_refuses(void **state)
+{
+    (void)state;
+    const dd_config config = guarded(DD_REDUCE_TREE);
+    dd_trainer *t = open_trainer(&config);
+    dd_serial *oracle;
+    dd_error error;
+    double loss;
+    assert_int_equal(dd_serial_open(&config, data, &oracle, NULL), DD_OK);
+    assert_int_equal(dd_trainer_command(t, DD_COMMAND_CHECKPOINT, NULL), DD_OK);
+    assert_int_equal(dd_trainer_step(t, NULL, NULL), DD_OK);
+    assert_int_equal(dd_serial_step(oracle, NULL, NULL), DD_OK);
+    dd_u32_store(&changes_left, 0, DD_RELAXED);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(dd_trainer_step(t, NULL, &error), DD_ERR_MEMORY);
+        assert_int_equal(dd_trainer_validate(t, 1, &loss, &error), DD_ERR_MEMORY);
+        assert_int_equal(dd_trainer_command(t, DD_COMMAND_RESTORE, &error), DD_ERR_MEMORY);
+        assert_same(t, oracle);
+    }
+    dd_u32_store(&changes_left, UINT32_MAX, DD_RELAXED);
+    assert_int_equal(dd_trainer_command(t, DD_COMMAND_RESTORE, &error), DD_OK);
+    assert_int_equal(dd_trainer_step(t, NULL, NULL), DD_OK);
+    assert_same(t, oracle); /* step 0 once more */
+    dd_serial_close(oracle);
+    dd_trainer_close(t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(control_data_is_locked_from_open_to_close),
+        cmocka_unit_test(a_lock_that_is_refused_fails_the_open),
+        cmocka_unit_test(a_refused_change_costs_the_step),
+        cmocka_unit_test(a_trainer_that_stays_shut_refuses),
+    };
+    return cmocka_run_group_tests(tests, open_data, close_data);
+}
