@@ -3,6 +3,7 @@
 #include "slices.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "platform.h"
