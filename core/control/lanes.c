@@ -151,8 +151,13 @@ static void run_queues(dd_member *self, bool skipping)
     while (!skipping && self->n_free > 0 &&
            (n = dd_queues_steal(f->queues, self->worker, &lanes, &victim)) > 0) {
         dd_tally_add(&self->health.steals, n);
-        for (uint32_t i = 0; i < n; i++)
+        for (uint32_t i = 0; i < n; i++) {
             skipping = run_queued(self, lanes[i], skipping);
+            if (!skipping) {
+                tokens += team->weight[lanes[i]];
+                ns += team->lane_ns[lanes[i]];
+            }
+        }
     }
     measured(self, tokens, ns);
 }

@@ -129,9 +129,9 @@ dd_status dd_membership_terminate_(dd_member *self, dd_place place, dd_error *er
 
 /* ---- By measured speed ---- */
 
-/* Relative speeds of the workers; who was not measured yet counts as the mean of those who were.
- * returns  false: nobody was */
-static bool relative_speeds(const dd_team *team, uint32_t *speed)
+/* Relative speeds of the workers; who was not measured yet counts as the mean of those who were. So
+ * they are even where nobody was, as when all workers have only just been spawned. */
+static void relative_speeds(const dd_team *team, uint32_t *speed)
 {
     const dd_formation *f = team->formation;
     const dd_hierarchy *h = f->hierarchy;
@@ -146,14 +146,11 @@ static bool relative_speeds(const dd_team *team, uint32_t *speed)
             n++;
         }
     }
-    if (!n)
-        return false;
     for (uint32_t w = 0; w < h->n_workers; w++) {
         const double own = team->member[f->thread[h->worker[w]]].report.speed;
-        const double relative = (own > 0 ? own : sum / n) / fastest;
+        const double relative = n ? (own > 0 ? own : sum / n) / fastest : 1;
         speed[w] = (uint32_t)(1 + relative * (SPEED_UNIT - 1));
     }
-    return true;
 }
 
 dd_status dd_membership_rebalance_(dd_member *self, dd_error *error)
@@ -163,10 +160,8 @@ dd_status dd_membership_rebalance_(dd_member *self, dd_error *error)
     uint32_t *speed = dd_alloc(h->n_workers * sizeof *speed);
     if (!speed)
         return dd_error_set(error, DD_ERR_MEMORY, "out of memory");
-    dd_status st = relative_speeds(team, speed)
-                       ? change(self, h, speed, error)
-                       : dd_error_set(error, DD_ERR_REFUSED,
-                                      "rebalance refused: no step has been measured yet");
+    relative_speeds(team, speed);
+    dd_status st = change(self, h, speed, error);
     dd_free(speed);
     return st;
 }

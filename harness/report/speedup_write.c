@@ -53,13 +53,22 @@ static int digits_for(double x)
 
 /* ---- Columns: settings ---- */
 
+/* Workers at the start, where the membership that the run ended with has another number; else 0. */
+static uint32_t began_with(const dd_speedup_row *row)
+{
+    const uint32_t asked = row->cell->plan->settings.config.workers;
+    return row->run && row->run->end.info.n_changes && asked != row->workers ? asked : 0;
+}
+
 /* As they were; as asked for, where no run says what became of that. */
 static void add_workers(page *p)
 {
     add(p, "workers", RIGHT);
     for (size_t i = 0; i < p->s->n_rows; i++) {
         const dd_speedup_row *row = &p->s->rows[i];
-        if (row->workers)
+        if (began_with(row))
+            PUT(p, i, "%u>%u%s", began_with(row), row->workers, row->oversubscribed ? "+" : "");
+        else if (row->workers)
             PUT(p, i, "%u%s", row->workers, row->oversubscribed ? "+" : "");
         else
             PUT(p, i, "auto");
@@ -355,6 +364,16 @@ static bool is_oversubscribed(const dd_speedup *s)
     return false;
 }
 
+static void write_began(const page *p, const char *item, FILE *out)
+{
+    for (size_t i = 0; i < p->s->n_rows; i++) {
+        if (!began_with(&p->s->rows[i]))
+            continue;
+        fprintf(out, "%s4>8: 4 workers at the start, 8 at the end, which the bound is of.\n", item);
+        return;
+    }
+}
+
 static void write_comparisons(const page *p, const char *item, FILE *out)
 {
     for (size_t k = 0; k < N_COMPARISONS; k++) {
@@ -399,6 +418,7 @@ static void write_legend(const page *p, const char *item, FILE *out)
     if (is_oversubscribed(s))
         fprintf(out, "%s+ oversubscribed: more workers than the %u cores usable here.\n", item,
                 s->cores);
+    write_began(p, item, out);
     if (has_subject(s, DD_SUBJECT_LOCKS))
         fprintf(out,
                 "%slocks: one lock around the model, so that one thread computes at a time: "

@@ -62,7 +62,7 @@ refuse 'such as "5 spawn 0 4"' train --timetable nonsense
 refuse 'it is a worker then; the controls there: none' train --workers 4 --timetable '5 terminate 0'
 refuse 'there is no such sphere then; the workers there: 0, 3, 6, 9' train --workers 4 --timetable '5 spawn 1 4'
 refuse 'only 12 lanes are filled' train --workers 4 --timetable '5 spawn 0 12'
-refuse 'max-workers is 6; at most 3 children' train --workers 4 --max-workers 6 --timetable '5 spawn 0 4'
+refuse 'max-workers is 6; take at most 3 children' train --workers 4 --max-workers 6 --timetable '5 spawn 0 4'
 refuse 'last step is 99' train --workers 4 --timetable '100 spawn 0 4'
 refuse 'the number to begin with' train --timetable 'random 5 in 50 seed 1'
 refuse 'depth auto' train --depth auto --workers 2 --timetable '5 spawn 0 4'
@@ -249,7 +249,7 @@ expect 0 'drawing of 25 spheres written to drawing.svg' spheres --depth 2 --work
 [[ $(grep -c '<title>sphere [0-9.]*: worker' drawing.svg) == 20 && $(tail -1 drawing.svg) == '</svg>' ]] ||
     fail 'spheres --svg: not a whole drawing of 20 workers'
 expect 2 'cannot write' spheres --svg no/such/folder.svg
-mkfifo pipe && { cat pipe >piped & }
+mkfifo pipe && { timeout 20 cat pipe >piped & }
 expect 0 'written to pipe' spheres --workers 3 --svg pipe
 wait $!
 [[ -p pipe && $(tail -1 piped) == '</svg>' ]] || fail 'spheres --svg: a file in the place of a pipe'

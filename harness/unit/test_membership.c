@@ -152,6 +152,11 @@ static void test_expand_and_collapse(void **state)
     dd_team_report(f.team, control, &r);
     assert_true(r.lanes_done > later.lanes_done);
     assert_int_equal(count_parked(&f), 5);
+    enum { PARKED = 4 };
+    dd_team_report(f.team, PARKED, &r);
+    assert_true(r.parked);
+    nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    const uint64_t called_ns = dd_now_ns();
     assert_int_equal(spawn(&f, "0", 4, NULL), DD_OK);
     assert_int_equal(spawn(&f, "0.0", 3, NULL), DD_OK);
     team_good_step(&f);
@@ -159,6 +164,8 @@ static void test_expand_and_collapse(void **state)
     assert_int_equal(dd_team_n_threads(f.team), 11);
     assert_int_equal(count_parked(&f), 0);
     assert_int_equal(membership(&f).hierarchy->depth, 3);
+    dd_team_report(f.team, PARKED, &later); /* its time in the pool was no waiting at A */
+    assert_true(later.wait_ns[0] - r.wait_ns[0] <= dd_now_ns() - called_ns);
     snapshot_free(&before);
     team_fixture_close(&f);
 }
@@ -371,6 +378,22 @@ static void test_rebalance(void **state)
     }
 }
 
+/* Workers who ran nothing yet have no speed: shares are then even. */
+static void test_rebalance_unmeasured(void **state)
+{
+    (void)state;
+    team_fixture f;
+    team_fixture_open(&f, 1, 12, 1, 1, (dd_team_options){.max_workers = 4});
+    team_good_step(&f);
+    assert_int_equal(dd_team_command(f.team, DD_COMMAND_SPAWN, team_place("0"), 4, NULL), DD_OK);
+    assert_int_equal(team_command(&f, DD_COMMAND_REBALANCE), DD_OK);
+    const dd_membership m = membership(&f);
+    for (uint32_t w = 0; w < 4; w++)
+        assert_int_equal(m.share[w].n_lanes, 3);
+    team_good_step(&f);
+    team_fixture_close(&f);
+}
+
 /* With segments for even shares only, it goes as far as they reach. */
 static void test_rebalance_within_segments(void **state)
 {
@@ -506,6 +529,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_threads_that_cannot_be_had),
         cmocka_unit_test(test_memory_that_cannot_be_had),
         cmocka_unit_test(test_rebalance),
+        cmocka_unit_test(test_rebalance_unmeasured),
         cmocka_unit_test(test_rebalance_within_segments),
         cmocka_unit_test(test_policy_follows_the_work),
         cmocka_unit_test(test_workers_are_pinned),

@@ -348,6 +348,14 @@ static void test_plain(void **state)
     text = text_of(f, plain);
     assert_non_null(strstr(text, "HANG"));
     assert_non_null(strstr(text, "oversubscribed: more workers than the 4 cores"));
+    assert_null(strstr(text, "workers at the start"));
+    free(text);
+    /* workers that came in the run are told from those asked for */
+    f->cells[2].settings.config.workers = 3;
+    f->sweep->cells[2].repeats[0].run.end.info.n_changes = 1;
+    text = text_of(f, plain);
+    assert_non_null(strstr(text, "\n   3>6+  tree"));
+    assert_non_null(strstr(text, "workers at the start"));
     free(text);
 }
 
