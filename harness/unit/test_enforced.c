@@ -74,6 +74,53 @@ static dd_trainer *open_trainer(const dd_config *config)
     return t;
 }
 
+/* ---- Whose memory ---- */
+
+static void assert_same(const dd_trainer *t, dd_serial *oracle)
+{
+    uint8_t got[16], want[16];
+    dd_trainer_hash(t, got);
+    dd_serial_hash(oracle, want);
+    assert_memory_equal(got, want, sizeof got);
+}
+
+static void regions_are_known(void **state)
+{
+    (void)state;
+    dd_config config = guarded(DD_REDUCE_TREE);
+    dd_trainer *t = open_trainer(&config);
+    dd_serial *oracle;
+    assert_int_equal(dd_serial_open(&config, data, &oracle, NULL), DD_OK);
+    dd_region_info region;
+    float *w = dd_trainer_weights(t, NULL);
+    assert_true(dd_trainer_region_of(t, w + 5, &region));
+    assert_string_equal(region.region, "weights");
+    assert_int_equal(region.offset, 20);
+    assert_int_equal(region.thread, UINT32_MAX); /* the caller is none of the trainer's threads */
+    assert_string_equal(region.sphere, "");
+    assert_true(dd_trainer_region_of(t, w - 1, &region));
+    assert_string_equal(region.region, "guard page");
+    assert_int_equal(region.offset, -4);
+    assert_false(dd_trainer_region_of(t, &config, &region));
+    for (int i = 0; i < 5; i++) {
+        w[0] = w[0]; /* between steps the caller may write */
+        assert_int_equal(dd_trainer_step(t, NULL, NULL), DD_OK);
+        assert_int_equal(dd_serial_step(oracle, NULL, NULL), DD_OK);
+    }
+    assert_same(t, oracle);
+    dd_trainer_info info;
+    dd_trainer_info_get(t, &info);
+    print_message("guard: %u keys, %.0f %% of segments; %s\n", info.guard_keys,
+                  100 * info.guard_share, info.guard_why);
+    assert_true(info.guard_keys ? info.guard_share > 0 : info.guard_why[0] != '\0');
+    dd_serial_close(oracle);
+    dd_trainer_close(t);
+    config.guard = false;
+    t = open_trainer(&config);
+    assert_false(dd_trainer_region_of(t, dd_trainer_weights(t, NULL), &region));
+    dd_trainer_close(t);
+}
+
 /* ---- Control data ---- */
 
 static void assert_locked(const dd_trainer *t, void *address, size_t bytes)
@@ -107,9 +154,9 @@ static void a_lock_that_is_refused_fails_the_open(void **state)
 {
     (void)state;
     const dd_config config = guarded(DD_REDUCE_TREE);
-    /* two for the start, the last of them the table of lanes, behind the making of all regions */
     dd_trainer *t = open_trainer(&config);
-    uint32_t n_regions = 2 + 2 + t->segments.n; /* weights, batch, lanes, workspaces */
+    /* each is protected once when it is made: weights, batch, lanes, workspaces, segments */
+    const uint32_t n_regions = 4 + t->segments.n;
     dd_trainer_close(t);
     dd_u32_store(&changes_left, n_regions + 1, DD_RELAXED);
     dd_error error;
@@ -119,14 +166,6 @@ static void a_lock_that_is_refused_fails_the_open(void **state)
 }
 
 /* ---- Refusals ---- */
-
-static void assert_same(const dd_trainer *t, dd_serial *oracle)
-{
-    uint8_t got[16], want[16];
-    dd_trainer_hash(t, got);
-    dd_serial_hash(oracle, want);
-    assert_memory_equal(got, want, sizeof got);
-}
 
 /* Weights and batch are protected, then both are let go: four changes a step, each of which may be
  * refused. The step then did not take place, and the next one is it. */
@@ -194,6 +233,7 @@ static void a_trainer_that_stays_shut_refuses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(regions_are_known),
         cmocka_unit_test(control_data_is_locked_from_open_to_close),
         cmocka_unit_test(a_lock_that_is_refused_fails_the_open),
         cmocka_unit_test(a_refused_change_costs_the_step),

@@ -297,8 +297,9 @@ static void test_weights_and_batch_are_read_only(void **state)
     char *weights = dd_guard_alloc(g, DD_REGION_WEIGHTS, 0, bytes);
     char *segment = dd_guard_alloc(g, DD_REGION_SEGMENT, 0, bytes);
     char *batch = dd_guard_alloc(g, DD_REGION_BATCH, 0, bytes);
+    char *locked = dd_guard_alloc(g, DD_REGION_LOCKED, 0, bytes);
     for (size_t i = 0; i < bytes; i++)
-        assert_int_equal(weights[i] | segment[i] | batch[i], 0);
+        assert_int_equal(weights[i] | segment[i] | batch[i] | locked[i], 0);
     memset(weights, 3, bytes);
     assert_int_equal(dd_guard_protect(g), DD_OK);
     assert_int_equal(weights[bytes - 1], 3);
@@ -311,6 +312,16 @@ static void test_weights_and_batch_are_read_only(void **state)
     assert_int_equal(dd_guard_unprotect(g), DD_OK);
     assert_lives(write_byte, weights);
     assert_lives(write_byte, batch + bytes - 1);
+
+    /* what is locked comes and goes with neither of them, and is not opened again */
+    assert_lives(write_byte, locked);
+    assert_int_equal(dd_guard_lock(g), DD_OK);
+    assert_int_equal(dd_guard_unprotect(g), DD_OK);
+    assert_dies(write_byte, locked);
+    assert_dies(write_byte, locked + bytes - 1);
+    assert_lives(read_byte, locked + bytes - 1);
+    assert_lives(write_byte, weights);
+    assert_lives(write_byte, segment);
     dd_guard_close(g);
 }
 
