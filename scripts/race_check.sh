@@ -132,7 +132,7 @@ under()
 
 line()
 {
-    printf '%-9s %-108s %7s  %-7s %s\n' "$@"
+    printf '%-9s %-96s %7s  %-7s %s\n' "$@"
 }
 
 # A planted defect must be reported, its mended twin must not.
@@ -165,7 +165,7 @@ weights_of()
 
 cell() # TOOL OPTION…
 {
-    local tool=$1 log same=differ verdict=PASS
+    local tool=$1 log words same=differ verdict=PASS
     shift
     log=$logs/$tool$(printf '%s' "$@" | tr -c 'a-z0-9\n' '-').log
     under "$tool" "$log" dodeca train "${data[@]}" "$@"
@@ -177,7 +177,8 @@ cell() # TOOL OPTION…
     elif ((status != 0)) || [[ $reports != 0 || $same != same ]]; then
         verdict=FAIL
     fi
-    line "$tool" "$*" "${reports:--}" "$same" "$verdict"
+    words=$*
+    line "$tool" "${words//--/}" "${reports:--}" "$same" "$verdict"
     if [[ $verdict != PASS ]]; then
         failed=true
         grep -v '^$' "$log" | head -n 40 >&2

@@ -578,7 +578,7 @@ test_race_check()
     chmod +x "$work/checkout/build/harness/unit/race_canary"
     stand_in_valgrind 'canary\ (counter|handover|row)\ '
     expect 0 "${check[@]}"
-    [[ $(grep -c 'workers .* PASS$' "$work/out") == 8 ]] || fail "not eight cells"
+    [[ $(grep -c 'workers .* PASS$' "$work/out") == 12 ]] || fail "not twelve cells"
     # A blind tool, a tool that cries wolf, a race in a cell, other weights.
     stand_in_valgrind 'canary\ (counter|handover)\ '
     expect 1 "${check[@]}"
@@ -588,7 +588,7 @@ test_race_check()
     grep -q 'planted: row-mended  .*FAIL' "$work/out" || fail "a tool that cries wolf was believed"
     stand_in_valgrind '(canary\ (counter|handover|row)\ |--barrier\ pthread)'
     expect 1 "${check[@]}"
-    [[ $(grep -c 'barrier pthread .* FAIL$' "$work/out") == 4 ]] || fail "a report was overlooked"
+    [[ $(grep -c 'barrier pthread .* FAIL$' "$work/out") == 6 ]] || fail "a report was overlooked"
     stand_in_valgrind 'canary\ (counter|handover|row)\ '
     stand_in_dodeca "$work/checkout/build" ' --reduce control '
     expect 1 "${check[@]}"
