@@ -133,16 +133,19 @@ static void print_foot(uint32_t n_left_out)
         printf("%" PRIu32 " slow protocols were left out: --all runs them\n", n_left_out);
     /* clang-format off */
     puts("\n"
-         "PASS means: the sources of core/spheres, core/sync and core/control, run by a caller, Node Zero\n"
-         "and the workers shown, were taken through every reachable state: every order of their atomic\n"
-         "operations, futex calls, barrier waits, thread starts and joins, under sequential consistency,\n"
-         "futex sleepers also returning for no reason any number of times. In none was there a data race,\n"
-         "a deadlock or lost wake-up, an execution that need not end, a failed check or assertion, memory\n"
-         "used after free or leaked, or a thread left behind. `executions` counts the interleavings that\n"
-         "these states cover, without spurious returns; `longest` is the most steps of any of them.\n"
+         "PASS means: the sources of core/spheres, core/sync and core/control, run by the threads of the\n"
+         "protocol (a caller, Node Zero, controls, workers, and whoever else sends commands), were taken\n"
+         "through every reachable state: every order of their atomic operations, futex calls, barrier waits,\n"
+         "thread starts and joins, under sequential consistency. Where points, eventcounts, mailboxes and\n"
+         "queues run alone, futex sleepers also return for no reason any number of times. In none was there\n"
+         "a data race, a deadlock or lost wake-up, an execution that need not end, a failed check or\n"
+         "assertion, memory used after free or leaked, or a thread left behind. `executions` counts the\n"
+         "interleavings that these states cover, without spurious returns; `longest` is the most steps of\n"
+         "any of them.\n"
          "Not covered: memory orders weaker than seq_cst (an acquire written as relaxed passes here; that\n"
          "is ThreadSanitizer's part), the kernel's futex and the C library's barrier and threads, which\n"
-         "are modelled, more workers or steps than shown, and the arithmetic, which a ledger stands in for.");
+         "are modelled, more workers, levels or steps than shown, and the arithmetic, which a ledger stands\n"
+         "in for.");
     /* clang-format on */
 }
 
@@ -151,7 +154,7 @@ int dd_cmd_explore(int argc, char **argv)
     static const struct argp_option options[] = {
         {"list", OPTION_LIST, NULL, 0, "list the protocols and leave", 0},
         {"json", OPTION_JSON, NULL, 0, "results as JSON", 0},
-        {"all", OPTION_ALL, NULL, 0, "also those that take half a minute or more each", 0},
+        {"all", OPTION_ALL, NULL, 0, "also the slow ones, of some seconds to some minutes each", 0},
         {"states", OPTION_STATES, "N", 0, "give a protocol up after N states (default 5e7)", 0},
         {"seconds", OPTION_SECONDS, "S", 0, "give a protocol up after S seconds (default: never)",
          0},

@@ -9,6 +9,8 @@ typedef struct session {
     dd_team *team;
     dd_ledger *ledger;
     uint64_t n_cancelled, n_stopped; /* the caller's: requests so answered */
+    /* of whoever changes membership, then the caller's: changes carried out, and workers since */
+    uint64_t n_changes, n_workers;
 } session;
 
 typedef struct sender {
@@ -27,6 +29,18 @@ static bool has_deed(const dd_deed *deeds, dd_deed_kind kind, dd_command command
     return false;
 }
 
+/* What membership must be after a change that was carried out. */
+static void note_change(session *s, const dd_deed *deed)
+{
+    const dd_spread before = s->how->spread;
+    DD_WRITE(&s->n_changes, 2 * sizeof s->n_changes);
+    s->n_changes++;
+    if (deed->command == DD_COMMAND_SPAWN)
+        s->n_workers += deed->n_children - 1;
+    else
+        s->n_workers -= before.workers / before.controls - 1;
+}
+
 static void do_deeds(session *s, const dd_deed *deeds)
 {
     for (; deeds && deeds->kind != DD_DEED_NONE; deeds++) {
@@ -39,6 +53,9 @@ static void do_deeds(session *s, const dd_deed *deeds)
         DD_CHECK(st == DD_OK || (st == DD_ERR_REFUSED && s->how->may_refuse) ||
                      ((st == DD_ERR_MEMORY || st == DD_ERR_THREAD) && s->how->may_fail),
                  "a command failed", deeds->command, st);
+        if (st == DD_OK &&
+            (deeds->command == DD_COMMAND_SPAWN || deeds->command == DD_COMMAND_TERMINATE))
+            note_change(s, deeds);
         if (st == DD_OK && deeds->command == DD_COMMAND_PAUSE)
             DD_READ(s->ledger, sizeof *s->ledger); /* nobody moves until it is resumed */
     }
@@ -69,8 +86,8 @@ static dd_status request(session *s)
     return st;
 }
 
-/* No thread with children ran a lane. */
-static void check_counters(const session *s)
+/* No thread with children ran a lane, and a change that failed left the old membership. */
+static void check_end(const session *s)
 {
     dd_thread_report r;
     for (uint32_t t = 0; t < dd_team_n_threads(s->team); t++) {
@@ -80,6 +97,11 @@ static void check_counters(const session *s)
     }
     DD_CHECK(dd_team_requests(s->team) == s->ledger->begun, "requests are unaccounted for",
              dd_team_requests(s->team), s->ledger->begun);
+    dd_membership m;
+    dd_team_membership(s->team, &m);
+    DD_READ(&s->n_changes, 2 * sizeof s->n_changes);
+    DD_CHECK(m.n_changes == s->n_changes && m.hierarchy->n_workers == s->n_workers,
+             "membership is not what was asked for", m.n_changes, m.hierarchy->n_workers);
 }
 
 /* ---- The program ----------------------------------------------------------------------------- */
@@ -128,6 +150,7 @@ void dd_protocol_team_(const void *arg)
 {
     static const char *const name[2] = {"sender-0", "sender-1"};
     session s = {.how = arg};
+    s.n_workers = s.how->spread.workers;
     while (!(s.ledger = dd_alloc(sizeof *s.ledger)))
         continue;
     while (!open(&s))
@@ -150,7 +173,7 @@ void dd_protocol_team_(const void *arg)
     for (uint32_t i = 0; i < 2 && s.how->sender[i]; i++)
         dd_thread_join(&others[i].thread);
     settle(&s, cancelled, stopped);
-    check_counters(&s);
+    check_end(&s);
     dd_team_close(s.team);
     dd_free(s.ledger);
 }

@@ -80,7 +80,6 @@ static const dd_team_case deep_control = {TEAM(PTHREAD, CONTROL, 2, 1, 1, TWO_LA
 static const dd_team_case deep_sliced = {TEAM(PTHREAD, SLICED, 2, 1, 1, TWO_LANES)};
 static const dd_team_case deep_tree = {TEAM(TREE, TREE, 2, 1, 1, TWO_LANES)};
 static const dd_team_case wide_pthread = {TEAM(PTHREAD, CONTROL, 2, 2, 1, TWO_LANES)};
-static const dd_team_case wide_tree = {TEAM(TREE, TREE, 2, 2, 1, TWO_LANES)};
 
 static const dd_team_case steal_pthread = {TEAM(PTHREAD, TREE, 2, 0, 1, STEALING_LANES),
                                            .heavy = 0x003u, .stealing = true};
@@ -157,17 +156,15 @@ static const dd_team_case senders = {TEAM(PTHREAD, TREE, 1, 0, 0, TWO_LANES), .m
 
 static const dd_team_case spawn_first = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES), .max_workers = 2,
                                          .first = spawn};
-static const dd_team_case spawn_tree = {TEAM(TREE, TREE, 1, 0, 1, TWO_LANES), .max_workers = 2,
+static const dd_team_case spawn_tree = {TEAM(TREE, TREE, 1, 0, 0, TWO_LANES), .max_workers = 2,
                                         .first = spawn};
 static const dd_team_case spawn_failing = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES),
                                            .max_workers = 2, .may_fail = true, .first = spawn};
 static const dd_team_case spawn_between = {TEAM(PTHREAD, TREE, 1, 0, 2, TWO_LANES),
                                            .max_workers = 2, .between = spawn};
-static const dd_team_case spawn_any_time = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES),
-                                            .max_workers = 2, .sender = {spawn}};
 static const dd_team_case terminate_first = {TEAM(PTHREAD, TREE, 2, 1, 1, TWO_LANES),
                                              .first = terminate};
-static const dd_team_case terminate_tree = {TEAM(TREE, TREE, 2, 1, 1, TWO_LANES),
+static const dd_team_case terminate_tree = {TEAM(TREE, TREE, 2, 1, 0, TWO_LANES),
                                             .first = terminate};
 static const dd_team_case terminate_between = {TEAM(PTHREAD, TREE, 2, 1, 2, TWO_LANES),
                                                .between = terminate};
@@ -221,15 +218,13 @@ const dd_program dd_protocols[] = {
      SLOW},
     {TEAMS("steps-tree-sliced", "as step-tree-sliced, two steps", steps_tree_sliced, 2, 2), SLOW},
     {TEAMS("sparse-pthread-tree", "three non-empty lanes: pruned folds", sparse, 2, 2)},
-    {TEAMS("three-pthread-tree", "three workers on four lanes", three, 3, 1), SLOW},
+    {TEAMS("three-pthread-tree", "three workers on four lanes", three, 3, 1)},
 
     {TEAMS("deep-pthread-tree", "two workers under one control", deep_pthread, 2, 1)},
     {TEAMS("deep-pthread-control", "control reduction", deep_control, 2, 1)},
     {TEAMS("deep-pthread-sliced", "sliced reduction", deep_sliced, 2, 1)},
     {TEAMS("deep-tree-tree", "tree barrier", deep_tree, 2, 1), SLOW},
-    {TEAMS("wide-pthread-control", "one worker under each of two controls", wide_pthread, 2, 1),
-     SLOW},
-    {TEAMS("wide-tree-tree", "tree barrier and reduction", wide_tree, 2, 1), SLOW},
+    {TEAMS("wide-pthread-control", "one worker under each of two controls", wide_pthread, 2, 1)},
 
     {TEAMS("steal-pthread-tree", "stealing from each other, six lanes", steal_pthread, 2, 1)},
     {TEAMS("steal-pthread-control", "control reduction", steal_control, 2, 1)},
@@ -270,13 +265,12 @@ const dd_program dd_protocols[] = {
     {TEAMS("spawn-failing", "the same; any thread or allocation cannot be had", spawn_failing, 1,
            1),
      .thread_failures = 1, .alloc_failures = 1, SLOW},
-    {TEAMS("spawn-tree", "as spawn, tree barrier", spawn_tree, 1, 1), SLOW},
+    {TEAMS("spawn-tree", "as spawn, tree barrier, no step", spawn_tree, 1, 0), SLOW},
     {TEAMS("spawn-between", "as spawn, between two steps", spawn_between, 1, 2), SLOW},
-    {TEAMS("spawn-any-time", "as spawn, at any moment of a step", spawn_any_time, 1, 1), SLOW},
     {TEAMS("terminate", "a control of two becomes a worker, then a step", terminate_first, 2, 1)},
-    {TEAMS("terminate-tree", "the same, tree barrier", terminate_tree, 2, 1), SLOW},
+    {TEAMS("terminate-tree", "as terminate, tree barrier, no step", terminate_tree, 2, 0), SLOW},
     {TEAMS("terminate-between", "the same, between two steps", terminate_between, 2, 2), SLOW},
-    {TEAMS("terminate-any-time", "the same, at any moment of a step", terminate_any_time, 2, 1),
+    {TEAMS("terminate-any-time", "as terminate, at any moment of a step", terminate_any_time, 2, 1),
      SLOW},
     {TEAMS("pool", "a control's two threads are parked and called again", pool, 2, 0), SLOW},
     {.name = NULL},

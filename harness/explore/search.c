@@ -14,6 +14,8 @@
 
 #define UNBOUNDED UINT32_MAX
 #define MAX_STATES 50000000u
+#define REHEARSALS 300
+#define REHEARSED_STEPS 2000
 #define TRACE_BOUND 4        /* changes of thread tried for a readable trace */
 #define TRACE_STATES 300000u /* and the states spent on each */
 
@@ -230,6 +232,31 @@ static outcome walk(search *s)
     return o;
 }
 
+/* Takes the program through some executions at random, to learn which words are shared: every one
+ * that the search itself finds out sends it back to the start. What goes wrong here goes wrong
+ * there, too. */
+static void rehearse(const search *s)
+{
+    uint64_t random = 1;
+    for (uint32_t k = 0; k < REHEARSALS; k++) {
+        dd_choice choice[DD_CHOICES];
+        uint32_t n_spurious, last = 0;
+        dd_world_start(s->program, s->unreduced);
+        for (uint32_t n = 0; n < REHEARSED_STEPS; n++) {
+            const uint32_t n_choices = dd_world_choices(last, choice, &n_spurious);
+            if (dd_world_failure()->verdict != DD_EXPLORE_PASS || n_choices == n_spurious)
+                break;
+            random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+            const dd_choice taken = choice[(random >> 33) % (n_choices - n_spurious)];
+            dd_world_step(taken);
+            last = taken.fibre;
+            if (dd_world_failure()->verdict != DD_EXPLORE_PASS || dd_world_ended())
+                break;
+        }
+    }
+    (void)dd_world_sharing_grew();
+}
+
 /* One search from the start, or as many as it takes to learn which words are shared. */
 static outcome explore(search *s)
 {
@@ -298,6 +325,7 @@ void dd_explore(const dd_program *program, const dd_explore_limits *limits,
                 .until = limits && limits->seconds > 0 ? start + limits->seconds : 0,
                 .result = result};
     dd_world_forget_sharing();
+    rehearse(&s);
     if (explore(&s) == FAILED && result->verdict != DD_EXPLORE_LIMIT) {
         if (result->verdict == DD_EXPLORE_LIVELOCK)
             s.spurious = false; /* then every loop on the path is one */

@@ -5,7 +5,7 @@
  * Hence the rules of that world:
  *
  *   - mutable data is on a fibre's stack or from dd_alloc, never static;
- *   - libc is for memcpy and the like alone: no malloc, no printing, no threads, no time;
+ *   - libc is for memcpy, snprintf and the like alone: no malloc, no files, no threads, no time;
  *   - what threads share is an atomic, or plain memory announced by DD_READ and DD_WRITE. */
 #ifndef DD_WORLD_H
 #define DD_WORLD_H
