@@ -3,11 +3,11 @@
  * was kept comes back, the control process pauses, stops and ends epochs. Whatever happens, the
  * weights are those of the oracle at the same step. */
 #define _GNU_SOURCE /* mkstemp */
-#include "dodeca.h"
 #include "hierarchy.h"
 #include "platform.h"
 #include "random.h"
 #include "serial.h"
+#include "trainer_fixture.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -54,21 +54,11 @@ int __wrap_dd_thread_create(dd_thread *t, const char *name, size_t stack_bytes, 
 
 /* ---- Fixtures ---- */
 
-static dd_data *data;
-
-static int open_data(void **state)
+static int open_group(void **state)
 {
-    (void)state;
     dd_u32_init(&allocations_left, UINT32_MAX);
     dd_u32_init(&threads_left, UINT32_MAX);
-    return dd_data_open("builtin", 3, &data, NULL) != DD_OK;
-}
-
-static int close_data(void **state)
-{
-    (void)state;
-    dd_data_close(data);
-    return 0;
+    return open_data(state);
 }
 
 static uint64_t next_index;
@@ -92,24 +82,6 @@ static dd_config elastic(void)
     config.max_workers = 40;
     config.horizon = 500;
     return config;
-}
-
-static dd_trainer *open_trainer(const dd_config *config)
-{
-    dd_error error;
-    dd_trainer *t;
-    dd_status st = dd_trainer_open(config, data, &t, &error);
-    if (st)
-        fail_msg("%s: %s", dd_status_name(st), error.message);
-    return t;
-}
-
-static void step_ok(dd_trainer *t)
-{
-    dd_error error;
-    dd_status st = dd_trainer_step(t, NULL, &error);
-    if (st)
-        fail_msg("%s: %s", dd_status_name(st), error.message);
 }
 
 static void command_ok(dd_trainer *t, dd_command command)
@@ -674,5 +646,5 @@ int main(void)
         cmocka_unit_test(epochs_end_where_they_end),
         cmocka_unit_test(three_levels_are_filled),
     };
-    return cmocka_run_group_tests(tests, open_data, close_data);
+    return cmocka_run_group_tests(tests, open_group, close_data);
 }

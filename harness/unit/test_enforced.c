@@ -11,6 +11,7 @@
 
 #include "dying.h"
 #include "serial.h"
+#include "trainer_fixture.h"
 #include "trainer_parts.h"
 
 #include "pages.h"
@@ -38,20 +39,10 @@ bool __wrap_dd_pages_protect(void *pages, size_t bytes, dd_pages_access access)
 
 /* ---- Fixtures ---- */
 
-static dd_data *data;
-
-static int open_data(void **state)
+static int open_group(void **state)
 {
-    (void)state;
     dd_u32_init(&changes_left, UINT32_MAX);
-    return dd_data_open("builtin", 3, &data, NULL) != DD_OK;
-}
-
-static int close_data(void **state)
-{
-    (void)state;
-    dd_data_close(data);
-    return 0;
+    return open_data(state);
 }
 
 static dd_config guarded(dd_reduce reduce)
@@ -63,15 +54,6 @@ static dd_config guarded(dd_reduce reduce)
     config.guard = true;
     config.reduce = reduce;
     return config;
-}
-
-static dd_trainer *open_trainer(const dd_config *config)
-{
-    dd_error error;
-    dd_trainer *t;
-    if (dd_trainer_open(config, data, &t, &error))
-        fail_msg("%s", error.message);
-    return t;
 }
 
 /* ---- Whose memory ---- */
@@ -239,5 +221,5 @@ int main(void)
         cmocka_unit_test(a_refused_change_costs_the_step),
         cmocka_unit_test(a_trainer_that_stays_shut_refuses),
     };
-    return cmocka_run_group_tests(tests, open_data, close_data);
+    return cmocka_run_group_tests(tests, open_group, close_data);
 }

@@ -3,9 +3,10 @@
  * values and the culprit's name, the floating-point environment, failing allocations, steps that
  * allocate nothing. Commands and changes of membership are in test_elastic.c. */
 #define _GNU_SOURCE /* mallinfo2 */
-#include "dodeca.h"
+#include "counted_alloc.h"
 #include "serial.h"
 #include "tokens.h"
+#include "trainer_fixture.h"
 
 #include <dirent.h>
 #include <malloc.h>
@@ -23,30 +24,6 @@
 #endif
 
 #include <cmocka.h>
-
-/* ---- Every allocation of the library goes through here (linked with --wrap) ---- */
-
-static long n_allocations, n_live, fail_at = -1;
-
-void *__real_dd_alloc(size_t bytes);
-void __real_dd_free(void *p);
-void *__wrap_dd_alloc(size_t bytes);
-void __wrap_dd_free(void *p);
-
-void *__wrap_dd_alloc(size_t bytes)
-{
-    if (n_allocations++ == fail_at)
-        return NULL;
-    void *p = __real_dd_alloc(bytes);
-    n_live += p != NULL;
-    return p;
-}
-
-void __wrap_dd_free(void *p)
-{
-    n_live -= p != NULL;
-    __real_dd_free(p);
-}
 
 /* ---- What a library loaded in mid-run does to thread 1, at the end of a step ---- */
 
@@ -67,21 +44,6 @@ uint64_t __wrap_dd_thread_cpu_ns(void)
 
 /* ---- Fixtures ---- */
 
-static dd_data *data;
-
-static int open_data(void **state)
-{
-    (void)state;
-    return dd_data_open("builtin", 3, &data, NULL) != DD_OK;
-}
-
-static int close_data(void **state)
-{
-    (void)state;
-    dd_data_close(data);
-    return 0;
-}
-
 static dd_config tiny(void)
 {
     dd_config config;
@@ -90,24 +52,6 @@ static dd_config tiny(void)
     config.seq = 8;
     config.workers = 3;
     return config;
-}
-
-static dd_trainer *open_trainer(const dd_config *config)
-{
-    dd_error error;
-    dd_trainer *t;
-    dd_status st = dd_trainer_open(config, data, &t, &error);
-    if (st)
-        fail_msg("%s: %s", dd_status_name(st), error.message);
-    return t;
-}
-
-static void step_ok(dd_trainer *t)
-{
-    dd_error error;
-    dd_status st = dd_trainer_step(t, NULL, &error);
-    if (st)
-        fail_msg("%s: %s", dd_status_name(st), error.message);
 }
 
 static int count_entries(const char *folder)

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ * A source, and calls that must succeed. */
+#include "trainer_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+dd_data *data;
+
+int open_data(void **state)
+{
+    (void)state;
+    return dd_data_open("builtin", 3, &data, NULL) != DD_OK;
+}
+
+int close_data(void **state)
+{
+    (void)state;
+    dd_data_close(data);
+    return 0;
+}
+
+dd_trainer *open_trainer(const dd_config *config)
+{
+    dd_error error;
+    dd_trainer *t;
+    dd_status st = dd_trainer_open(config, data, &t, &error);
+    if (st)
+        fail_msg("%s: %s", dd_status_name(st), error.message);
+    return t;
+}
+
+void step_ok(dd_trainer *t)
+{
+    dd_error error;
+    dd_status st = dd_trainer_step(t, NULL, &error);
+    if (st)
+        fail_msg("%s: %s", dd_status_name(st), error.message);
+}

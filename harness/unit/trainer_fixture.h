@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT
+ * What tests of whole trainers have in common: the built-in source, and calls that must succeed. */
+#ifndef DD_TRAINER_FIXTURE_H
+#define DD_TRAINER_FIXTURE_H
+
+#include "dodeca.h"
+
+extern dd_data *data; /* open while the group of tests runs */
+
+/* Of a cmocka group. */
+int open_data(void **state);
+int close_data(void **state);
+
+/* Fail the test with the error's message. */
+dd_trainer *open_trainer(const dd_config *config);
+void step_ok(dd_trainer *t);
+
+#endif
