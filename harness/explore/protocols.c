@@ -30,15 +30,19 @@ static const dd_mailbox_case mailbox_rung = {.senders = 1, .mails = 2, .ring = t
 static const dd_points_case points_tree = {POINTS_OF(TREE, 2, 0), .climb = true, .spins = 1,
                                            .generation = WRAP};
 static const dd_points_case points_collect = {POINTS_OF(TREE, 2, 0), .generation = WRAP};
-static const dd_points_case points_triangle = {POINTS_OF(TREE, 2, 0), .climb = true,
-                                               .neighbours = true, .generation = WRAP_31};
+static const dd_points_case points_triangle = {POINTS_OF(TREE, 2, 0), .neighbours = true,
+                                               .generation = WRAP_31};
 static const dd_points_case points_slices = {
     .barrier = DD_BARRIER_TREE, .spread = {2, 0}, .rounds = 1, .stages = 2, .climb = true};
 static const dd_points_case points_pthread = {POINTS_OF(PTHREAD, 2, 0)};
 static const dd_points_case points_three = {
     .barrier = DD_BARRIER_TREE, .spread = {3, 0}, .rounds = 1, .stages = 1, .climb = true};
-static const dd_points_case points_deep = {
-    .barrier = DD_BARRIER_TREE, .spread = {2, 1}, .rounds = 1, .stages = 1, .climb = true};
+static const dd_points_case points_deep = {.barrier = DD_BARRIER_TREE,
+                                           .spread = {2, 1},
+                                           .rounds = 1,
+                                           .stages = 1,
+                                           .climb = true,
+                                           .generation = WRAP};
 static const dd_points_case points_wide = {
     .barrier = DD_BARRIER_TREE, .spread = {2, 2}, .rounds = 1, .stages = 1, .climb = true};
 static const dd_points_case points_deep_collect = {
@@ -187,13 +191,14 @@ const dd_program dd_protocols[] = {
     {ALONE("mailbox", "two senders with two mails each; 31-bit wrap", mailbox, mailbox, 2, 2)},
     {ALONE("mailbox-rung", "one sender, and one who only rings", mailbox, mailbox_rung, 1, 2)},
 
-    {POINTS("points-tree", "A, B, V, U, leave: climbing; 32-bit wrap", points_tree, 2, 2)},
+    {POINTS("points-tree", "A, B, V, U, leave: climbing as a pair; 32-bit wrap", points_tree, 2,
+            2)},
     {POINTS("points-collect", "the same, collecting", points_collect, 2, 2)},
-    {POINTS("points-triangle", "the same within one triangle; 31-bit wrap", points_triangle, 2, 2)},
+    {POINTS("points-triangle", "collecting, in one triangle; 31-bit wrap", points_triangle, 2, 2)},
     {POINTS("points-slices", "with slices between B and V", points_slices, 2, 1)},
     {POINTS("points-pthread", "the same by pthread barriers", points_pthread, 2, 2)},
     {POINTS("points-three", "three workers, three triangles", points_three, 3, 1)},
-    {POINTS("points-deep", "two workers under one control: climbing", points_deep, 2, 1)},
+    {POINTS("points-deep", "two workers under one control: climbing; wrap", points_deep, 2, 1)},
     {POINTS("points-deep-collect", "the same, collecting", points_deep_collect, 2, 1)},
     {POINTS("points-deep-pthread", "the same by pthread barriers", points_deep_pthread, 2, 2)},
     {POINTS("points-wide", "one worker under each of two controls: climbing", points_wide, 2, 1),

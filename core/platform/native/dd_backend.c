@@ -15,6 +15,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef DD_VALGRIND
+bool dd_on_valgrind_;
+
+__attribute__((constructor)) static void look_for_valgrind(void)
+{
+    dd_on_valgrind_ = RUNNING_ON_VALGRIND != 0;
+}
+#endif
+
 /* ---- Futexes ---- */
 
 void dd_futex_wait(dd_atomic_u32 *a, uint32_t expected)
