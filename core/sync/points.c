@@ -130,7 +130,7 @@ static dd_status gathering_open(dd_points *p, const dd_hierarchy *h, uint32_t co
 static dd_status pair_open(dd_points *p, const dd_hierarchy *h, uint32_t generation)
 {
     const dd_sphere *root = &h->sphere[ROOT];
-    if (p->kind != DD_BARRIER_TREE || root->n_children != 2 || h->n_workers != 2)
+    if (p->kind != DD_BARRIER_TREE || h->n_workers != 2 || h->n_controls != 1)
         return DD_OK;
     p->pair = dd_alloc(sizeof *p->pair);
     if (!p->pair)

@@ -65,11 +65,13 @@ dd_status dd_spread_open_(dd_spread spread, dd_hierarchy **out)
 {
     const uint32_t controls = spread.controls;
     dd_hierarchy *h;
-    dd_status st = dd_hierarchy_open(1, controls ? controls : spread.workers, &h);
+    dd_status st = dd_hierarchy_open(1, controls ? controls + spread.beside : spread.workers, &h);
     for (uint32_t c = 0; st == DD_OK && c < controls; c++) {
         dd_hierarchy *deeper;
-        const dd_place place = dd_place_child((dd_place){0}, DD_POSITIONS * c / controls);
-        st = dd_hierarchy_expand(h, place, spread.workers / controls, &deeper, NULL);
+        const uint32_t position = DD_POSITIONS * c / (controls + spread.beside);
+        const uint32_t n_children = (spread.workers - spread.beside) / controls;
+        st = dd_hierarchy_expand(h, dd_place_child((dd_place){0}, position), n_children, &deeper,
+                                 NULL);
         dd_hierarchy_close(h);
         h = deeper;
     }

@@ -43,6 +43,8 @@ static const dd_points_case points_deep = {.barrier = DD_BARRIER_TREE,
                                            .stages = 1,
                                            .climb = true,
                                            .generation = WRAP};
+static const dd_points_case points_uneven = {
+    .barrier = DD_BARRIER_TREE, .spread = {2, 1, 1}, .rounds = 1, .stages = 1, .climb = true};
 static const dd_points_case points_wide = {
     .barrier = DD_BARRIER_TREE, .spread = {2, 2}, .rounds = 1, .stages = 1, .climb = true};
 static const dd_points_case points_deep_collect = {
@@ -199,6 +201,7 @@ const dd_program dd_protocols[] = {
     {POINTS("points-pthread", "the same by pthread barriers", points_pthread, 2, 2)},
     {POINTS("points-three", "three workers, three triangles", points_three, 3, 1)},
     {POINTS("points-deep", "two workers under one control: climbing; wrap", points_deep, 2, 1)},
+    {POINTS("points-uneven", "one worker, and one under a control", points_uneven, 2, 1)},
     {POINTS("points-deep-collect", "the same, collecting", points_deep_collect, 2, 1)},
     {POINTS("points-deep-pthread", "the same by pthread barriers", points_deep_pthread, 2, 2)},
     {POINTS("points-wide", "one worker under each of two controls: climbing", points_wide, 2, 1),

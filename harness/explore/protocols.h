@@ -22,9 +22,10 @@ typedef struct dd_mailbox_case {
 } dd_mailbox_case;
 void dd_protocol_mailbox_(const void *mailbox_case);
 
-/* The spread of a hierarchy: workers below the root, or below so many controls, evenly. */
+/* The spread of a hierarchy: workers below the root, or below so many controls, evenly, all but
+ * those `beside` the controls. */
 typedef struct dd_spread {
-    uint32_t workers, controls;
+    uint32_t workers, controls, beside;
 } dd_spread;
 /* owns     *out, released by dd_hierarchy_close    errors   DD_ERR_MEMORY                       */
 dd_status dd_spread_open_(dd_spread spread, dd_hierarchy **out);
