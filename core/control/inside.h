@@ -15,7 +15,8 @@
 #include "slices.h"
 #include "team.h"
 
-#define DD_NODE_ZERO 0u /* thread, and sphere: the root */
+#define DD_NODE_ZERO 0u                  /* thread, and sphere: the root */
+#define DD_CPU_OF_MAKER (UINT32_MAX - 1) /* dd_member.cpu of a thread that never asked for one */
 /* At least: it makes formations, where the others need stacks for lanes alone. */
 #define DD_NODE_ZERO_STACK_BYTES ((size_t)256 * 1024)
 
@@ -73,7 +74,7 @@ typedef struct dd_health {
     dd_tally where; /* packed: dd_member_where_ */
     dd_tally tid, heartbeat;
     dd_tally lanes_done, lanes_cancelled, lanes_as_control, folds, steals, acted;
-    dd_tally cpu_ns, wait_ns[4];
+    dd_tally cpu_ns, wait_ns[4], unpinned;
 } dd_health;
 
 /* What a thread tells the others: written by it between A and U. */
@@ -96,7 +97,7 @@ typedef struct dd_member {
     uint32_t sphere, worker; /* in the formation; worker: of a worker */
     dd_folder folder;
     uint64_t clock_ns; /* when what it does now began */
-    uint32_t cpu;      /* pinned to; UINT32_MAX: to none */
+    uint32_t cpu;      /* runs on it alone; UINT32_MAX: on any; DD_CPU_OF_MAKER: on its maker's */
     uint32_t calls_seen;
     /* stealing: the own segments that are free */
     uint32_t n_free, free_segment[3 * DD_TEAM_DEPTH_MAX + 1];
@@ -173,6 +174,9 @@ struct dd_team {
     bool until_epoch_end; /* to be paused there */
     bool at_epoch_end;    /* the last step ended an epoch, and none was begun since */
     dd_policy policy;
+    uint64_t n_failed; /* changes that the policy wanted and could not have; the last one: */
+    dd_status failed;
+    dd_error failed_why;
     /* A change is over when the last member has left. */
     dd_eventcount settled; /* advanced by the last to leave, if that is not Node Zero */
     uint32_t settled_seen; /* Node Zero's own */

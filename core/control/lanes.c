@@ -17,22 +17,30 @@ static bool skips_lane(dd_member *self, bool skipping)
     return skipping;
 }
 
+/* What a worker ran in a step. */
+typedef struct amount {
+    uint64_t tokens, ns;
+} amount;
+
 /* A lane was run in the time since the last. */
-static void lane_done(dd_member *self, uint32_t lane)
+static void lane_done(dd_member *self, uint32_t lane, amount *done)
 {
     const bool control = self->formation->hierarchy->sphere[self->sphere].n_children > 0;
     dd_tally_add(&self->health.lanes_done, 1);
     dd_tally_add(&self->health.lanes_as_control, control);
     dd_tally_add(&self->health.heartbeat, 1);
-    self->team->lane_ns[lane] = dd_member_worked_(self);
+    const uint64_t ns = dd_member_worked_(self);
+    self->team->lane_ns[lane] = ns;
+    done->tokens += self->team->weight[lane];
+    done->ns += ns;
 }
 
 /* Speed of lanes, smoothed: a single step moves it by a quarter at most. */
-static void measured(dd_member *self, uint64_t tokens, uint64_t ns)
+static void measured(dd_member *self, const amount *done)
 {
-    if (!tokens || !ns)
+    if (!done->tokens || !done->ns)
         return;
-    const double before = self->report.speed, now = (double)tokens / (double)ns;
+    const double before = self->report.speed, now = (double)done->tokens / (double)done->ns;
     if (!(before > 0))
         self->report.speed = now;
     else if (now > before)
@@ -46,9 +54,8 @@ static void measured(dd_member *self, uint64_t tokens, uint64_t ns)
 static void run_plan(dd_member *self, bool skipping)
 {
     const dd_formation *f = self->formation;
-    const dd_team *team = self->team;
-    const dd_work *work = &team->work;
-    uint64_t tokens = 0, ns = 0;
+    const dd_work *work = &self->team->work;
+    amount done = {0};
     uint32_t n_ops, root;
     const dd_op *ops = dd_plan_ops(f->plan, self->worker, &n_ops);
     for (const dd_op *op = ops; op < ops + n_ops; op++) {
@@ -61,9 +68,7 @@ static void run_plan(dd_member *self, bool skipping)
             dd_member_worked_(self); /* folds are none of the lane's time */
             work->lane(work->user, self->worker, op->lane, op->into, op->kind == DD_OP_RUN_FOLD);
             self->folder.n_folds += op->kind == DD_OP_RUN_FOLD;
-            lane_done(self, op->lane);
-            tokens += team->weight[op->lane];
-            ns += team->lane_ns[op->lane];
+            lane_done(self, op->lane, &done);
             break;
         case DD_OP_FOLD:
             if (skipping)
@@ -79,7 +84,7 @@ static void run_plan(dd_member *self, bool skipping)
             break;
         }
     }
-    measured(self, tokens, ns);
+    measured(self, &done);
 }
 
 /* ---- From queues ---- */
@@ -95,7 +100,7 @@ static void segment_freed(void *arg, uint32_t segment)
 
 /* Runs a lane, own or stolen, and hands it to the fold tree. If it is the right operand of what
  * this worker handed in last, its products do the fold. */
-static bool run_queued(dd_member *self, uint32_t lane, bool skipping)
+static bool run_queued(dd_member *self, uint32_t lane, bool skipping, amount *done)
 {
     const dd_formation *f = self->formation;
     const dd_work *work = &self->team->work;
@@ -114,7 +119,7 @@ static bool run_queued(dd_member *self, uint32_t lane, bool skipping)
     if (!skipping) {
         dd_member_worked_(self);
         work->lane(work->user, self->worker, lane, segment, resume);
-        lane_done(self, lane);
+        lane_done(self, lane, done);
     }
     uint32_t root;
     folder->n_folds += resume;
@@ -129,7 +134,6 @@ static bool run_queued(dd_member *self, uint32_t lane, bool skipping)
 static void run_queues(dd_member *self, bool skipping)
 {
     const dd_formation *f = self->formation;
-    const dd_team *team = self->team;
     uint32_t lane, victim, n, first;
     const uint32_t *lanes;
     self->n_free = 0;
@@ -138,28 +142,18 @@ static void run_queues(dd_member *self, bool skipping)
         self->free_segment[self->n_free++] = first + n;
     self->folder.waits_at = DD_NO_NODE;
 
-    uint64_t tokens = 0, ns = 0;
-    while (dd_queues_take(f->queues, self->worker, &lane)) {
-        skipping = run_queued(self, lane, skipping);
-        if (!skipping) {
-            tokens += team->weight[lane];
-            ns += team->lane_ns[lane];
-        }
-    }
+    amount done = {0};
+    while (dd_queues_take(f->queues, self->worker, &lane))
+        skipping = run_queued(self, lane, skipping, &done);
     /* A stolen subtree takes one segment; cancelled lanes take none, and are left to their owners.
      */
     while (!skipping && self->n_free > 0 &&
            (n = dd_queues_steal(f->queues, self->worker, &lanes, &victim)) > 0) {
         dd_tally_add(&self->health.steals, n);
-        for (uint32_t i = 0; i < n; i++) {
-            skipping = run_queued(self, lanes[i], skipping);
-            if (!skipping) {
-                tokens += team->weight[lanes[i]];
-                ns += team->lane_ns[lanes[i]];
-            }
-        }
+        for (uint32_t i = 0; i < n; i++)
+            skipping = run_queued(self, lanes[i], skipping, &done);
     }
-    measured(self, tokens, ns);
+    measured(self, &done);
 }
 
 /* ---- Both ---- */
@@ -183,6 +177,7 @@ void dd_lanes_each_(dd_member *self, bool skipping)
 {
     const dd_plan *plan = self->formation->plan;
     const dd_work *work = &self->team->work;
+    amount done = {0}; /* forward alone is no measure of a step's speed */
     uint32_t n, first_segment;
     const uint32_t *lanes = dd_plan_lanes(plan, self->worker, &n);
     dd_plan_segments(plan, self->worker, &first_segment);
@@ -192,6 +187,6 @@ void dd_lanes_each_(dd_member *self, bool skipping)
             continue;
         dd_member_worked_(self);
         work->each(work->user, self->worker, lanes[i], first_segment);
-        lane_done(self, lanes[i]);
+        lane_done(self, lanes[i], &done);
     }
 }

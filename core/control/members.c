@@ -222,7 +222,8 @@ void dd_member_call_(dd_team *team, uint32_t thread, dd_formation *join)
     dd_eventcount_advance(&m->called);
 }
 
-/* A worker to its core, if there is to be such a thing; a control to any. */
+/* A worker to its core, if there is to be such a thing; a control to any, whatever the thread that
+ * made its own may use. Where that is refused it runs where it ran. */
 static void pin(dd_member *self, bool worker)
 {
     const dd_team_options *options = &self->team->options;
@@ -231,6 +232,7 @@ static void pin(dd_member *self, bool worker)
     const uint32_t cpu = worker ? options->cpu[self->worker % options->n_cpu] : UINT32_MAX;
     if (cpu != self->cpu && dd_thread_pin(cpu))
         self->cpu = cpu;
+    dd_tally_set(&self->health.unpinned, cpu != self->cpu);
 }
 
 bool dd_member_take_place_(dd_member *self, dd_formation *f)
@@ -327,6 +329,7 @@ static void each_tally(dd_health *h, void (*f)(dd_tally *))
         &h->wait_ns[DD_WAIT_B],
         &h->wait_ns[DD_WAIT_V],
         &h->wait_ns[DD_WAIT_U],
+        &h->unpinned,
     };
     for (size_t i = 0; i < sizeof tallies / sizeof tallies[0]; i++)
         f(tallies[i]);
@@ -355,7 +358,7 @@ static dd_status member_start(dd_team *team)
     dd_member *m = &team->member[number];
     m->team = team;
     m->number = number;
-    m->cpu = UINT32_MAX;
+    m->cpu = DD_CPU_OF_MAKER;
     m->calls_seen = team->options.generation;
     dd_eventcount_init(&m->called, team->options.generation);
     each_tally(&m->health, tally_init);

@@ -216,14 +216,22 @@ void dd_membership_decide_(dd_member *self)
                                 .lane_ns = median_lane_ns(team)};
     dd_place place;
     uint32_t n_children;
+    dd_error error = {""};
+    dd_status st = DD_OK;
     switch (dd_policy_decide(&team->policy, &in, team->formation->hierarchy, &place, &n_children)) {
     case DD_CHANGE_NONE:
         break;
-    case DD_CHANGE_EXPAND: /* what cannot be had now is asked for again after the policy's rest */
-        (void)dd_membership_spawn_(self, place, n_children, NULL);
+    case DD_CHANGE_EXPAND:
+        st = dd_membership_spawn_(self, place, n_children, &error);
         break;
     case DD_CHANGE_COLLAPSE:
-        (void)dd_membership_terminate_(self, place, NULL);
+        st = dd_membership_terminate_(self, place, &error);
         break;
     }
+    if (st == DD_OK)
+        return;
+    /* Training goes on as it was; the policy asks again after its rest. */
+    team->n_failed++;
+    team->failed = st;
+    team->failed_why = error;
 }

@@ -68,15 +68,15 @@ static void cross_points(dd_member *self, dd_doing doing)
     collect_all(self, DD_WAIT_U);
 }
 
-/* One generation of a request, from A to U. */
-static dd_status run_generation(dd_member *self, dd_doing doing)
+/* One generation, from A to U. */
+static dd_status run_generation(dd_member *self, dd_request request)
 {
     dd_team *team = self->team;
-    if (doing == DD_DOING_STEP) {
-        if (team->work.begin)
-            team->work.begin(team->work.user);
+    const dd_doing doing = (dd_doing)request;
+    if (team->work.begin)
+        team->work.begin(team->work.user, request);
+    if (request == DD_TEAM_STEP)
         adapt_slices(team);
-    }
     DD_WRITE(&self->report, sizeof self->report);
     self->report.fp_env = dd_fp_env();
     const uint64_t wall_ns = dd_now_ns(), cpu_ns = dd_thread_cpu_ns();
@@ -87,6 +87,8 @@ static dd_status run_generation(dd_member *self, dd_doing doing)
     team->idle_wall_ns += dd_now_ns() - wall_ns;
     if (!team->climb)
         cross_points(self, doing);
+    if (team->work.end)
+        team->work.end(team->work.user, request);
     DD_READ(&team->status, sizeof team->status);
     team->n_requests++;
     dd_tally_set(&self->health.cpu_ns, dd_thread_cpu_ns());
@@ -163,7 +165,7 @@ static void serve_held(dd_member *self)
         break;
     default:
         state_set(team, DD_STATE_RUNNING);
-        status = run_generation(self, (dd_doing)m->request);
+        status = run_generation(self, m->request);
         if (status == DD_OK && m->request == DD_TEAM_STEP)
             after_step(self);
         break;

@@ -183,7 +183,10 @@ void dd_team_membership(const dd_team *team, dd_membership *out)
                            .plan = f->plan,
                            .share = f->share,
                            .thread = f->thread,
-                           .n_changes = team->n_changes};
+                           .n_changes = team->n_changes,
+                           .n_failed = team->n_failed,
+                           .failed = team->failed,
+                           .failed_why = team->failed_why.message};
 }
 
 uint32_t dd_team_n_threads(const dd_team *team)
@@ -211,6 +214,7 @@ void dd_team_report(const dd_team *team, uint32_t thread, dd_thread_report *out)
     for (uint32_t p = DD_WAIT_A; p <= DD_WAIT_U; p++)
         out->wait_ns[p] = dd_tally_get(&h->wait_ns[p]);
     dd_member_where_(m, &out->place, &out->control, &out->parked);
+    out->unpinned = dd_tally_get(&h->unpinned) && !out->parked;
 }
 
 uint64_t dd_team_heartbeat(const dd_team *team)

@@ -22,14 +22,21 @@
 
 #define DD_TEAM_DEPTH_MAX 3 /* levels of spheres below the root */
 
+typedef enum dd_request {
+    DD_TEAM_STEP, /* lanes, folds, root or slices, verdict, update */
+    DD_TEAM_EACH, /* every worker runs `each` on its lanes; no folds, no verdict, no update */
+} dd_request;
+
 /* What the team calls. `worker` is a worker's number in the present hierarchy, `thread` the number
  * of a thread, which stays its own until close (0: Node Zero's). Whatever a worker did before Point
- * B happens-before verdict, and verdict happens-before every update. `verdict` and everything after
- * it until the next request happens-before the next `begin`. */
+ * B happens-before verdict, and verdict happens-before every update. Whatever anybody did until U
+ * happens-before `end`, and that, with everything up to the next request, before the next `begin`.
+ */
 typedef struct dd_work {
     void *user;
-    /* Node Zero before A of a DD_TEAM_STEP; may be NULL */
-    void (*begin)(void *user);
+    /* Node Zero, before A and after U of every request that it does not refuse; may be NULL */
+    void (*begin)(void *user, dd_request request);
+    void (*end)(void *user, dd_request request);
     /* worker, between A and B: run the lane; store its gradient into the segment or, with `fold`,
      * add it to the segment's value (DD_STORE, DD_FOLD of kernels.h) */
     void (*lane)(void *user, uint32_t worker, uint32_t lane, uint32_t segment, bool fold);
@@ -60,11 +67,6 @@ typedef struct dd_work {
     bool (*epoch_ended)(void *user);
 } dd_work;
 
-typedef enum dd_request {
-    DD_TEAM_STEP, /* lanes, folds, root or slices, verdict, update */
-    DD_TEAM_EACH, /* every worker runs `each` on its lanes; no folds, no verdict, no update */
-} dd_request;
-
 typedef struct dd_team_options {
     dd_barrier barrier;
     dd_reduce reduce;
@@ -74,7 +76,8 @@ typedef struct dd_team_options {
     uint32_t max_workers;  /* a membership with more is refused; at least the first one's */
     uint32_t max_segments; /* likewise */
     uint64_t n_blocks;     /* of the parameter vector, for slices */
-    const uint32_t *cpu;   /* (n_cpu) pin worker w to cpu[w mod n_cpu]; NULL: no pinning */
+    const uint32_t *cpu;   /* (n_cpu) worker w runs on cpu[w mod n_cpu] only, controls on any that
+                              the process may use; NULL: no pinning */
     uint32_t n_cpu;
     size_t stack_bytes;  /* per thread; 0: the platform's default */
     uint32_t generation; /* where the words count from, any value: tests of the wrap choose it */
@@ -131,6 +134,11 @@ typedef struct dd_membership {
     const dd_share *share;  /* (n_workers) */
     const uint32_t *thread; /* (n_spheres) the thread of each sphere */
     uint64_t n_changes;     /* of membership so far, failed ones not counted */
+    /* automatic: changes that the policy wanted and could not have, and why the last was not to be
+     * had: DD_OK and "" if there was none. The old membership stayed each time. */
+    uint64_t n_failed;
+    dd_status failed;
+    const char *failed_why;
 } dd_membership;
 void dd_team_membership(const dd_team *team, dd_membership *out);
 
@@ -138,6 +146,7 @@ void dd_team_membership(const dd_team *team, dd_membership *out);
 typedef struct dd_thread_report {
     dd_place place;       /* of the sphere it has, or had last */
     bool parked, control; /* in the pool; has children */
+    bool unpinned;        /* the system refused it the CPU that it is to run on; parked: false */
     uint32_t tid;         /* as the kernel names it; 0: not known */
     uint64_t heartbeat;   /* grows with every lane and point */
     uint64_t lanes_done, lanes_cancelled, lanes_as_control; /* the last is 0, always */

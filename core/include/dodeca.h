@@ -143,10 +143,12 @@ typedef struct dd_config {
                              DD_DEPTH_AUTO as many as the policy may want */
     bool allow_idle;      /* more workers than non-empty lanes: the rest idle */
     bool steal;           /* workers take lanes from touching neighbours */
-    bool guard;           /* in a step, write rights are enforced: of weights and batch by page
-                             protection, of segments by protection keys; of control data from
-                             open to close, by page protection */
-    bool pin;             /* each worker to a core, nearer spheres to nearer cores */
+    bool guard;           /* while workers run, in a step, a validation or a replay, write rights
+                             are enforced: of weights and batch by page protection, of segments by
+                             protection keys; of control data from open to close, by page
+                             protection */
+    bool pin;             /* each worker to a core, nearer spheres to nearer cores; a thread that
+                             the system refuses that runs on: dd_trainer_info.n_unpinned */
     dd_simd simd;
     dd_barrier barrier;
     dd_reduce reduce;
@@ -195,16 +197,16 @@ typedef struct dd_step {
  *          found by running the step's lanes once more. Under skip-step the same is told by *out
  *          and the message, and DD_OK returned.
  *          DD_ERR_CANCELLED, DD_ERR_STOPPED, DD_ERR_FP_ENV: as if it had not been asked for.
- *          DD_ERR_MEMORY: guard mode, the system refused to change the protection of pages; the
- *          weights may then be read-only until a step goes through.
+ *          DD_ERR_MEMORY: guard mode, the system refused to change the protection of pages. Where
+ *          it refused that to the replay alone, the message says so and no lane is named. The
+ *          weights may then be read-only until a request goes through, a validation too.
  *          In all of them the weights are those before the step.                              */
 dd_status dd_trainer_step(dd_trainer *trainer, dd_step *out, dd_error *error);
 
 /* Mean loss over the first n_batches batches of validation windows (all, if fewer), forward only;
  * not finite where the model's is not.
  * errors   DD_ERR_DATA if validation holds no full batch or none is asked for, DD_ERR_CANCELLED,
- *          DD_ERR_STOPPED, DD_ERR_FP_ENV, DD_ERR_MEMORY (guard, after a step that returned it);
- *          *loss is then as before                                                         */
+ *          DD_ERR_STOPPED, DD_ERR_FP_ENV, DD_ERR_MEMORY (as for a step); *loss is then as before */
 dd_status dd_trainer_validate(dd_trainer *trainer, uint32_t n_batches, double *loss,
                               dd_error *error);
 
@@ -271,8 +273,12 @@ typedef struct dd_trainer_info {
     uint32_t workers, n_lanes, non_empty_lanes;
     uint32_t depth, n_spheres, n_controls; /* of the present hierarchy; controls with Node Zero */
     uint32_t n_threads;                    /* made, parked ones included */
-    uint64_t n_changes;                    /* of membership */
-    const char *kernels;                   /* "avx2", "reference+fma", "reference" */
+    uint32_t n_unpinned;       /* threads refused what `pin` has for them, as of the last request */
+    uint64_t n_changes;        /* of membership */
+    uint64_t n_changes_failed; /* that the policy of DD_DEPTH_AUTO wanted and could not have */
+    dd_status change_failed;   /* of the last of them: the error, DD_ERR_THREAD or DD_ERR_MEMORY, */
+    const char *change_why;    /* and its message; valid until the next step or command */
+    const char *kernels;       /* "avx2", "reference+fma", "reference" */
     double lane_bound; /* tokens / most tokens on one worker: the speedup that placement allows */
     uint64_t n_parameters;
     uint64_t weights_bytes, moments_bytes, segments_bytes, workspaces_bytes, stacks_bytes;
@@ -286,7 +292,7 @@ typedef struct dd_trainer_info {
     uint64_t snapshot_pages;         /* of the last checkpoint command: in all, */
     uint64_t snapshot_pages_copied;  /* and copied because they were about to be written */
     uint32_t guard_keys;             /* protection keys in use; 0: none to be had, or no guard */
-    double guard_share;    /* of segments in flight that a key protects, mean over steps */
+    double guard_share;    /* of segments in use that a key protects, mean over requests */
     const char *guard_why; /* guard: why keys are not used; "" otherwise */
 } dd_trainer_info;
 /* Between steps and commands only. */

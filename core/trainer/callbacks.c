@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * What the team calls in a step, and for the commands that concern the model. Leaves arithmetic to
- * model/, order and threads to control/; says here who may write what, where guard mode enforces
+ * What the team calls in a request, and for the commands that concern the model. Leaves arithmetic
+ * to model/, order and threads to control/; says here who may write what, where guard mode enforces
  * it. */
 #include "trainer_parts.h"
 
@@ -33,16 +33,13 @@ static void run_let_go(void *user, uint32_t thread, uint32_t segment)
 /* Lets writers in again, if they were shut out. returns  false: the system refused */
 static bool guard_lift(dd_trainer *t)
 {
-    if (!dd_u32_load(&t->guard_shut, DD_RELAXED))
-        return true;
-    if (dd_guard_unprotect(t->guard) != DD_OK)
-        return false;
-    dd_u32_store(&t->guard_shut, 0, DD_RELAXED);
-    return true;
+    if (t->guard_shut && dd_guard_unprotect(t->guard) == DD_OK)
+        t->guard_shut = false;
+    return !t->guard_shut;
 }
 
-/* Write-protects what nobody writes before the verdict, and hands out the step's keys. */
-static void guard_step(dd_trainer *t)
+/* Write-protects what nobody writes while lanes run, and hands out the request's keys. */
+static void guard_shut(dd_trainer *t)
 {
     dd_membership now;
     dd_team_membership(t->team, &now);
@@ -56,23 +53,45 @@ static void guard_step(dd_trainer *t)
     }
     t->guard_share_sum += dd_guard_turn(t->guard, t->segment_owner, t->segments.n, n_workers);
     t->guard_turns++;
-    dd_u32_store(&t->guard_shut, 1, DD_RELAXED);
+    t->guard_shut = true;
     if (dd_guard_protect(t->guard) != DD_OK)
         t->guard_failed = true;
 }
 
-/* ---- A step ---- */
+/* ---- A request ---- */
 
-static void run_begin(void *user)
+/* A replay is of the batch that is there. */
+static void write_batch(dd_trainer *t, dd_request request)
+{
+    const uint32_t T = t->config.seq, B = t->config.batch;
+    if (request == DD_TEAM_STEP)
+        dd_batch_train(&t->split, t->config.seed, T, B, dd_u64_load(&t->step, DD_RELAXED),
+                       t->first_token);
+    else if (t->each_mode == DD_EACH_VALIDATE)
+        dd_batch_validation(&t->split, T, B, t->validation_batch, t->first_token);
+}
+
+static void run_begin(void *user, dd_request request)
 {
     dd_trainer *t = user;
     t->guard_failed = !guard_lift(t);
     if (!t->guard_failed) /* else lanes run over an old batch, for nothing */
-        dd_batch_train(&t->split, t->config.seed, t->config.seq, t->config.batch,
-                       dd_u64_load(&t->step, DD_RELAXED), t->first_token);
+        write_batch(t, request);
     if (t->guard)
-        guard_step(t);
+        guard_shut(t);
 }
+
+/* In a step the verdict has let the writers in; where that was refused it is tried once more, since
+ * between requests the weights are the caller's. */
+static void run_end(void *user, dd_request request)
+{
+    dd_trainer *t = user;
+    (void)request;
+    if (!guard_lift(t))
+        t->guard_failed = true;
+}
+
+/* ---- A step ---- */
 
 static dd_lane lane_of(const dd_trainer *t, uint32_t lane)
 {
@@ -172,6 +191,8 @@ static void run_update(void *user, uint32_t worker, uint64_t first_block, uint64
 _Static_assert(DD_NORM_BLOCK * sizeof(float) % DD_SNAPSHOT_PAGE_BYTES == 0,
                "slices of different workers have no page in common");
 
+/* ---- Validation and replay ---- */
+
 static void run_each(void *user, uint32_t worker, uint32_t lane, uint32_t segment)
 {
     dd_trainer *t = user;
@@ -179,6 +200,7 @@ static void run_each(void *user, uint32_t worker, uint32_t lane, uint32_t segmen
     dd_lane_result *result = &t->lane_result[lane];
     *result = (dd_lane_result){.worker = worker};
     if (t->each_mode == DD_EACH_VALIDATE) {
+        give_up(t, segment); /* the rights of an earlier request go with it */
         result->loss = dd_gpt2_loss(&t->model, t->workspace[worker], &work);
         return;
     }
@@ -190,7 +212,7 @@ static void run_each(void *user, uint32_t worker, uint32_t lane, uint32_t segmen
     result->nonfinite = dd_segment_find_nonfinite(&t->model.layout, gradient, &result->element);
 }
 
-/* ---- Between two steps ---- */
+/* ---- Between two requests ---- */
 
 static bool run_epoch_ended(void *user)
 {
@@ -250,6 +272,7 @@ dd_work dd_trainer_work_(dd_trainer *t)
 {
     return (dd_work){.user = t,
                      .begin = run_begin,
+                     .end = run_end,
                      .lane = run_lane,
                      .fold = run_fold,
                      .let_go = t->guard ? run_let_go : NULL,

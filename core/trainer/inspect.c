@@ -38,6 +38,9 @@ static void info_of_members(const dd_trainer *t, dd_trainer_info *out)
     out->n_spheres = now.hierarchy->n_spheres;
     out->n_controls = now.hierarchy->n_controls;
     out->n_changes = now.n_changes;
+    out->n_changes_failed = now.n_failed;
+    out->change_failed = now.failed;
+    out->change_why = now.failed_why;
     uint64_t tokens = 0, most = 0;
     for (uint32_t w = 0; w < out->workers; w++) {
         uint32_t first, segments = dd_plan_segments(now.plan, w, &first);
@@ -62,6 +65,7 @@ static void info_of_threads(const dd_trainer *t, dd_trainer_info *out)
         out->control_lanes += r.lanes_as_control;
         out->steals += r.steals;
         out->folds += r.folds;
+        out->n_unpinned += r.unpinned;
     }
 }
 

@@ -10,11 +10,24 @@
 #include <math.h>
 #include <string.h>
 
+/* What a request is called in messages: behind it stands the number of a step. */
+static const char *name_of(const dd_trainer *t, dd_request kind, uint64_t *step)
+{
+    *step = dd_u64_load(&t->step, DD_RELAXED);
+    if (kind == DD_TEAM_STEP)
+        return "step";
+    if (t->each_mode == DD_EACH_VALIDATE)
+        return "validation before step";
+    *step = t->result.step;
+    return "replay of step";
+}
+
 static dd_status request(dd_trainer *t, dd_request kind, dd_error *error)
 {
     uint32_t thread = 0, fp_env = 0;
     dd_status st = dd_team_request(t->team, kind, &thread, &fp_env);
-    uint64_t step = dd_u64_load(&t->step, DD_RELAXED);
+    uint64_t step;
+    const char *what = name_of(t, kind, &step);
     switch (st) {
     case DD_OK:
         break;
@@ -25,26 +38,26 @@ static dd_status request(dd_trainer *t, dd_request kind, dd_error *error)
         dd_place_write(report.place, place);
         return dd_error_set(
             error, st,
-            "thread %" PRIu32 " (sphere %s): floating-point control is 0x%x at a point of step "
+            "thread %" PRIu32 " (sphere %s): floating-point control is 0x%x at a point of %s "
             "%" PRIu64 " and was 0x%x, as it must be, at the point before: something in this "
             "process changed it (loading a library built with -ffast-math or -Ofast does)",
-            thread, place, fp_env, step, DD_FP_ENV_DEFAULT);
+            thread, place, fp_env, what, step, DD_FP_ENV_DEFAULT);
     }
     case DD_ERR_CANCELLED:
-        return dd_error_set(error, st, "step %" PRIu64 " was cancelled", step);
+        return dd_error_set(error, st, "%s %" PRIu64 " was cancelled", what, step);
     case DD_ERR_STOPPED:
         return dd_error_set(error, st,
-                            "step %" PRIu64 ": the trainer is stopped; the command start lets it "
+                            "%s %" PRIu64 ": the trainer is stopped; the command start lets it "
                             "go on",
-                            step);
+                            what, step);
     default:
-        return dd_error_set(error, st, "step %" PRIu64 ": %s", step, dd_status_name(st));
+        return dd_error_set(error, st, "%s %" PRIu64 ": %s", what, step, dd_status_name(st));
     }
-    if (kind == DD_TEAM_STEP && t->guard_failed)
+    if (t->guard_failed)
         return dd_error_set(error, DD_ERR_MEMORY,
-                            "step %" PRIu64 ": the system refused to change the protection of the "
+                            "%s %" PRIu64 ": the system refused to change the protection of the "
                             "weights' or the batch's pages",
-                            step);
+                            what, step);
     return DD_OK;
 }
 
@@ -53,7 +66,7 @@ static dd_status request(dd_trainer *t, dd_request kind, dd_error *error)
 /* Replays the step's lanes one by one for the lowest (lane, tensor, index) that is not finite. The
  * weights are those the step began with, unless a restore that another thread asked for came
  * between. */
-static dd_status find_culprit(dd_trainer *t, dd_culprit *culprit)
+static dd_status find_culprit(dd_trainer *t, dd_culprit *culprit, dd_error *error)
 {
     const dd_layout *layout = &t->model.layout;
     uint64_t element;
@@ -62,7 +75,7 @@ static dd_status find_culprit(dd_trainer *t, dd_culprit *culprit)
     bool in_root = dd_segment_find_nonfinite(layout, &t->segments.at[t->root], &element);
 
     t->each_mode = DD_EACH_REPLAY;
-    dd_status st = request(t, DD_TEAM_EACH, NULL);
+    dd_status st = request(t, DD_TEAM_EACH, error);
     if (st == DD_ERR_CANCELLED) /* meant for the next step: this one is over */
         dd_team_cancel(t->team);
     if (st)
@@ -89,13 +102,13 @@ static dd_status find_culprit(dd_trainer *t, dd_culprit *culprit)
 static void name_culprit(dd_trainer *t, dd_step *step, dd_error *error)
 {
     dd_culprit *c = &step->culprit;
-    dd_status st = find_culprit(t, c);
+    dd_error why;
+    dd_status st = find_culprit(t, c, &why);
     const char *what = !st && strcmp(c->tensor, "loss") ? "gradient" : "value";
     if (st)
         dd_error_set(error, DD_ERR_NONFINITE,
-                     "step %" PRIu64 ": loss %g, gradient norm %g; the replay that would name the "
-                     "lane ended with %s",
-                     step->step, step->loss, step->norm, dd_status_name(st));
+                     "step %" PRIu64 ": loss %g, gradient norm %g; nothing names the lane: %s",
+                     step->step, step->loss, step->norm, why.message);
     else if (c->lane == DD_NO_LANE)
         dd_error_set(error, DD_ERR_NONFINITE,
                      "step %" PRIu64
@@ -177,13 +190,9 @@ dd_status dd_trainer_validate(dd_trainer *t, uint32_t n_batches, double *loss, d
             B, T + 1, t->split.validation_windows, n_batches);
     uint64_t n = n_batches < full ? n_batches : full;
     double sum = 0;
-    if (dd_u32_load(&t->guard_shut, DD_RELAXED))
-        return dd_error_set(error, DD_ERR_MEMORY,
-                            "validation: the system refused, in the last step, to let the batch's "
-                            "pages be written");
+    t->each_mode = DD_EACH_VALIDATE;
     for (uint64_t i = 0; i < n; i++) {
-        dd_batch_validation(&t->split, T, B, i, t->first_token);
-        t->each_mode = DD_EACH_VALIDATE;
+        t->validation_batch = i;
         if ((st = request(t, DD_TEAM_EACH, error)))
             return st;
         sum += fold_losses(t, t->config.lane_depth, 0).value / ((double)B * T);

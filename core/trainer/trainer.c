@@ -123,7 +123,6 @@ dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_train
     t->guard_why = "";
     dd_u64_init(&t->step, 0);
     dd_u32_init(&t->exposed, 0);
-    dd_u32_init(&t->guard_shut, 0);
     const uint32_t T = t->config.seq, B = config->batch;
     uint64_t n_tokens;
     t->tokens = dd_data_tokens(data, &n_tokens);
@@ -162,7 +161,6 @@ void dd_trainer_close(dd_trainer *t)
         return;
     dd_team_close(t->team);
     dd_storage_close_(t);
-    dd_u32_forget(&t->guard_shut);
     dd_u32_forget(&t->exposed);
     dd_u64_forget(&t->step);
     dd_free(t);

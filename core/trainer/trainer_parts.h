@@ -53,8 +53,9 @@ struct dd_trainer {
     dd_slice_scratch **slice_scratch; /* `sliced`, (max_workers) locked; worker w only */
     double *block_sums;          /* who completes the root, or each worker its slice; then until V
                                     who gives the verdict */
-    uint64_t *first_token;       /* step: Node Zero before A; else the caller; read-only until U */
+    uint64_t *first_token;       /* the batch: Node Zero before A, from there to U read-only */
     dd_each_mode each_mode;      /* caller before A */
+    uint64_t validation_batch;   /* likewise: the number of the one to validate on */
     dd_lane_result *lane_result; /* (n_lanes) the lane's worker until B */
     double slice_loss;           /* `sliced`: the worker of the first block, until V */
 
@@ -62,13 +63,11 @@ struct dd_trainer {
     dd_guard *guard;         /* NULL: off */
     const char *guard_why;   /* fixed after open */
     uint32_t *segment_owner; /* (segments.n) the worker, or UINT32_MAX; read by fault handlers */
-    double guard_share_sum;  /* over guard_turns steps */
+    double guard_share_sum;  /* over guard_turns requests */
     uint64_t guard_turns;
-    bool guard_failed; /* and who gives the verdict, until U: page protection was refused, so that
-                          this step is not to take place */
-    /* Weights and batch may be protected. Atomic, relaxed, it orders nothing: stored by Node Zero
-     * and who gives the verdict; the caller asks before he writes a batch. */
-    dd_atomic_u32 guard_shut;
+    /* And who gives the verdict, until V; Node Zero from U to A; the caller after the reply */
+    bool guard_shut;   /* weights and batch are protected, or some of that */
+    bool guard_failed; /* a change of protection was refused: the request is not to take place */
 
     /* Node Zero between U and A; workers read it from A to U */
     dd_snapshot *snapshot; /* NULL: nothing was ever kept */

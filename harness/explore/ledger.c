@@ -47,9 +47,10 @@ static uint64_t expected_gradient(const dd_ledger *l, uint32_t block)
 
 /* ---- Callbacks ------------------------------------------------------------------------------- */
 
-static void begin_generation(void *user)
+static void begin_generation(void *user, dd_request request)
 {
     dd_ledger *l = user;
+    (void)request;
     DD_WRITE(l, sizeof *l); /* nobody else is to have it in hand */
     l->begun++;
     l->roots = l->verdicts = l->accepted = 0;
@@ -59,6 +60,15 @@ static void begin_generation(void *user)
     memcpy(l->before, l->model, sizeof l->before);
     for (uint32_t b = 0; b < DD_LEDGER_BLOCKS; b++)
         l->expected[b] = expected_gradient(l, b);
+}
+
+static void end_generation(void *user, dd_request request)
+{
+    dd_ledger *l = user;
+    (void)request;
+    DD_WRITE(l, sizeof *l); /* nobody is to have it in hand any more */
+    l->ended++;
+    DD_CHECK(l->ended == l->begun, "not one end for each begin", l->ended, l->begun);
 }
 
 static void count_run(dd_ledger *l, uint32_t lane)
@@ -159,6 +169,7 @@ dd_work dd_ledger_work_(dd_ledger *l)
 {
     return (dd_work){.user = l,
                      .begin = begin_generation,
+                     .end = end_generation,
                      .lane = run_lane,
                      .fold = fold_segments,
                      .let_go = let_go,
@@ -181,12 +192,9 @@ void dd_ledger_open_(dd_ledger *l, const dd_team_case *how)
         l->model[b] = b + 1;
 }
 
-uint64_t dd_ledger_begin_(dd_ledger *l)
+uint64_t dd_ledger_begin_(const dd_ledger *l)
 {
-    const uint64_t begun = l->begun;
-    if (l->how->each)
-        begin_generation(l);
-    return begun;
+    return l->begun;
 }
 
 /* What a generation that was begun has left behind. */
@@ -219,7 +227,7 @@ static void check_generation(const dd_ledger *l, dd_status status)
 void dd_ledger_end_(dd_ledger *l, uint64_t begun_before, dd_status status)
 {
     DD_READ(l, sizeof *l);
-    if (l->how->each || l->begun == begun_before + 1)
+    if (l->begun == begun_before + 1)
         check_generation(l, status);
     else
         DD_CHECK(l->begun == begun_before && status != DD_OK, "DD_OK, and nothing begun", status,

@@ -14,8 +14,8 @@
 typedef struct dd_ledger {
     const dd_team_case *how;
     uint64_t weight[DD_POSITIONS]; /* tokens by lane */
-    /* Node Zero before A; EACH: the caller before the request */
-    uint64_t begun;                      /* generations so far */
+    /* Node Zero before A, and `ended` after U */
+    uint64_t begun, ended;               /* generations so far */
     uint64_t before[DD_LEDGER_BLOCKS];   /* the model as it was */
     uint64_t expected[DD_LEDGER_BLOCKS]; /* the gradient's serial answer */
     /* between A and U */
@@ -33,7 +33,7 @@ dd_work dd_ledger_work_(dd_ledger *l);
 
 /* Caller, before and after a request: what it must have done, given how it ended. Returns what end
  * is to be told: the generations begun before.                                                  */
-uint64_t dd_ledger_begin_(dd_ledger *l);
+uint64_t dd_ledger_begin_(const dd_ledger *l);
 void dd_ledger_end_(dd_ledger *l, uint64_t begun_before, dd_status status);
 
 #endif

@@ -34,21 +34,41 @@ static bool fail(dd_report *report, const char *what)
     return false;
 }
 
-/* Makes a folder and what is missing above it. must_be_new: the last one must not exist. */
-static bool make_folder(char *path, bool must_be_new)
+/* Removes what make_folder made. */
+static void remove_folders(const char *path, size_t made)
 {
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        bool made = mkdir(path, 0777) == 0 || errno == EEXIST;
-        *slash = '/';
-        if (!made)
+    char at[DD_PATH_MAX];
+    (void)snprintf(at, sizeof at, "%s", path);
+    for (size_t n = strlen(at); made && n >= made; n--)
+        if (path[n] == '/' || path[n] == '\0') {
+            at[n] = '\0';
+            (void)rmdir(at); /* not if somebody else has put something there */
+        }
+}
+
+/* Makes a folder and what is missing above it. must_be_new: the last one must not exist. *made: as
+ * in dd_report. returns  false: nothing is left */
+static bool make_folder(char *path, bool must_be_new, size_t *made)
+{
+    const size_t all = strlen(path);
+    *made = 0;
+    for (size_t n = 1; n <= all; n++) {
+        const char end = path[n];
+        if (end != '/' && end != '\0')
+            continue;
+        path[n] = '\0';
+        const bool new = mkdir(path, 0777) == 0, was = !new &&errno == EEXIST;
+        path[n] = end;
+        if (new && !*made)
+            *made = n;
+        if (!new && (!was || (n == all && must_be_new))) {
+            const int why = errno;
+            remove_folders(path, *made);
+            errno = why;
             return false;
+        }
     }
     struct stat is;
-    if (mkdir(path, 0777) == 0)
-        return true;
-    if (errno != EEXIST || must_be_new)
-        return false;
     if (stat(path, &is) == 0 && S_ISDIR(is.st_mode))
         return true;
     errno = ENOTDIR;
@@ -68,7 +88,7 @@ static bool make_own_folder(dd_report *report, const dd_sweep *sweep)
                          sweep->scenario->name);
         if (i > 1)
             snprintf(report->dir + n, sizeof report->dir - (size_t)n, "-%d", i);
-        if (make_folder(report->dir, true))
+        if (make_folder(report->dir, true, &report->made))
             return true;
         if (errno != EEXIST)
             break;
@@ -85,23 +105,45 @@ typedef struct source {
     const char *log;
 } source;
 
-/* Writes one file by way of a temporary name. */
-static bool replace(dd_report *report, const char *name, bool (*write)(const source *, FILE *),
-                    const source *from)
+typedef struct file {
+    const char *name; /* in the folder */
+    bool (*write)(const source *from, FILE *out);
+} file;
+
+/* Its path, and that of the temporary file it begins as. */
+static void file_paths(const dd_report *report, const char *name, char path[DD_PATH_MAX],
+                       char temporary[DD_PATH_MAX])
+{
+    snprintf(path, DD_PATH_MAX, "%s/%.200s", report->dir, name);
+    snprintf(temporary, DD_PATH_MAX, "%s/%.200s.tmp", report->dir, name);
+}
+
+static bool write_temporary(dd_report *report, const file *what, const source *from)
 {
     char path[DD_PATH_MAX], temporary[DD_PATH_MAX];
-    snprintf(path, sizeof path, "%s/%.200s", report->dir, name);
-    snprintf(temporary, sizeof temporary, "%s/%.200s.tmp", report->dir, name);
+    file_paths(report, what->name, path, temporary);
     FILE *f = fopen(temporary, "we");
     if (!f)
         return fail(report, temporary);
-    bool written = write(from, f) && !ferror(f);
-    if (fclose(f) || !written || rename(temporary, path)) {
+    bool written = what->write(from, f) && !ferror(f);
+    if (fclose(f) || !written) {
         fail(report, path);
         unlink(temporary);
         return false;
     }
     return true;
+}
+
+/* A temporary file takes its name, or goes. */
+static void finish_file(dd_report *report, const char *name, bool keep)
+{
+    char path[DD_PATH_MAX], temporary[DD_PATH_MAX];
+    file_paths(report, name, path, temporary);
+    if (keep && rename(temporary, path) == 0)
+        return;
+    if (keep)
+        fail(report, path);
+    unlink(temporary);
 }
 
 static bool write_json(const source *from, FILE *out)
@@ -171,13 +213,26 @@ static void write_logs(dd_report *report, const dd_sweep *sweep)
                 return;
             }
             snprintf(path, sizeof path, "%s/%s", report->dir, name);
-            if (access(path, F_OK))
-                replace(report, name, write_log, &(source){.log = run->log});
+            if (access(path, F_OK) == 0)
+                continue;
+            if (write_temporary(report, &(file){name, write_log}, &(source){.log = run->log}))
+                finish_file(report, name, true);
         }
     }
+    snprintf(path, sizeof path, "%s/logs", report->dir);
+    (void)rmdir(path); /* where there is none in it */
 }
 
-void dd_report_write(dd_report *report, const dd_sweep *sweep)
+static const file files[] = {
+    {"run.json", write_json},
+    {"speedup.md", write_markdown},
+    {"speedup.csv", write_csv},
+    {"junit.xml", write_junit},
+};
+enum { N_FILES = sizeof files / sizeof *files };
+
+/* together: all are replaced or none; else those that can be. */
+static void write_files(dd_report *report, const dd_sweep *sweep, bool together)
 {
     dd_speedup speedup;
     if (!dd_speedup_open(&speedup, sweep, report->machine.cores, dd_report_untimeable())) {
@@ -186,12 +241,31 @@ void dd_report_write(dd_report *report, const dd_sweep *sweep)
         return;
     }
     source from = {.report = report, .sweep = sweep, .speedup = &speedup};
-    write_logs(report, sweep); /* first: the others name them */
-    replace(report, "run.json", write_json, &from);
-    replace(report, "speedup.md", write_markdown, &from);
-    replace(report, "speedup.csv", write_csv, &from);
-    replace(report, "junit.xml", write_junit, &from);
+    bool written[N_FILES], all = true;
+    for (size_t i = 0; i < N_FILES; i++) {
+        written[i] = write_temporary(report, &files[i], &from);
+        all = all && written[i];
+    }
+    for (size_t i = 0; i < N_FILES; i++)
+        if (written[i])
+            finish_file(report, files[i].name, all || !together);
     dd_speedup_close(&speedup);
+}
+
+void dd_report_write(dd_report *report, const dd_sweep *sweep)
+{
+    write_logs(report, sweep); /* first: the others name them */
+    write_files(report, sweep, false);
+}
+
+void dd_report_discard(const dd_report *report)
+{
+    char path[DD_PATH_MAX];
+    for (size_t i = 0; report->made && i < N_FILES; i++) {
+        snprintf(path, sizeof path, "%s/%s", report->dir, files[i].name);
+        unlink(path);
+    }
+    remove_folders(report->dir, report->made);
 }
 
 bool dd_report_open(dd_report *report, const dd_sweep *sweep, const char *out)
@@ -202,9 +276,13 @@ bool dd_report_open(dd_report *report, const dd_sweep *sweep, const char *out)
         errno = ENAMETOOLONG;
         return fail(report, out);
     }
-    if (!(out ? make_folder(report->dir, false) : make_own_folder(report, sweep)))
+    if (!(out ? make_folder(report->dir, false, &report->made) : make_own_folder(report, sweep)))
         return fail(report, report->dir);
-    dd_report_write(report, sweep);
+    write_files(report, sweep, true);
+    if (!report->failure[0])
+        write_logs(report, sweep); /* removes old ones */
+    if (report->failure[0])
+        dd_report_discard(report);
     return !report->failure[0];
 }
 

@@ -6,8 +6,8 @@
  *   junit.xml     every check of every cell as a test case
  *   logs/         what children wrote and stacks of those that hung or crashed, where there was any
  *
- * Each file is written under a temporary name and renamed: a reader, or a kill -9, finds the old or
- * the new one whole. */
+ * Each file is written under a temporary name and renamed: a reader, a kill -9 or a full disk finds
+ * the old or the new one whole. */
 #ifndef DD_REPORT_H
 #define DD_REPORT_H
 
@@ -18,13 +18,20 @@
 
 typedef struct dd_report {
     char dir[DD_PATH_MAX - 256];
+    size_t made; /* characters of dir up to the first folder that was not there before; 0: all were
+                  */
     dd_machine machine;
     char failure[512]; /* the first file that could not be written, and why; "" */
 } dd_report;
 
 /* Makes the folder: out, or results/runs/<UTC time>-<scenario> if out is NULL, with its parents,
- * and proves that files can be written there. returns  false, failure filled */
+ * and proves that files can be written there. returns  false, failure filled; what was there before
+ * is as it was, and nothing else is left */
 bool dd_report_open(dd_report *report, const dd_sweep *sweep, const char *out);
+
+/* For a sweep that will not run after all: removes the folders that dd_report_open made, and the
+ * files in them. */
+void dd_report_discard(const dd_report *report);
 
 /* Writes all files for the sweep as it is now. A failure is kept in report->failure.       */
 void dd_report_write(dd_report *report, const dd_sweep *sweep);

@@ -123,6 +123,8 @@ static json_t *effective_json(const dd_run_end *end, bool *ok)
     put(o, "controls", whole(info->n_controls), ok);
     put(o, "threads", whole(info->n_threads), ok);
     put(o, "changes", whole(info->n_changes), ok);
+    put(o, "changes_failed", whole(info->n_changes_failed), ok);
+    put(o, "unpinned", whole(info->n_unpinned), ok);
     put(o, "kernels", text(end->kernels), ok);
     put(o, "parameters", whole(info->n_parameters), ok);
     put(o, "lanes", whole(info->n_lanes), ok);

@@ -54,8 +54,9 @@ typedef struct dd_speedup {
 bool dd_speedup_open(dd_speedup *s, const dd_sweep *sweep, uint32_t cores, const char *untimeable);
 void dd_speedup_close(dd_speedup *s);
 
-/* For people: what is the same in all rows, a table of what is not, the legend and the reasons.
- * markdown: for a file; else for a terminal. */
+/* For people: what is the same in all rows, a table of what is not (for each block of the sweep
+ * where one would be too wide), the legend and the reasons. markdown: for a file; else for a
+ * terminal. */
 void dd_speedup_write(const dd_speedup *s, bool markdown, FILE *out);
 /* For programs: every column, full hashes, times in ns. */
 void dd_speedup_csv(const dd_speedup *s, FILE *out);

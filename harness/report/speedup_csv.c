@@ -98,6 +98,7 @@ static void add_effective(dd_table *t, const dd_speedup *s)
     COUNT(t, s, "controls", n_controls);
     COUNT(t, s, "threads", n_threads);
     COUNT(t, s, "changes", n_changes);
+    COUNT(t, s, "changes_failed", n_changes_failed);
     COUNT(t, s, "segments", n_segments);
     COUNT(t, s, "segments_most", most_segments);
     COUNT(t, s, "segments_bytes", segments_bytes);

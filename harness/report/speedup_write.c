@@ -1,21 +1,29 @@
 /* SPDX-License-Identifier: MIT
  * The speedup table for people, as Markdown or for a terminal. A column that says the same in every
- * row is told once above the table instead, so that a table holds what varies. */
+ * row is told once above the table instead, so that a table holds what varies. What is too long for
+ * a column gets a number there, and stands in full below. Where one table would be wider than
+ * people read, each block of the sweep has its own. */
 #include "speedup.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct page {
-    const dd_speedup *s;
+    const dd_speedup *s;     /* the rows of this table */
+    const dd_speedup *whole; /* of all tables */
     bool markdown;
     dd_table table;
 } page;
 
 /* A column's tag: told above the table where it never varies; numbers; left to files where it
- * varies. */
-enum { ONCE = 1, RIGHT = 2, FILES = 4 };
-enum { LINE = 100 }; /* characters of a line on a terminal */
+ * varies; texts of any length. */
+enum { ONCE = 1, RIGHT = 2, FILES = 4, LONG = 8 };
+enum {
+    LINE = 100,    /* characters of a line of text on a terminal */
+    WIDEST = 160,  /* of a table's */
+    LONG_TEXT = 24 /* a column of texts up to this is shown as it is */
+};
 
 /* Begins a column. */
 static void add(page *p, const char *heading, int kind)
@@ -93,7 +101,7 @@ static void add_key(page *p, const char *name)
     size_t k = 0;
     while (k < scenario->n_swept && strcmp(scenario->swept[k]->name, name) != 0)
         k++;
-    add(p, name, ONCE);
+    add(p, name, ONCE | LONG);
     for (size_t i = 0; i < p->s->n_rows; i++) {
         char value[DD_SPEC_MAX];
         const dd_speedup_row *row = &p->s->rows[i];
@@ -251,11 +259,11 @@ static void add_times(page *p)
         number(p, i, p->s->rows[i].tokens_per_s, 0);
     for (size_t k = 0; k < N_COMPARISONS; k++) {
         const comparison *c = &comparisons[k];
-        if (compares(p->s, c->at))
+        if (compares(p->whole, c->at))
             add_ratio(p, p->markdown ? c->heading : c->terminal, c->at + offsetof(dd_ratio, x), 0);
     }
     add_ratio(p, "x oracle", offsetof(dd_speedup_row, vs_oracle), 0);
-    if (!compares(p->s, offsetof(dd_speedup_row, one)))
+    if (!compares(p->whole, offsetof(dd_speedup_row, one)))
         return;
     add_ratio(p, p->markdown ? "efficiency" : "eff", offsetof(dd_speedup_row, efficiency), 0);
 }
@@ -293,24 +301,62 @@ static void add_results(page *p)
     }
 }
 
-/* ---- Above the table ---- */
+/* ---- Tables ---- */
 
-/* Hides what never varies, and tells it in one line, broken where a terminal ends. A column of
- * dashes, or of nothing, tells nothing. */
-static void write_once(page *p, FILE *out)
+/* All columns; the same ones for some rows as for all. */
+static void open_page(page *p)
+{
+    dd_table_open(&p->table, p->s->n_rows);
+    add_settings(p);
+    add_spheres(p);
+    add_happenings(p);
+    add_times(p);
+    add_results(p);
+}
+
+/* A column of dashes, or of nothing, tells nothing. */
+static bool tells(const char *value)
+{
+    return *value && strcmp(value, "-") != 0;
+}
+
+/* Whether a column is told once for all its rows, and how. */
+static const char *told_once(const dd_table *t, size_t c)
+{
+    return t->column[c].tag & ONCE ? dd_table_constant(t, c) : NULL;
+}
+
+/* Hides what never varies. above: the page of all rows, whose line tells what never varies there;
+ * NULL: this is it. */
+static void hide(page *p, const page *above)
 {
     dd_table *t = &p->table;
+    for (size_t c = 0; c < t->n_columns; c++) {
+        const char *value = dd_table_constant(t, c);
+        bool empty = above && value && !tells(value);
+        bool left_to_files = !value && (t->column[c].tag & FILES) && !p->markdown;
+        t->column[c].hidden = told_once(t, c) || empty || left_to_files;
+    }
+}
+
+/* What is hidden because it never varies, in one line, broken where a terminal ends. */
+static void write_once(const page *p, const page *above, FILE *out)
+{
+    const dd_table *t = &p->table;
     size_t used = 0;
     for (size_t c = 0; c < t->n_columns; c++) {
-        const char *value = dd_table_constant(t, c), *heading = dd_table_text(t, c, 0);
-        dd_column *column = &t->column[c];
-        column->hidden = value ? column->tag & ONCE : (column->tag & FILES) && !p->markdown;
-        if (!value || !column->hidden || !*value || strcmp(value, "-") == 0)
+        const char *value = told_once(t, c), *heading = dd_table_text(t, c, 0);
+        if (!value || !tells(value) || (above && told_once(&above->table, c)))
             continue;
         size_t wide = strlen(heading) + strlen(value) + 3;
-        bool broken = !p->markdown && used + wide > LINE;
-        fputs(!used ? "in all rows that have it: " : broken ? ",\n  " : ", ", out);
-        used = (!used ? 26 : broken ? 2 : used) + wide;
+        bool broken = !p->markdown && used && used + wide > LINE;
+        if (!used && above)
+            used = (size_t)fprintf(out, "in the next %zu rows: ", p->s->n_rows);
+        else if (!used)
+            used = (size_t)fprintf(out, "in all rows that have it: ");
+        else
+            fputs(broken ? ",\n  " : ", ", out);
+        used = (broken ? 2 : used) + wide;
         fprintf(out, "%s ", heading);
         if (p->markdown)
             dd_text_markdown(value, out);
@@ -321,7 +367,92 @@ static void write_once(page *p, FILE *out)
         fputs("\n\n", out);
 }
 
-/* ---- Below the table ---- */
+/* Numbers in place of what is long; what they stand for goes to the legend. */
+static void shorten(page *p, FILE *legend)
+{
+    for (size_t c = 0; c < p->table.n_columns; c++) {
+        const dd_column *column = &p->table.column[c];
+        if (!column->hidden && (column->tag & LONG) && column->width > LONG_TEXT)
+            dd_table_number(&p->table, c, p->markdown, p->markdown ? "- " : "  ", legend);
+    }
+}
+
+/* A table with what belongs to it. above: as for hide. returns  false: there was no memory */
+static bool write_table(page *p, const page *above, FILE *out)
+{
+    char *legend = NULL;
+    size_t size = 0;
+    FILE *to_legend = open_memstream(&legend, &size);
+    if (!to_legend)
+        return false;
+    hide(p, above);
+    write_once(p, above, out);
+    shorten(p, to_legend);
+    if (fclose(to_legend) != 0 || p->table.failed) {
+        free(legend);
+        return false;
+    }
+    if (p->markdown)
+        dd_table_markdown(&p->table, out);
+    else
+        dd_table_plain(&p->table, out);
+    fprintf(out, "%s%s\n", size ? "\n" : "", legend);
+    free(legend);
+    return true;
+}
+
+/* The rows that begin with `first` and are of one block. */
+static dd_speedup block_of(const dd_speedup *s, size_t first)
+{
+    size_t end = first + 1;
+    while (end < s->n_rows && s->rows[end].cell->plan->block == s->rows[first].cell->plan->block)
+        end++;
+    return (dd_speedup){
+        .sweep = s->sweep, .cores = s->cores, .n_rows = end - first, .rows = s->rows + first};
+}
+
+/* Whether one table for all rows is one that people read: judged as it is on a terminal. */
+static bool fits(const dd_speedup *s)
+{
+    page p = {.s = s, .whole = s};
+    char *legend = NULL;
+    size_t size;
+    open_page(&p);
+    FILE *nowhere = open_memstream(&legend, &size);
+    hide(&p, NULL);
+    if (nowhere && !p.table.failed)
+        shorten(&p, nowhere);
+    if (nowhere)
+        (void)fclose(nowhere);
+    free(legend);
+    bool narrow = dd_table_width(&p.table) <= WIDEST;
+    dd_table_close(&p.table);
+    return narrow;
+}
+
+/* One table, or one for each block below what all have in common. returns  false: no memory */
+static bool write_tables(const dd_speedup *s, bool markdown, FILE *out)
+{
+    page all = {.s = s, .whole = s, .markdown = markdown};
+    open_page(&all);
+    bool one = fits(s) || block_of(s, 0).n_rows == s->n_rows, ok = !all.table.failed;
+    if (ok && one)
+        ok = write_table(&all, NULL, out);
+    else if (ok)
+        write_once(&all, NULL, out);
+    for (size_t first = 0; ok && !one && first < s->n_rows;) {
+        dd_speedup block = block_of(s, first);
+        page p = {.s = &block, .whole = s, .markdown = markdown};
+        open_page(&p);
+        ok = !p.table.failed && write_table(&p, &all, out);
+        dd_table_close(&p.table);
+        first += block.n_rows;
+    }
+    dd_table_close(&all.table);
+    return ok;
+}
+
+/* ---- Below the tables ---- */
 
 /* Whether a check is one of some row's. */
 static bool applies(const dd_speedup *s, size_t check)
@@ -397,7 +528,7 @@ static void write_guard(const page *p, const char *item, FILE *out)
             continue;
         fprintf(out,
                 "%sguarded: share of the segments in flight that a protection key guards%s%s.\n",
-                item, run->end.guard_why[0] ? "; none here: " : "", run->end.guard_why);
+                item, run->end.guard_why[0] ? ";\n    none here: " : "", run->end.guard_why);
         return;
     }
 }
@@ -505,25 +636,11 @@ static const char *all_not_timed(const dd_speedup *s)
 void dd_speedup_write(const dd_speedup *s, bool markdown, FILE *out)
 {
     const char *item = markdown ? "- " : "  ";
-    page p = {.s = s, .markdown = markdown};
-    dd_table_open(&p.table, s->n_rows);
-    add_settings(&p);
-    add_spheres(&p);
-    add_happenings(&p);
-    add_times(&p);
-    add_results(&p);
-    if (p.table.failed) {
+    const page p = {.s = s, .whole = s, .markdown = markdown};
+    if (!write_tables(s, markdown, out)) {
         fputs("no memory for the table\n", out);
-        dd_table_close(&p.table);
         return;
     }
-    write_once(&p, out);
-    if (markdown)
-        dd_table_markdown(&p.table, out);
-    else
-        dd_table_plain(&p.table, out);
-    dd_table_close(&p.table);
-    fputc('\n', out);
     if (all_not_timed(s))
         fprintf(out, "%snot timed: %s\n", item, all_not_timed(s));
     write_legend(&p, item, out);

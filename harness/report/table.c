@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BETWEEN = 2 }; /* blanks between columns on a terminal */
+
 void dd_table_open(dd_table *t, size_t n_rows)
 {
     *t = (dd_table){.n_rows = n_rows};
@@ -82,6 +84,15 @@ const char *dd_table_constant(const dd_table *t, size_t column)
     return all;
 }
 
+int dd_table_width(const dd_table *t)
+{
+    int n = 0;
+    for (size_t c = 0; c < t->n_columns; c++)
+        if (!t->column[c].hidden)
+            n += t->column[c].width + (n ? BETWEEN : 0);
+    return n;
+}
+
 void dd_text_markdown(const char *text, FILE *out)
 {
     for (; *text; text++) {
@@ -90,6 +101,45 @@ void dd_text_markdown(const char *text, FILE *out)
             fputc('\\', out);
         fputc((unsigned char)*text < ' ' ? ' ' : *text, out);
     }
+}
+
+void dd_table_number(dd_table *t, size_t column, bool markdown, const char *item, FILE *legend)
+{
+    dd_column *c = &t->column[column];
+    char **cell = c->cell + 1; /* below the heading */
+    size_t *number = calloc(t->n_rows + 1, sizeof *number), n = 0;
+    if (!number) {
+        t->failed = true;
+        return;
+    }
+    for (size_t i = 0; i < t->n_rows; i++) {
+        for (size_t j = 0; cell[i] && *cell[i] && !number[i] && j < i; j++)
+            if (cell[j] && strcmp(cell[i], cell[j]) == 0)
+                number[i] = number[j];
+        if (!cell[i] || !*cell[i] || number[i])
+            continue;
+        number[i] = ++n;
+        fprintf(legend, "%s%s #%zu: ", item, c->cell[0], n);
+        if (markdown)
+            dd_text_markdown(cell[i], legend);
+        else
+            fputs(cell[i], legend);
+        fputc('\n', legend);
+    }
+    c->width = width(c->cell[0]);
+    for (size_t i = 0; i < t->n_rows; i++) {
+        char *text = NULL;
+        if (!number[i])
+            continue;
+        if (asprintf(&text, "#%zu", number[i]) < 0) {
+            text = NULL;
+            t->failed = true;
+        }
+        free(cell[i]);
+        cell[i] = text;
+        c->width = text && width(text) > c->width ? width(text) : c->width;
+    }
+    free(number);
 }
 
 void dd_table_markdown(const dd_table *t, FILE *out)
@@ -155,7 +205,7 @@ void dd_table_plain(const dd_table *t, FILE *out)
                 fprintf(out, "%*s%s", pending, "", text);
                 pending = 0;
             }
-            pending += (t->column[c].right ? 0 : room) + 2;
+            pending += (t->column[c].right ? 0 : room) + BETWEEN;
         }
         fputc('\n', out);
     }

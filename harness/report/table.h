@@ -36,6 +36,12 @@ const char *dd_table_text(const dd_table *t, size_t column, size_t row);
 /* What all cells below the heading say that are not empty, "" where all are; NULL: they differ. */
 const char *dd_table_constant(const dd_table *t, size_t column);
 
+/* Puts "#1", "#2", … in place of a column's texts, equal ones alike, and tells in a line each what
+ * they stand for: "<item><heading> #1: <text>". markdown: as Markdown */
+void dd_table_number(dd_table *t, size_t column, bool markdown, const char *item, FILE *legend);
+/* Characters of a line on a terminal. */
+int dd_table_width(const dd_table *t);
+
 void dd_table_markdown(const dd_table *t, FILE *out);
 void dd_table_csv(const dd_table *t, FILE *out); /* RFC 4180, lines end in \n */
 void dd_table_plain(const dd_table *t, FILE *out);

@@ -73,6 +73,8 @@ static int make_folders(const request *r, job *jobs)
             snprintf(message, sizeof message,
                      "results cannot be written: %s; --out DIR names another folder",
                      jobs[i].report.failure);
+            while (i-- > 0)
+                dd_report_discard(&jobs[i].report);
             return complain(DD_EXIT_USAGE, message);
         }
     }

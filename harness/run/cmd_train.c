@@ -161,11 +161,13 @@ static dd_status train_step(dd_train *t, dd_error *error)
     if (st != DD_OK)
         return st;
     t->last = step;
-    t->done++;
+    if (++t->done == 1)
+        dd_train_unpinned(t);
     t->step_ns += step.wall_ns;
     t->discarded += step.discarded;
     if (step.discarded)
         dd_train_discarded(t, &step);
+    dd_train_change_failed(t);
     if (t->json)
         dd_train_json_step(&step);
     dd_train_progress(t);

@@ -186,6 +186,14 @@ static bool refuse_key(struct scenario *s, const dd_mark *mark, const cyaml_sche
                   mark->section[0] ? "under sweep" : "here", list);
 }
 
+/* What a sweep must be, where it is something else, or nothing. */
+static bool refuse_sweep(struct scenario *s, unsigned line)
+{
+    return refuse(s, line,
+                  "sweep: must hold keys with lists, such as workers: [1, 2], or be a list of "
+                  "blocks that do");
+}
+
 /* Turns libcyaml's verdict into one line. */
 static bool refuse_schema(struct scenario *s, cyaml_err_t error, const struct capture *c)
 {
@@ -209,9 +217,7 @@ static bool refuse_schema(struct scenario *s, cyaml_err_t error, const struct ca
     if (strcmp(key, "sweep") == 0 && error == CYAML_ERR_SEQUENCE_ENTRIES_MAX)
         return refuse(s, c->line, "sweep: more than %d blocks", BLOCKS_MAX);
     if (strcmp(key, "sweep") == 0)
-        return refuse(s, c->line,
-                      "sweep: must hold keys with lists, such as workers: [1, 2], or be a list of "
-                      "blocks that do");
+        return refuse_sweep(s, c->line);
     if (error == CYAML_ERR_SEQUENCE_ENTRIES_MIN)
         return refuse(s, c->line, "sweep.%s: the list is empty; give it at least one value", key);
     if (error == CYAML_ERR_SEQUENCE_ENTRIES_MAX)
@@ -358,6 +364,19 @@ static void take_swept(struct scenario *s, const dd_key *key, struct block *bloc
     block->key[block->n++] = key;
 }
 
+/* The schema has no word for a mapping that must not be empty. */
+static bool check_blocks(struct scenario *s)
+{
+    bool holds[BLOCKS_MAX] = {false};
+    for (size_t m = 0; m < s->outline.n; m++)
+        if (s->outline.mark[m].section[0])
+            holds[s->outline.mark[m].block] = true;
+    for (size_t b = 0; s->document->sweep && b < s->n_blocks; b++)
+        if (!holds[b])
+            return refuse_sweep(s, line_of(s, "", 0, "sweep", NULL));
+    return true;
+}
+
 /* Base values into s->single, swept keys in file order into the blocks, each value judged at its
  * line. */
 static bool take_keys(struct scenario *s)
@@ -368,6 +387,8 @@ static bool take_keys(struct scenario *s)
     char message[DD_MESSAGE_MAX];
     dd_settings_default(&scratch);
     s->n_blocks = s->document->n_blocks ? s->document->n_blocks : 1;
+    if (!check_blocks(s))
+        return false;
     for (size_t m = 0; m < s->outline.n; m++) {
         const dd_mark *mark = &s->outline.mark[m];
         const dd_key *key = dd_key_named(mark->key);
@@ -528,6 +549,7 @@ static bool multiply(struct scenario *s)
         for (size_t i = 0; i < count[b]; i++) {
             dd_scenario_cell *cell = &p->cells[p->n_cells];
             struct combination c = combine(s, b, i);
+            cell->block = (unsigned)b;
             cell->values = (const char *const *)&s->values[p->n_cells * p->n_swept];
             p->n_cells++; /* close() frees what it has */
             if (!finish_cell(s, cell, &c))

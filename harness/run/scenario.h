@@ -29,6 +29,7 @@
 /* One combination of the sweep. */
 typedef struct dd_scenario_cell {
     dd_settings settings;      /* finished: dd_settings_finish has passed */
+    unsigned block;            /* of the sweep, from 0; cells of one follow one another */
     const char *const *values; /* the swept keys' values, n_swept of them, as written in the file;
                                   of a key that the cell's block does not sweep, the base's */
     char *label;               /* "workers=4 simd=off", what its block sweeps; "" for nothing */

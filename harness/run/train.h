@@ -28,6 +28,8 @@ typedef struct dd_train {
     /* how far it is */
     uint64_t done, discarded, step_ns;
     uint64_t commands, command_ns; /* of the timetable */
+    uint64_t changes_failed;       /* of the policy, as last seen */
+    uint32_t failures_told;        /* a bit for each dd_status that was told */
     dd_step last;
     bool validated; /* `validation` is a loss, finite or not; else why_not says why, if anything */
     double validation;
@@ -47,6 +49,11 @@ void dd_train_describe(const dd_train *t);
 void dd_train_progress(dd_train *t);
 /* Ends the line that is rewritten, before anything else is written. */
 void dd_train_close_line(dd_train *t);
+/* To stderr, once a step is done: how many threads were refused their CPUs, if any. */
+void dd_train_unpinned(const dd_train *t);
+/* To stderr, depth auto: a change of membership that the policy wanted and could not have, once for
+ * each kind of failure. */
+void dd_train_change_failed(dd_train *t);
 /* To stderr: a step that was not finite. */
 void dd_train_discarded(dd_train *t, const dd_step *step);
 /* To stderr, as JSON to stdout: health.h. */

@@ -115,6 +115,18 @@ void dd_train_describe(const dd_train *t)
 
 /* ---- Meanwhile ---- */
 
+void dd_train_unpinned(const dd_train *t)
+{
+    dd_trainer_info i;
+    if (!t->trainer || !t->settings.config.pin)
+        return;
+    dd_trainer_info_get(t->trainer, &i);
+    if (i.n_unpinned)
+        fprintf(stderr,
+                "pin: %u of %u threads could not be pinned: they run where the system puts them\n",
+                i.n_unpinned, i.n_threads);
+}
+
 void dd_train_close_line(dd_train *t)
 {
     if (t->line_open)
@@ -137,6 +149,26 @@ void dd_train_progress(dd_train *t)
             t->terminal ? "\r" : "", t->done, last, unsigned_nan(t->last.loss), (double)t->last.lr,
             unsigned_nan(t->last.norm), tokens_per_s(t), left, t->terminal ? "\033[K" : "\n");
     t->line_open = t->terminal;
+}
+
+void dd_train_change_failed(dd_train *t)
+{
+    dd_trainer_info i;
+    if (!t->trainer || t->settings.config.depth != DD_DEPTH_AUTO)
+        return;
+    dd_trainer_info_get(t->trainer, &i);
+    const uint32_t kind = 1u << i.change_failed;
+    if (i.n_changes_failed == t->changes_failed)
+        return;
+    t->changes_failed = i.n_changes_failed;
+    if (t->failures_told & kind)
+        return;
+    t->failures_told |= kind;
+    dd_train_close_line(t);
+    fprintf(stderr,
+            "step %" PRIu64 ": depth auto wants other workers and cannot have them: %s; training "
+            "goes on with %u worker%s\n",
+            t->last.step, i.change_why, i.workers, plural(i.workers));
 }
 
 void dd_train_discarded(dd_train *t, const dd_step *step)
@@ -193,11 +225,12 @@ static json_t *json_of_info(const dd_train *t)
     if (!o || !t->trainer)
         return o;
     json_t *more = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:s, s:I, "
-        "s:I}",
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, "
+        "s:s, s:I, s:I}",
         "depth", (json_int_t)i.depth, "spheres", (json_int_t)i.n_spheres, "controls",
-        (json_int_t)i.n_controls, "threads", (json_int_t)i.n_threads, "changes",
-        (json_int_t)i.n_changes, "change_ns", (json_int_t)t->command_ns, "lanes_done",
+        (json_int_t)i.n_controls, "threads", (json_int_t)i.n_threads, "unpinned",
+        (json_int_t)i.n_unpinned, "changes", (json_int_t)i.n_changes, "changes_failed",
+        (json_int_t)i.n_changes_failed, "change_ns", (json_int_t)t->command_ns, "lanes_done",
         (json_int_t)i.lanes_done, "folds", (json_int_t)i.folds, "steals", (json_int_t)i.steals,
         "control_lanes", (json_int_t)i.control_lanes, "segments", (json_int_t)i.n_segments,
         "most_segments", (json_int_t)i.most_segments, "segments_bytes",
@@ -248,6 +281,9 @@ static void summarise_trainer(const dd_train *t)
                plural(t->commands), (double)t->command_ns / (double)t->commands / 1e6);
     if (i.n_changes)
         printf("membership       changed %" PRIu64 " time%s\n", i.n_changes, plural(i.n_changes));
+    if (i.n_changes_failed)
+        printf("membership       %" PRIu64 " change%s could not be had: %s\n", i.n_changes_failed,
+               plural(i.n_changes_failed), i.change_why);
     printf("lanes            %" PRIu64 " run, %" PRIu64 " of them stolen, %" PRIu64
            " by controls; %" PRIu64 " folds\n",
            i.lanes_done, i.steals, i.control_lanes, i.folds);

@@ -33,7 +33,9 @@ if(NOT DODECA_SANITIZE)
   foreach(test IN ITEMS test_keys test_fault)
     dd_script_test(${test}_vm LABEL slow TIMEOUT 600
       COMMAND ${scripts}/keys_vm.sh $<TARGET_FILE:${test}> --required)
-    set_tests_properties(${test}_vm PROPERTIES SKIP_RETURN_CODE 77)
   endforeach()
+  dd_script_test(stray_write_vm LABEL slow TIMEOUT 600
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/stray_write_vm_test.sh $<TARGET_FILE:dodeca_program>)
+  set_tests_properties(test_keys_vm test_fault_vm stray_write_vm PROPERTIES SKIP_RETURN_CODE 77)
   dd_script_test(same_bits_compilers LABEL slow TIMEOUT 5400 ALONE COMMAND ${scripts}/same_bits.sh --full)
 endif()

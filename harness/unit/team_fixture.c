@@ -84,11 +84,21 @@ static uint64_t fold_of(const team_fixture *f, uint32_t level, uint32_t first)
 
 /* ---- The work ---- */
 
-static void work_begin(void *user)
+static void work_begin(void *user, dd_request request)
 {
     team_fixture *f = user;
-    f->begins++;
+    assert_int_equal(f->begins + f->each_begins, f->ends);
+    *(request == DD_TEAM_STEP ? &f->begins : &f->each_begins) += 1;
+    f->request = request;
     f->root_thread = UINT32_MAX;
+}
+
+static void work_end(void *user, dd_request request)
+{
+    team_fixture *f = user;
+    assert_int_equal(request, f->request);
+    f->ends++;
+    assert_int_equal(f->begins + f->each_begins, f->ends);
 }
 
 static void work_lane(void *user, uint32_t worker, uint32_t lane, uint32_t segment, bool fold)
@@ -216,6 +226,7 @@ dd_status team_fixture_start(team_fixture *f, uint32_t lane_depth, uint64_t batc
     f->each_runs = calloc(f->n_places, sizeof *f->each_runs);
     const dd_work work = {.user = f,
                           .begin = work_begin,
+                          .end = work_end,
                           .lane = work_lane,
                           .fold = work_fold,
                           .root = work_root,
@@ -306,6 +317,7 @@ void team_good_step(team_fixture *f)
 
     assert_int_equal(team_step(f), DD_OK);
     assert_int_equal(f->begins, begins + 1);
+    assert_int_equal(f->ends, f->begins + f->each_begins);
     assert_int_equal(f->verdicts, verdicts + 1);
     assert_int_equal(f->roots - roots, !sliced);
     assert_true(f->decided == f->expected);
@@ -330,11 +342,15 @@ void team_good_step(team_fixture *f)
 void team_good_each(team_fixture *f)
 {
     uint32_t *runs = copy(f->each_runs, f->n_places);
+    const uint32_t begins = f->begins, each_begins = f->each_begins;
     const uint32_t roots = f->roots, verdicts = f->verdicts;
     assert_int_equal(dd_team_request(f->team, DD_TEAM_EACH, NULL, NULL), DD_OK);
     for (uint32_t l = 0; l < f->n_places; l++)
         assert_int_equal(f->each_runs[l] - runs[l], f->weight[l] > 0);
     assert_int_equal(f->roots, roots);
     assert_int_equal(f->verdicts, verdicts);
+    assert_int_equal(f->begins, begins);
+    assert_int_equal(f->each_begins, each_begins + 1);
+    assert_int_equal(f->ends, f->begins + f->each_begins);
     free(runs);
 }

@@ -26,9 +26,10 @@ struct team_fixture {
     uint32_t updates[FIXTURE_BLOCKS]; /* by block; 1000 more for one without a verdict */
     uint64_t slice[FIXTURE_BLOCKS];   /* `sliced`: the gradient by block */
     uint32_t slices[FIXTURE_BLOCKS];  /* and how often it was made */
-    uint32_t begins, roots, verdicts, root_thread;
-    uint64_t root;    /* at root() */
-    uint64_t decided; /* at verdict(); 0: cancelled */
+    uint32_t begins, each_begins, ends, roots, verdicts, root_thread;
+    dd_request request; /* begun last */
+    uint64_t root;      /* at root() */
+    uint64_t decided;   /* at verdict(); 0: cancelled */
 
     /* called, if set, inside callbacks */
     void (*in_lane)(team_fixture *f, uint32_t worker, uint32_t lane);

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * The trainer while it changes: spheres come and go, from the caller and from other threads, what
- * was kept comes back, the control process pauses, stops and ends epochs. Whatever happens, the
- * weights are those of the oracle at the same step. */
-#define _GNU_SOURCE /* mkstemp */
+ * The membership of a trainer: spheres come and go, from the caller, from other threads and by
+ * policy. Whatever happens, the weights are those of the oracle at the same step. */
+#include "cpu.h"
+#include "elastic_fixture.h"
 #include "hierarchy.h"
 #include "platform.h"
-#include "random.h"
-#include "serial.h"
-#include "trainer_fixture.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -52,70 +49,11 @@ int __wrap_dd_thread_create(dd_thread *t, const char *name, size_t stack_bytes, 
     return fails(&threads_left) ? 11 : __real_dd_thread_create(t, name, stack_bytes, run, arg);
 }
 
-/* ---- Fixtures ---- */
-
 static int open_group(void **state)
 {
     dd_u32_init(&allocations_left, UINT32_MAX);
     dd_u32_init(&threads_left, UINT32_MAX);
     return open_data(state);
-}
-
-static uint64_t next_index;
-
-static uint32_t pick(uint32_t n)
-{
-    uint32_t f[4];
-    dd_philox(17, next_index++, 100, f);
-    return f[0] % n;
-}
-
-/* 144 lanes of a sequence each, room for 40 workers. */
-static dd_config elastic(void)
-{
-    dd_config config;
-    dd_config_default(&config);
-    config.shape = (dd_shape){.L = 1, .NH = 1, .C = 6, .V = 64, .T_max = 4};
-    config.batch = 144;
-    config.lane_depth = 2;
-    config.workers = 3;
-    config.max_workers = 40;
-    config.horizon = 500;
-    return config;
-}
-
-static void command_ok(dd_trainer *t, dd_command command)
-{
-    dd_error error;
-    dd_status st = dd_trainer_command(t, command, &error);
-    if (st)
-        fail_msg("%s: %s", dd_command_name(command), error.message);
-}
-
-/* Hashes of the oracle's weights before step 0, 1, ... n; hash[0] is the start. */
-typedef struct hash {
-    uint8_t byte[16];
-} hash;
-
-static hash *oracle_hashes(const dd_config *config, const dd_data *source, uint32_t n)
-{
-    dd_serial *oracle;
-    hash *h = malloc((n + 1) * sizeof *h);
-    assert_int_equal(dd_serial_open(config, source, &oracle, NULL), DD_OK);
-    for (uint32_t i = 0; i <= n; i++) {
-        dd_serial_hash(oracle, h[i].byte);
-        if (i < n)
-            assert_int_equal(dd_serial_step(oracle, NULL, NULL), DD_OK);
-    }
-    dd_serial_close(oracle);
-    return h;
-}
-
-static void assert_hash(const dd_trainer *t, const hash *want)
-{
-    uint8_t got[16];
-    dd_trainer_hash(t, got);
-    assert_memory_equal(got, want->byte, sizeof got);
 }
 
 /* ---- Membership ---- */
@@ -341,238 +279,50 @@ static void depth_may_be_automatic(void **state)
     free(want);
 }
 
-/* ---- Checkpoints in memory ---- */
-
-static void restored_runs_go_on_as_they_did(void **state)
+/* A change that the policy wants and cannot have is told and counted; training goes on, and has it
+ * when it can be had. */
+static void failed_changes_of_the_policy_are_told(void **state)
 {
     (void)state;
-    enum { STEPS = 60 };
+    enum { STEPS = 80 };
+    if (dd_cpu_available() < 2)
+        skip(); /* the policy wants no more than there is */
     dd_config config = elastic();
-    hash *want = oracle_hashes(&config, data, STEPS);
-    for (int way = 0; way < 2; way++) {
-        config.guard = way;
-        dd_trainer *t = open_trainer(&config);
-        dd_trainer_info info;
-        dd_step step;
-        const uint64_t pages = 3 * ((dd_shape_n_parameters(&config.shape) * 4 + 4095) / 4096);
-
-        command_ok(t, DD_COMMAND_CHECKPOINT); /* the start itself */
-        dd_trainer_info_get(t, &info);
-        assert_int_equal(info.snapshot_pages, pages);
-        assert_int_equal(info.snapshot_pages_copied, 0);
-        for (uint32_t i = 0; i < 20; i++)
-            step_ok(t);
-        dd_trainer_info_get(t, &info);
-        assert_int_equal(info.snapshot_pages_copied, pages); /* AdamW writes them all */
-        command_ok(t, DD_COMMAND_RESTORE);
-        assert_hash(t, &want[0]);
-
-        for (uint32_t i = 0; i < 30; i++)
-            step_ok(t);
-        command_ok(t, DD_COMMAND_CHECKPOINT);
-        for (int again = 0; again < 3; again++) {
-            for (uint32_t i = 30; i < 40; i++)
-                step_ok(t);
-            assert_hash(t, &want[40]);
-            command_ok(t, DD_COMMAND_RESTORE);
-            assert_hash(t, &want[30]);
-        }
-        /* what the caller writes himself does not reach what was kept */
-        uint64_t n;
-        float *w = dd_trainer_weights(t, &n);
-        memset(w, 0, n * sizeof *w);
-        command_ok(t, DD_COMMAND_RESTORE);
-        assert_hash(t, &want[30]);
-        command_ok(t, DD_COMMAND_CHECKPOINT);
-        memset(w, 0, n * sizeof *w);
-        command_ok(t, DD_COMMAND_RESTORE);
-        for (uint32_t i = 30; i < STEPS; i++) {
-            assert_int_equal(dd_trainer_step(t, &step, NULL), DD_OK);
-            assert_int_equal(step.step, i);
-        }
-        assert_hash(t, &want[STEPS]);
-        dd_trainer_close(t);
-    }
-    free(want);
-}
-
-/* A checkpoint taken by another thread while steps go on holds the weights of one step boundary. */
-static void *keep_now(void *trainer)
-{
-    return dd_trainer_command(trainer, DD_COMMAND_CHECKPOINT, NULL) ? trainer : NULL;
-}
-
-static void checkpoints_are_of_one_moment(void **state)
-{
-    (void)state;
-    enum { STEPS = 200 };
-    dd_config config = elastic();
-    config.workers = 4;
-    hash *want = oracle_hashes(&config, data, STEPS);
-    dd_trainer *t = open_trainer(&config);
-    uint32_t at = 0, kept_late = 0;
-    for (int round = 0; round < 40; round++) {
-        pthread_t thread;
-        void *failed;
-        const uint32_t before = at, more = 1 + pick(4);
-        assert_int_equal(pthread_create(&thread, NULL, keep_now, t), 0);
-        for (uint32_t i = 0; i < more && at < STEPS; i++, at++)
-            step_ok(t);
-        pthread_join(thread, &failed);
-        assert_null(failed);
-        if (at < STEPS) {
-            step_ok(t); /* at least one after it: everything has been written since */
-            at++;
-        }
-        command_ok(t, DD_COMMAND_RESTORE);
-        uint8_t got[16];
-        dd_trainer_hash(t, got);
-        uint32_t boundary = before;
-        while (boundary <= at && memcmp(got, want[boundary].byte, sizeof got))
-            boundary++;
-        assert_true(boundary <= at); /* some boundary between the asking and the end */
-        kept_late += boundary > before;
-        at = boundary;
-        dd_step step;
-        if (at < STEPS) {
-            assert_int_equal(dd_trainer_step(t, &step, NULL), DD_OK);
-            assert_int_equal(step.step, at);
-            at++;
-        }
-    }
-    print_message("step %u at the end; %u checkpoints were taken in mid-run\n", at, kept_late);
-    dd_trainer_close(t);
-    free(want);
-}
-
-/* ---- States ---- */
-
-/* returns NULL if all was as it should be */
-static void *resume_later(void *trainer)
-{
-    bool right = true;
-    for (int i = 0; i < 3; i++) { /* a paused trainer still answers */
-        right &= dd_trainer_state(trainer) == DD_STATE_PAUSED;
-        right &= dd_trainer_command(trainer, DD_COMMAND_CHECKPOINT, NULL) == DD_OK;
-    }
-    right &= dd_trainer_command(trainer, DD_COMMAND_RESUME, NULL) == DD_OK;
-    return right ? NULL : trainer;
-}
-
-static void states_are_kept(void **state)
-{
-    (void)state;
-    dd_config config = elastic();
-    hash *want = oracle_hashes(&config, data, 10);
-    dd_trainer *t = open_trainer(&config);
-    dd_error error;
-    pthread_t thread;
-    assert_int_equal(dd_trainer_state(t), DD_STATE_INITIALISING);
-    assert_int_equal(dd_trainer_command(t, DD_COMMAND_PAUSE, &error), DD_ERR_REFUSED);
-    step_ok(t);
-    assert_int_equal(dd_trainer_state(t), DD_STATE_RUNNING);
-    command_ok(t, DD_COMMAND_PAUSE);
-    assert_int_equal(pthread_create(&thread, NULL, resume_later, t), 0);
-    step_ok(t); /* waits for it */
-    void *failed;
-    pthread_join(thread, &failed);
-    assert_null(failed);
-    command_ok(t, DD_COMMAND_STOP);
-    assert_int_equal(dd_trainer_state(t), DD_STATE_STOPPED);
-    assert_int_equal(dd_trainer_step(t, NULL, &error), DD_ERR_STOPPED);
-    assert_non_null(strstr(error.message, "start"));
-    double loss = 1;
-    assert_int_equal(dd_trainer_validate(t, 1, &loss, NULL), DD_ERR_STOPPED);
-    assert_true(loss == 1);
-    assert_hash(t, &want[2]);
-    command_ok(t, DD_COMMAND_START);
-    step_ok(t);
-    assert_hash(t, &want[3]);
-    command_ok(t, DD_COMMAND_PAUSE);
-    dd_trainer_cancel(t); /* a step that is held returns */
-    assert_int_equal(dd_trainer_step(t, NULL, &error), DD_ERR_CANCELLED);
-    assert_non_null(strstr(error.message, "step 3"));
-    command_ok(t, DD_COMMAND_RESUME);
-    step_ok(t);
-    assert_hash(t, &want[4]);
-    dd_trainer_close(t);
-    free(want);
-}
-
-/* Epochs of a few steps: 12 windows a step of a text of 500 bytes. */
-static void epochs_end_where_they_end(void **state)
-{
-    (void)state;
-    char path[] = "/tmp/dodeca-test-elastic-XXXXXX", spec[64];
-    const int file = mkstemp(path);
-    assert_true(file >= 0);
-    for (int i = 0; i < 500; i++)
-        assert_int_equal(write(file, &"all work and no play "[i % 21], 1), 1);
-    close(file);
-    snprintf(spec, sizeof spec, "bytes:%s", path);
-    dd_data *text;
-    assert_int_equal(dd_data_open(spec, 1, &text, NULL), DD_OK);
-    unlink(path);
-    dd_config config = elastic();
+    config.shape = (dd_shape){.L = 2, .NH = 2, .C = 64, .V = 64, .T_max = 32}; /* worth threads */
     config.lane_depth = 1;
-    config.batch = 12;
-    config.workers = config.max_workers = 2;
-    config.shape.V = 256;
-    dd_data_split split;
-    assert_int_equal(dd_data_split_get(text, 4, 12, &split, NULL), DD_OK);
-    const uint64_t epoch = split.steps_per_epoch;
-    assert_true(epoch > 3 && epoch < 20);
-    hash *want = oracle_hashes(&config, text, (uint32_t)(3 * epoch));
-    dd_trainer *t;
-    assert_int_equal(dd_trainer_open(&config, text, &t, NULL), DD_OK);
-
-    command_ok(t, DD_COMMAND_START_EPOCH);
-    for (uint64_t i = 0; i < epoch; i++) {
-        assert_int_equal(dd_trainer_state(t), DD_STATE_RUNNING);
-        step_ok(t);
+    config.batch = 24;
+    config.workers = 1;
+    config.max_workers = 0;
+    config.depth = DD_DEPTH_AUTO;
+    hash *want = oracle_hashes(&config, data, STEPS);
+    dd_trainer *t = open_trainer(&config);
+    dd_trainer_info info;
+    dd_trainer_info_get(t, &info);
+    assert_int_equal(info.n_changes_failed, 0);
+    assert_int_equal(info.change_failed, DD_OK);
+    assert_string_equal(info.change_why, "");
+    for (int kind = 0; kind < 2; kind++) {
+        dd_u32_store(kind ? &threads_left : &allocations_left, 0, DD_RELAXED);
+        const uint64_t before = info.n_changes_failed;
+        for (uint32_t i = 0; i < STEPS / 4; i++)
+            step_ok(t);
+        dd_u32_store(kind ? &threads_left : &allocations_left, UINT32_MAX, DD_RELAXED);
+        dd_trainer_info_get(t, &info);
+        assert_int_equal(info.workers, 1);
+        assert_int_equal(info.n_changes, 0);
+        /* asked for again after each rest, and no more often */
+        assert_in_range(info.n_changes_failed - before, 1, 1 + STEPS / 4 / 8);
+        assert_int_equal(info.change_failed, kind ? DD_ERR_THREAD : DD_ERR_MEMORY);
+        assert_non_null(strstr(info.change_why, kind ? "threads" : "memory"));
     }
-    assert_int_equal(dd_trainer_state(t), DD_STATE_PAUSED);
-    command_ok(t, DD_COMMAND_RESUME);
-    step_ok(t);
-    command_ok(t, DD_COMMAND_END_EPOCH);
-    for (uint64_t i = 1; i < epoch; i++) {
-        assert_int_equal(dd_trainer_state(t), DD_STATE_RUNNING);
+    for (uint32_t i = 0; i < STEPS / 2; i++)
         step_ok(t);
-    }
-    assert_int_equal(dd_trainer_state(t), DD_STATE_PAUSED);
-    command_ok(t, DD_COMMAND_START_EPOCH);
-    dd_trainer_cancel(t); /* a step that was cancelled where an epoch begins ends none */
-    assert_int_equal(dd_trainer_step(t, NULL, NULL), DD_ERR_CANCELLED);
-    assert_int_equal(dd_trainer_state(t), DD_STATE_RUNNING);
-    for (uint64_t i = 0; i < epoch; i++)
-        step_ok(t);
-    assert_int_equal(dd_trainer_state(t), DD_STATE_PAUSED);
-    assert_hash(t, &want[3 * epoch]);
-
-    /* the epoch has ended, and a step that is cancelled begins no other: end-epoch pauses here */
-    command_ok(t, DD_COMMAND_RESUME);
-    dd_trainer_cancel(t);
-    assert_int_equal(dd_trainer_step(t, NULL, NULL), DD_ERR_CANCELLED);
-    command_ok(t, DD_COMMAND_END_EPOCH);
-    assert_int_equal(dd_trainer_state(t), DD_STATE_PAUSED);
+    const uint64_t failed = info.n_changes_failed;
+    dd_trainer_info_get(t, &info);
+    assert_true(info.n_changes >= 1);
+    assert_int_equal(info.n_changes_failed, failed);
+    assert_hash(t, &want[STEPS]);
     dd_trainer_close(t);
-
-    /* back from the end of an epoch into its midst, which is not its end */
-    assert_int_equal(dd_trainer_open(&config, text, &t, NULL), DD_OK);
-    step_ok(t);
-    command_ok(t, DD_COMMAND_CHECKPOINT);
-    for (uint64_t i = 1; i < epoch; i++)
-        step_ok(t);
-    command_ok(t, DD_COMMAND_RESTORE);
-    command_ok(t, DD_COMMAND_END_EPOCH);
-    for (uint64_t i = 1; i < epoch; i++) {
-        assert_int_equal(dd_trainer_state(t), DD_STATE_RUNNING);
-        step_ok(t);
-    }
-    assert_int_equal(dd_trainer_state(t), DD_STATE_PAUSED);
-    assert_hash(t, &want[epoch]);
-    dd_trainer_close(t);
-    dd_data_close(text);
     free(want);
 }
 
@@ -640,10 +390,7 @@ int main(void)
         cmocka_unit_test(changes_may_come_from_another_thread),
         cmocka_unit_test(failed_changes_change_nothing),
         cmocka_unit_test(depth_may_be_automatic),
-        cmocka_unit_test(restored_runs_go_on_as_they_did),
-        cmocka_unit_test(checkpoints_are_of_one_moment),
-        cmocka_unit_test(states_are_kept),
-        cmocka_unit_test(epochs_end_where_they_end),
+        cmocka_unit_test(failed_changes_of_the_policy_are_told),
         cmocka_unit_test(three_levels_are_filled),
     };
     return cmocka_run_group_tests(tests, open_group, close_data);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * A trainer in guard mode: whose memory nobody may write when, and what becomes of a step when the
- * system refuses to change the protection of pages. The guard by itself: test_guard. */
+ * A trainer in guard mode: whose memory nobody may write when, and what becomes of a request when
+ * the system refuses to change the protection of pages. The guard by itself: test_guard. */
+#define _GNU_SOURCE /* SEGV_ACCERR */
+#include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,11 +40,52 @@ bool __wrap_dd_pages_protect(void *pages, size_t bytes, dd_pages_access access)
     return __real_dd_pages_protect(pages, bytes, access);
 }
 
+/* ---- Writes out of a lane (linked with --wrap) ---- */
+
+/* The last of so many lanes tries, each in a child that is forked there, to write what nobody may
+ * write while lanes run. Ordered between requests. */
+static struct {
+    dd_atomic_u32 lanes_left; /* atomic: lanes run at once; 0: nothing is ordered */
+    char *address[4];
+    int fate[4]; /* as fate_of has it */
+} order;
+
+static void obey(void)
+{
+    uint32_t left = dd_u32_load(&order.lanes_left, DD_RELAXED);
+    while (left &&
+           !dd_u32_compare_exchange(&order.lanes_left, &left, left - 1, DD_RELAXED, DD_RELAXED))
+        continue;
+    for (int i = 0; left == 1 && i < 4; i++)
+        order.fate[i] = fate_of(write_byte, order.address[i]);
+}
+
+double __real_dd_gpt2_loss(const dd_model *m, dd_workspace *w, const dd_lane *lane);
+double __wrap_dd_gpt2_loss(const dd_model *m, dd_workspace *w, const dd_lane *lane);
+void __real_dd_gpt2_gradient(const dd_model *m, dd_workspace *w, const dd_lane *lane, dd_sink sink,
+                             dd_segment *out);
+void __wrap_dd_gpt2_gradient(const dd_model *m, dd_workspace *w, const dd_lane *lane, dd_sink sink,
+                             dd_segment *out);
+
+double __wrap_dd_gpt2_loss(const dd_model *m, dd_workspace *w, const dd_lane *lane)
+{
+    obey();
+    return __real_dd_gpt2_loss(m, w, lane);
+}
+
+void __wrap_dd_gpt2_gradient(const dd_model *m, dd_workspace *w, const dd_lane *lane, dd_sink sink,
+                             dd_segment *out)
+{
+    obey();
+    __real_dd_gpt2_gradient(m, w, lane, sink, out);
+}
+
 /* ---- Fixtures ---- */
 
 static int open_group(void **state)
 {
     dd_u32_init(&changes_left, UINT32_MAX);
+    dd_u32_init(&order.lanes_left, 0);
     return open_data(state);
 }
 
@@ -101,6 +145,56 @@ static void regions_are_known(void **state)
     t = open_trainer(&config);
     assert_false(dd_trainer_region_of(t, dd_trainer_weights(t, NULL), &region));
     dd_trainer_close(t);
+}
+
+static void give_order(dd_trainer *t, uint32_t lanes)
+{
+    char *weights = (char *)dd_trainer_weights(t, NULL), *batch = (char *)t->first_token;
+    order.address[0] = weights;
+    order.address[1] = weights + t->P * sizeof(float) - 1;
+    order.address[2] = batch;
+    order.address[3] = batch + t->config.batch * sizeof *t->first_token - 1;
+    for (int i = 0; i < 4; i++) { /* between requests the caller may */
+        assert_lives(write_byte, order.address[i]);
+        order.fate[i] = -1;
+    }
+    dd_u32_store(&order.lanes_left, lanes, DD_RELAXED);
+}
+
+static void assert_obeyed(void)
+{
+    assert_int_equal(dd_u32_load(&order.lanes_left, DD_RELAXED), 0);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(order.fate[i], SEGV_ACCERR); /* at that very address */
+        assert_lives(write_byte, order.address[i]);
+    }
+}
+
+/* Whatever lanes are run for, weights and batch are not theirs to write. */
+static void no_lane_can_write_weights_or_batch(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 6; k++) {
+        dd_config config = guarded((dd_reduce)(k % 3));
+        config.barrier = (dd_barrier)(k / 3);
+        dd_trainer *t = open_trainer(&config);
+        double loss;
+        dd_step step;
+        for (int i = 0; i < 2; i++) { /* validation before any step, and after one */
+            give_order(t, i ? 1 : 13);
+            assert_int_equal(dd_trainer_validate(t, 2, &loss, NULL), DD_OK);
+            assert_obeyed();
+            give_order(t, 1);
+            step_ok(t);
+            assert_obeyed();
+        }
+        dd_trainer_weights(t, NULL)[0] = NAN;
+        give_order(t, 13); /* the step has 12 lanes: one of its replay */
+        assert_int_equal(dd_trainer_step(t, &step, NULL), DD_ERR_NONFINITE);
+        assert_non_null(step.culprit.tensor);
+        assert_obeyed();
+        dd_trainer_close(t);
+    }
 }
 
 /* ---- Control data ---- */
@@ -169,9 +263,8 @@ static void a_refused_change_costs_the_step(void **state)
             if (k <= 4) {
                 assert_non_null(strstr(error.message, "refused"));
                 assert_same(t, oracle);
-                /* what was refused to the step is no matter of validation's, but for the batch */
-                assert_int_equal(dd_trainer_validate(t, 1, &loss, NULL),
-                                 k <= 2 ? DD_OK : DD_ERR_MEMORY);
+                assert_lives(write_byte, (char *)dd_trainer_weights(t, NULL));
+                assert_int_equal(dd_trainer_validate(t, 1, &loss, NULL), DD_OK);
                 assert_int_equal(dd_trainer_step(t, &step, NULL), DD_OK);
                 assert_int_equal(step.step, i);
             }
@@ -180,6 +273,68 @@ static void a_refused_change_costs_the_step(void **state)
             assert_same(t, oracle);
         }
         dd_serial_close(oracle);
+        dd_trainer_close(t);
+    }
+}
+
+/* The same four changes, in each batch. */
+static void a_refused_change_costs_the_validation(void **state)
+{
+    (void)state;
+    for (uint32_t k = 1; k <= 9; k++) {
+        const dd_config config = guarded((dd_reduce)(k % 3));
+        dd_trainer *t = open_trainer(&config);
+        dd_serial *oracle;
+        dd_error error;
+        double loss = -1, right;
+        assert_int_equal(dd_serial_open(&config, data, &oracle, NULL), DD_OK);
+        step_ok(t);
+        assert_int_equal(dd_serial_step(oracle, NULL, NULL), DD_OK);
+        assert_int_equal(dd_trainer_validate(t, 2, &right, NULL), DD_OK);
+        dd_u32_store(&changes_left, k, DD_RELAXED);
+        assert_int_equal(dd_trainer_validate(t, 2, &loss, &error), k <= 8 ? DD_ERR_MEMORY : DD_OK);
+        dd_u32_store(&changes_left, UINT32_MAX, DD_RELAXED);
+        if (k <= 8) {
+            assert_string_equal(error.message,
+                                "validation before step 1: the system refused to change the "
+                                "protection of the weights' or the batch's pages");
+            assert_true(loss == -1);
+            assert_int_equal(dd_trainer_validate(t, 2, &loss, NULL), DD_OK);
+        }
+        assert_true(loss == right);
+        step_ok(t);
+        assert_int_equal(dd_serial_step(oracle, NULL, NULL), DD_OK);
+        assert_same(t, oracle);
+        dd_serial_close(oracle);
+        dd_trainer_close(t);
+    }
+}
+
+/* Four for the step, which is not finite, four for the replay that would name the lane. */
+static void a_refused_change_costs_the_replay(void **state)
+{
+    (void)state;
+    for (uint32_t k = 5; k <= 9; k++) {
+        const dd_config config = guarded((dd_reduce)(k % 3));
+        dd_trainer *t = open_trainer(&config);
+        dd_error error;
+        dd_step step;
+        double loss;
+        float *w = dd_trainer_weights(t, NULL);
+        step_ok(t);
+        const float before = w[0];
+        w[0] = NAN;
+        dd_u32_store(&changes_left, k, DD_RELAXED);
+        assert_int_equal(dd_trainer_step(t, &step, &error), DD_ERR_NONFINITE);
+        dd_u32_store(&changes_left, UINT32_MAX, DD_RELAXED);
+        const char *told = strstr(error.message, "nothing names the lane: replay of step 1: the "
+                                                 "system refused");
+        assert_int_equal(told != NULL, k <= 8);
+        assert_int_equal(step.culprit.tensor == NULL, k <= 8);
+        assert_int_equal(dd_trainer_validate(t, 1, &loss, NULL), DD_OK); /* and opens them again */
+        assert_true(isnan(loss));
+        w[0] = before;
+        step_ok(t);
         dd_trainer_close(t);
     }
 }
@@ -205,6 +360,8 @@ static void a_trainer_that_stays_shut_refuses(void **state)
         assert_same(t, oracle);
     }
     dd_u32_store(&changes_left, UINT32_MAX, DD_RELAXED);
+    assert_int_equal(dd_trainer_validate(t, 1, &loss, &error), DD_OK); /* and opens it again */
+    assert_lives(write_byte, (char *)dd_trainer_weights(t, NULL));
     assert_int_equal(dd_trainer_command(t, DD_COMMAND_RESTORE, &error), DD_OK);
     assert_int_equal(dd_trainer_step(t, NULL, NULL), DD_OK);
     assert_same(t, oracle); /* step 0 once more */
@@ -216,9 +373,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(regions_are_known),
+        cmocka_unit_test(no_lane_can_write_weights_or_batch),
         cmocka_unit_test(control_data_is_locked_from_open_to_close),
         cmocka_unit_test(a_lock_that_is_refused_fails_the_open),
         cmocka_unit_test(a_refused_change_costs_the_step),
+        cmocka_unit_test(a_refused_change_costs_the_validation),
+        cmocka_unit_test(a_refused_change_costs_the_replay),
         cmocka_unit_test(a_trainer_that_stays_shut_refuses),
     };
     return cmocka_run_group_tests(tests, open_group, close_data);

@@ -2,7 +2,7 @@
  * core/control: membership. Spheres come and go under a running team, by command and by policy;
  * threads that a change does not touch stay; what fails leaves all as it was. An argument divides
  * the repetitions, for detectors. */
-#define _GNU_SOURCE /* sched_getaffinity, nanosleep */
+#define _GNU_SOURCE /* nanosleep */
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -458,38 +458,6 @@ static void test_policy_follows_the_work(void **state)
     }
 }
 
-/* ---- Cores ---- */
-
-static void check_core(team_fixture *f, uint32_t worker, uint32_t lane)
-{
-    (void)lane;
-    cpu_set_t set;
-    assert_int_equal(sched_getaffinity(0, sizeof set, &set), 0);
-    const uint32_t cpu = f->options.cpu[worker % f->options.n_cpu];
-    assert_true(CPU_COUNT(&set) == 1 && CPU_ISSET(cpu, &set));
-}
-
-static void test_workers_are_pinned(void **state)
-{
-    (void)state;
-    cpu_set_t allowed;
-    assert_int_equal(sched_getaffinity(0, sizeof allowed, &allowed), 0);
-    uint32_t cpu[64], n_cpu = 0;
-    for (uint32_t c = 0; c < CPU_SETSIZE && n_cpu < 64; c++)
-        if (CPU_ISSET(c, &allowed))
-            cpu[n_cpu++] = c;
-    team_fixture f;
-    team_fixture_open(&f, 1, 12, 1, 3,
-                      (dd_team_options){.max_workers = 12, .cpu = cpu, .n_cpu = n_cpu});
-    f.in_lane = check_core;
-    team_good_step(&f);
-    assert_int_equal(spawn(&f, "0", 4, NULL), DD_OK);
-    team_good_step(&f);
-    assert_int_equal(terminate(&f, "0", NULL), DD_OK);
-    team_good_step(&f);
-    team_fixture_close(&f);
-}
-
 /* ---- Very many ---- */
 
 static void test_1728_workers(void **state)
@@ -532,7 +500,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_rebalance_unmeasured),
         cmocka_unit_test(test_rebalance_within_segments),
         cmocka_unit_test(test_policy_follows_the_work),
-        cmocka_unit_test(test_workers_are_pinned),
         cmocka_unit_test(test_1728_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

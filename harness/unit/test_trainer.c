@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The trainer as its users meet it: opening and closing, counters, memory, cancelling, non-finite
  * values and the culprit's name, the floating-point environment, failing allocations, steps that
- * allocate nothing. Commands and changes of membership are in test_elastic.c. */
+ * allocate nothing. Changes of membership are in test_elastic.c, commands
+ * in test_process.c. */
 #define _GNU_SOURCE /* mallinfo2 */
 #include "counted_alloc.h"
 #include "serial.h"
