@@ -25,7 +25,8 @@ static const dd_mailbox_case mailbox_rung = {.senders = 1, .mails = 2, .ring = t
 
 /* ---- Points ---------------------------------------------------------------------------------- */
 
-#define POINTS_OF(b, w, c) .barrier = DD_BARRIER_##b, .spread = {w, c}, .rounds = 2, .stages = 1
+#define POINTS_OF(b, w, c)                                                                         \
+    .barrier = DD_BARRIER_##b, .spread = {.workers = w, .controls = c}, .rounds = 2, .stages = 1
 
 static const dd_points_case points_tree = {POINTS_OF(TREE, 2, 0), .climb = true, .spins = 1,
                                            .generation = WRAP};
@@ -33,28 +34,36 @@ static const dd_points_case points_collect = {POINTS_OF(TREE, 2, 0), .generation
 static const dd_points_case points_triangle = {POINTS_OF(TREE, 2, 0), .neighbours = true,
                                                .generation = WRAP_31};
 static const dd_points_case points_slices = {
-    .barrier = DD_BARRIER_TREE, .spread = {2, 0}, .rounds = 1, .stages = 2, .climb = true};
+    .barrier = DD_BARRIER_TREE, .spread = {.workers = 2}, .rounds = 1, .stages = 2, .climb = true};
 static const dd_points_case points_pthread = {POINTS_OF(PTHREAD, 2, 0)};
 static const dd_points_case points_three = {
-    .barrier = DD_BARRIER_TREE, .spread = {3, 0}, .rounds = 1, .stages = 1, .climb = true};
+    .barrier = DD_BARRIER_TREE, .spread = {.workers = 3}, .rounds = 1, .stages = 1, .climb = true};
 static const dd_points_case points_deep = {.barrier = DD_BARRIER_TREE,
-                                           .spread = {2, 1},
+                                           .spread = {.workers = 2, .controls = 1},
                                            .rounds = 1,
                                            .stages = 1,
                                            .climb = true,
                                            .generation = WRAP};
-static const dd_points_case points_uneven = {
-    .barrier = DD_BARRIER_TREE, .spread = {2, 1, 1}, .rounds = 1, .stages = 1, .climb = true};
-static const dd_points_case points_wide = {
-    .barrier = DD_BARRIER_TREE, .spread = {2, 2}, .rounds = 1, .stages = 1, .climb = true};
+static const dd_points_case points_uneven = {.barrier = DD_BARRIER_TREE,
+                                             .spread = {.workers = 2, .controls = 1, .beside = 1},
+                                             .rounds = 1,
+                                             .stages = 1,
+                                             .climb = true};
+static const dd_points_case points_wide = {.barrier = DD_BARRIER_TREE,
+                                           .spread = {.workers = 2, .controls = 2},
+                                           .rounds = 1,
+                                           .stages = 1,
+                                           .climb = true};
 static const dd_points_case points_deep_collect = {
-    .barrier = DD_BARRIER_TREE, .spread = {2, 1}, .rounds = 1, .stages = 1};
+    .barrier = DD_BARRIER_TREE, .spread = {.workers = 2, .controls = 1}, .rounds = 1, .stages = 1};
 static const dd_points_case points_wide_collect = {
-    .barrier = DD_BARRIER_TREE, .spread = {2, 2}, .rounds = 1, .stages = 1};
+    .barrier = DD_BARRIER_TREE, .spread = {.workers = 2, .controls = 2}, .rounds = 1, .stages = 1};
 static const dd_points_case points_deep_pthread = {POINTS_OF(PTHREAD, 2, 1)};
 static const dd_points_case points_wide_pthread = {POINTS_OF(PTHREAD, 2, 2)};
-static const dd_points_case leave_deep = {.spread = {3, 1}, .without_last = true};
-static const dd_points_case leave_wide = {.spread = {2, 2}, .without_last = true};
+static const dd_points_case leave_deep = {.spread = {.workers = 3, .controls = 1},
+                                          .without_last = true};
+static const dd_points_case leave_wide = {.spread = {.workers = 2, .controls = 2},
+                                          .without_last = true};
 
 /* ---- Queues ---------------------------------------------------------------------------------- */
 
@@ -64,7 +73,8 @@ static const dd_queues_case queues_three = {.workers = 3, .lanes = QUEUED_LANES}
 /* ---- Teams ----------------------------------------------------------------------------------- */
 
 #define TEAM(b, r, w, c, n, l)                                                                     \
-    .barrier = DD_BARRIER_##b, .reduce = DD_REDUCE_##r, .spread = {w, c}, .steps = n, .lanes = l
+    .barrier = DD_BARRIER_##b, .reduce = DD_REDUCE_##r, .spread = {.workers = w, .controls = c},   \
+    .steps = n, .lanes = l
 
 static const dd_team_case step_tree_tree = {TEAM(TREE, TREE, 2, 0, 1, TWO_LANES), .spins = true,
                                             .generation = WRAP};

@@ -214,14 +214,16 @@ static void take_stacks(watch *w, bool stalled)
 static void judge_fault(watch *w, int signal)
 {
     const char *name = sigabbrev_np(signal);
-    int thread = atomic_load(&w->page->crash_thread);
-    if (signal == SIGABRT)
-        end_as(w, DD_RUN_CRASH, "SIGABRT in thread %d, %s", thread,
-               dd_phase_name(atomic_load_explicit(&w->page->phase, memory_order_relaxed)));
-    else
-        end_as(w, DD_RUN_CRASH, "SIG%s at address 0x%llx in thread %d, %s", name ? name : "?",
-               (unsigned long long)atomic_load(&w->page->crash_address), thread,
-               dd_phase_name(atomic_load_explicit(&w->page->phase, memory_order_relaxed)));
+    const int thread = atomic_load(&w->page->crash_thread);
+    const int sender = atomic_load(&w->page->crash_sender);
+    char cause[48] = "";
+    if (sender && sender != w->pid)
+        snprintf(cause, sizeof cause, " sent by process %d", sender);
+    else if (!sender)
+        snprintf(cause, sizeof cause, " at address 0x%llx",
+                 (unsigned long long)atomic_load(&w->page->crash_address));
+    end_as(w, DD_RUN_CRASH, "SIG%s%s in thread %d, %s", name ? name : "?", cause, thread,
+           dd_phase_name(atomic_load_explicit(&w->page->phase, memory_order_relaxed)));
     take_stacks(w, false);
 }
 

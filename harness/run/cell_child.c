@@ -173,10 +173,12 @@ static dd_page *fault_page; /* fixed before the handler is installed */
 static void hold_still(int signal, siginfo_t *info, void *context)
 {
     (void)context;
-    uint64_t address = signal == SIGABRT ? 0 : (uint64_t)(uintptr_t)info->si_addr;
     int none = 0;
     if (atomic_compare_exchange_strong(&fault_page->crash_thread, &none, gettid())) {
-        atomic_store(&fault_page->crash_address, address);
+        if (info->si_code <= 0) /* then there is no address */
+            atomic_store(&fault_page->crash_sender, info->si_pid);
+        else
+            atomic_store(&fault_page->crash_address, (uint64_t)(uintptr_t)info->si_addr);
         atomic_store(&fault_page->crash_signal, signal);
     }
     for (;;)

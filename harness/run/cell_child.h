@@ -40,9 +40,10 @@ typedef struct dd_page {
     _Atomic unsigned phase; /* atomic, relaxed: for messages only */
     _Atomic int
         crash_signal; /* atomic: released by the fault handler, acquired by the parent; 0: none */
-    _Atomic int crash_thread; /* published by crash_signal */
-    _Atomic uint64_t crash_address;
-    _Atomic uint32_t n_threads; /* atomic: released by the reporter after the entries */
+    _Atomic int crash_thread;       /* published by crash_signal, as the next two */
+    _Atomic int crash_sender;       /* the process that sent the signal; 0: nobody, a fault, */
+    _Atomic uint64_t crash_address; /* and what it touched */
+    _Atomic uint32_t n_threads;     /* atomic: released by the reporter after the entries */
     dd_page_thread thread[DD_RECORD_MAX_THREADS];
 } dd_page;
 

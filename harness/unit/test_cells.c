@@ -230,6 +230,20 @@ static void body_aborts(const dd_settings *s, dd_child *child)
     abort();
 }
 
+/* As somebody with a shell would. */
+static void body_is_sent_a_fault(const dd_settings *s, dd_child *child)
+{
+    (void)s;
+    good_steps(child, 1);
+    const pid_t victim = getpid();
+    if (fork() == 0) {
+        kill(victim, SIGSEGV);
+        _exit(0);
+    }
+    for (;;)
+        pause();
+}
+
 static void body_is_killed(const dd_settings *s, dd_child *child)
 {
     (void)s, (void)child;
@@ -434,6 +448,7 @@ static void test_crashes(void **state)
     must_end(body_faults, 10, DD_RUN_CRASH, "SIGSEGV at address 0x10", "write_through");
     must_end(body_aborts, 10, DD_RUN_CRASH, "SIGABRT", "planted: an assertion failed");
     must_end(body_aborts, 10, DD_RUN_CRASH, "SIGABRT", "body_aborts");
+    must_end(body_is_sent_a_fault, 10, DD_RUN_CRASH, "SIGSEGV sent by process", "sent_a_fault");
     must_end(body_is_killed, 10, DD_RUN_CRASH, "killed by SIGKILL", NULL);
     must_end(body_leaves_early, 10, DD_RUN_CRASH, "left without its final record", NULL);
     must_end(body_fails_late, 10, DD_RUN_CRASH, "exit status 66 after its final record", NULL);
