@@ -1,28 +1,38 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Trains the same models with every compiler, optimisation level, kernel set, worker count, barrier and reduction, and
-# with the oracle, and demands one weights hash per model, the one in results/expected/hashes.txt. Refuses
-# to change that file unless told to (--update).
+# Trains the same models with every compiler, optimisation level, architecture and kernel set, and with the oracle, and
+# demands one weights hash per model, the one in results/expected/hashes.txt. Architectures that this
+# machine is not of are cross-compiled and emulated. Refuses to pass what did not run, and to change the
+# expected hashes unless told to (--update).
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 expected=$root/results/expected/hashes.txt
+records=$root/results/expected/sets.txt
 
 usage()
 {
     cat <<'END'
 usage: scripts/same_bits.sh [--full] [--here DIR] [--update]
 
-Builds with gcc and clang at -O0, -O1, -O2 and -O3 into build-bits/, trains a shape of about 10,000 parameters and
-nano for 20 steps on built-in data in each build with every kernel set and several worker counts, barriers and
-reductions, and with the oracle (--serial), and compares all weights with one another and with
-results/expected/hashes.txt. A line per build and model, and one per difference.
+Builds the library and a small driver with gcc and clang at -O0, -O1, -O2 and -O3 for x86-64, aarch64 and riscv64
+into build-bits/. In each build trains a shape of about 10,000 parameters for 20 steps on built-in data, with the
+oracle and with every kernel set, with 1 and 3 workers; natively (not at -O0) nano as well. Other architectures
+run under qemu-user. Compares all weights with results/expected/hashes.txt. A line per build, model and kernel set.
 
-  --full      also micro (not at -O0)
-  --here DIR  no compiling: only the build in DIR
-  --update    write the hashes found to results/expected/hashes.txt, if all builds agree
+  --full      natively nano at -O0, too, and micro at the others (oracle and vector sets)
+  --here DIR  no compiling: only the whole build in DIR, its program included, and there also with other numbers of
+              workers, depths, barriers and reductions
+  --update    write the hashes found to results/expected/hashes.txt, if all are the same, and to
+              results/expected/sets.txt the kernel sets that gave them here, with the CPU's name
 
-exit: 0 all equal, 1 a difference, 2 bad usage, 3 equal, but a compiler is missing
+A set that this CPU does not have is SKIP, never PASS. What is required: both compilers and all three
+architectures (without --here), and every set that results/expected/sets.txt does not name a CPU for.
+
+On Debian 12 other architectures need: gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu libc6-dev-arm64-cross
+libc6-dev-riscv64-cross qemu-user. ccache is used where it is installed.
+
+exit: 0 all equal, 1 a difference, 2 bad usage, 3 equal, but something required could not run
 END
 }
 
@@ -47,102 +57,97 @@ while (($#)); do
     shift
 done
 
-# ---- what is trained ---------------------------------------------------------------------------------------
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 
-# What decides the bits, by name. Odd sizes on purpose: no multiple of a vector, lanes of unequal length.
-model_settings() # NAME
-{
-    case $1 in
-    tiny) echo '--model L=1,NH=5,C=25,V=67,T=13 --batch 17 --steps 20 --warmup 5 --seed 3' ;;
-    nano) echo '--model nano --seq 15 --batch 13 --steps 20 --warmup 5 --seed 1' ;;
-    micro) echo '--model micro --seq 32 --batch 13 --steps 20 --warmup 5 --seed 1' ;;
-    esac
-}
+# ---- what can be built here ------------------------------------------------------------------------------------
 
-# What must not: the oracle, then kernel set, workers, depth, stealing, barrier, reduction.
-variants() # NAME
-{
-    echo '--serial'
-    case $1 in
-    tiny)
-        local simd shape barrier reduce
-        for simd in off auto; do
-            for shape in '--workers 1' '--workers 2 --steal' '--workers 3 --depth 2' '--workers 5' \
-                '--workers 8 --depth 3 --steal' '--workers 12 --depth 2'; do
-                for barrier in tree pthread; do
-                    for reduce in tree control sliced; do
-                        echo "--simd $simd $shape --barrier $barrier --reduce $reduce"
-                    done
-                done
-            done
-        done
-        ;;
-    nano)
-        echo '--simd off --workers 1 --barrier tree --reduce tree'
-        echo '--simd off --workers 4 --barrier pthread --reduce control'
-        echo '--simd auto --workers 1 --barrier tree --reduce control'
-        echo '--simd auto --workers 2 --barrier pthread --reduce tree'
-        echo '--simd auto --workers 7 --barrier tree --reduce sliced --steal'
-        echo '--simd auto --workers 12 --barrier tree --reduce control'
-        ;;
-    micro)
-        echo '--simd off --workers 2 --barrier tree --reduce tree'
-        echo '--simd auto --workers 1 --barrier tree --reduce tree'
-        echo '--simd auto --workers 2 --barrier pthread --reduce control'
-        echo '--simd auto --workers 8 --depth 2 --barrier tree --reduce sliced'
-        ;;
-    esac
-}
-
-# ---- the builds --------------------------------------------------------------------------------------------
-
-folders=()
-labels=()
-skipped=false
+native=$(uname -m)
+lacking=false
 failed=false
 
-line()
+line() # COMPILER LEVEL TARGET MODEL SET RUNS WEIGHTS VERDICT
 {
-    printf '%-10s %-6s %5s  %-32s  %s\n' "$@"
+    printf '%-8s %-5s %-7s %-5s %-13s %4s  %-32s  %s\n' "$@"
 }
 
-line build model runs weights verdict
+# lacks TARGET COMPILER  prints what building for it needs and is not there
+lacks()
+{
+    if ! have "$2"; then
+        echo "$2 is not installed"
+    elif [[ $1 != "$native" && ! -e $root/scripts/toolchains/$1.cmake ]]; then
+        echo "there is no scripts/toolchains/$1.cmake"
+    elif [[ $1 != "$native" ]]; then
+        # clang uses the headers and libraries that come with gcc's.
+        have "$1-linux-gnu-gcc" || echo "$1-linux-gnu-gcc is not installed (Debian: gcc-$1-linux-gnu)"
+        [[ -e /usr/$1-linux-gnu/include/stdio.h ]] || echo "the C library for $1 is not installed"
+        have "qemu-$1" || echo "qemu-$1 is not installed (Debian: qemu-user)"
+    fi
+}
+
+builds=() # compiler level target
 if [[ -n $here ]]; then
-    folders=("$here")
-    labels=(here)
+    builds=("here - $native")
 else
-    for compiler in gcc clang; do
-        if ! have "$compiler"; then
-            line "$compiler" - - - "SKIP: $compiler is not installed"
-            skipped=true
-            continue
-        fi
-        for level in O0 O1 O2 O3; do
-            build_tree "$root/build-bits/$compiler-$level" -DCMAKE_C_COMPILER="$(command -v "$compiler")" \
-                -DCMAKE_C_FLAGS_RELEASE="-$level" -- dodeca_program
-            folders+=("$root/build-bits/$compiler-$level")
-            labels+=("$compiler-$level")
+    for target in x86_64 aarch64 riscv64; do
+        for compiler in gcc clang; do
+            reason=$(lacks "$target" "$compiler" | head -n 1)
+            if [[ -n $reason ]]; then
+                echo "$compiler - $target - - - - SKIP: $reason" >>"$work/lacking"
+                continue
+            fi
+            for level in O0 O1 O2 O3; do
+                builds+=("$compiler $level $target")
+            done
         done
     done
 fi
-((${#folders[@]})) || exit 3
 
-# ---- the runs ----------------------------------------------------------------------------------------------
-
-output=$(mktemp)
-trap 'rm -f "$output"' EXIT
-
-train() # FOLDER ARGUMENT…  sets weights and data, both empty after a failure
+models_of() # LEVEL TARGET
 {
-    local folder=$1
-    shift
-    weights=
-    data=
-    if "$folder/dodeca" train --data builtin --json "$@" >"$output" 2>&1 </dev/null; then
-        weights=$(sed -n 's/.*"weights_hash": *"\([0-9a-f]\{32\}\)".*/\1/p' "$output")
-        data=$(sed -n 's/.*"data_hash": *"\([0-9a-f]\{32\}\)".*/\1/p' "$output")
-    fi
+    echo tiny
+    [[ $2 == "$native" ]] || return 0
+    [[ $1 == O0 ]] && ! $full || echo nano
+    [[ $1 == O0 ]] || ! $full || echo micro
 }
+
+# ---- builds and runs, several at once -----------------------------------------------------------------------
+
+# What the driver prints about a model goes to $work/COMPILER-LEVEL-TARGET.MODEL, its failure to .errors beside.
+run_build() # COMPILER LEVEL TARGET
+{
+    local folder=$root/build-bits/$3-$1-$2 run=() arguments=() model
+    if [[ -n $here ]]; then
+        folder=$here
+    else
+        arguments=(-DDODECA_BARE=ON -DDODECA_WERROR=ON "-DCMAKE_C_FLAGS_RELEASE=-$2")
+        if [[ $3 != "$native" ]]; then
+            arguments+=("-DCMAKE_TOOLCHAIN_FILE=$root/scripts/toolchains/$3.cmake")
+            run=("qemu-$3" -L "/usr/$3-linux-gnu")
+        fi
+        [[ $3 != "$native" && $1 == gcc ]] || arguments+=("-DCMAKE_C_COMPILER=$(command -v "$1")")
+        ! have ccache || arguments+=("-DCMAKE_C_COMPILER_LAUNCHER=$(command -v ccache)")
+        build_tree "$folder" "${arguments[@]}" -- dodeca_bits
+    fi
+    run+=("$folder/harness/bits/dodeca_bits")
+    [[ -z $here ]] || run+=(--all)
+    for model in $(models_of "$2" "$3"); do
+        "${run[@]}" "$model" >"$work/$1-$2-$3.$model" 2>"$work/$1-$2-$3.$model.errors" </dev/null ||
+            rm -f "$work/$1-$2-$3.$model"
+    done
+}
+
+running=0
+for build in "${builds[@]}"; do
+    ((running < $(cores))) || wait -n || true
+    read -r compiler level target <<<"$build"
+    run_build "$compiler" "$level" "$target" &
+    running=$((running < $(cores) ? running + 1 : running))
+done
+wait
+
+# ---- the verdicts ------------------------------------------------------------------------------------------
 
 declare -A wanted=() # by data hash and settings
 if [[ -r $expected ]]; then
@@ -150,51 +155,105 @@ if [[ -r $expected ]]; then
         wanted["$data $settings"]=$weights
     done < <(grep -v -e '^#' -e '^$' "$expected")
 fi
+declare -A recorded=() # CPU by weights, target and set
+if [[ -r $records ]]; then
+    while read -r weights target set cpu; do
+        recorded["$weights $target $set"]=$cpu
+    done < <(grep -v -e '^#' -e '^$' "$records")
+fi
+# Virtual machines leave of the name little more than the maker: family and model tell the generation.
+cpu=$(awk -F ': *' '/^cpu family/ { family = $2 } /^model\t/ { model = $2 } /^model name/ { name = $2 }
+    name { print name " (family " family ", model " model ")"; exit }' /proc/cpuinfo)
+cpu=${cpu:-$native}
 
-models=(tiny nano)
-! $full || models+=(micro)
-declare -A seen=() data_of=()
-for model in "${models[@]}"; do
-    read -r -a settings <<<"$(model_settings "$model")"
-    for i in "${!folders[@]}"; do
-        [[ $model != micro || ${labels[i]} != *-O0 ]] || continue
-        runs=0
-        different=0
+declare -A found=() # as wanted: with --update the first hash met
+judge() # COMPILER LEVEL TARGET MODEL
+{
+    local file=$work/$1-$2-$3.$4 data settings key want set runs other verdict weights rest reason sets=()
+    if [[ ! -s $file ]]; then
+        [[ ! -s $file.errors ]] || cat "$file.errors" >&2
+        failed=true
+        line "$@" - - - 'FAIL: no hash'
+        return
+    fi
+    data=$(sed -n 's/^data //p' "$file")
+    settings=$(sed -n 's/^settings //p' "$file")
+    key="$data $settings"
+    want=${wanted[$key]:-}
+    ! $update || want=${found[$key]:-$(awk '$1 == "run" { print $3; exit }' "$file")}
+    found[$key]=$want
+    mapfile -t sets < <(awk '$1 == "run" && !seen[$2]++ { print $2 }' "$file")
+    for set in "${sets[@]}"; do
+        # "" keeps awk from comparing hashes as numbers.
+        read -r runs other weights < <(awk -v set="$set" -v want="$want" '
+            $1 == "run" && $2 == set { n++; last = $3; if ($3 "" != want "" && !bad++) first = $3 }
+            END { print n, bad + 0, bad ? first : last }' "$file")
         verdict=PASS
-        while read -r -a variant; do
-            train "${folders[i]}" "${settings[@]}" "${variant[@]}"
-            runs=$((runs + 1))
-            if [[ -z $weights || -z $data ]]; then
-                cat "$output" >&2
-                say "${labels[i]}: dodeca train ${settings[*]} ${variant[*]}: no hash"
-                verdict=FAIL
-                continue
-            fi
-            [[ -n ${seen[$model]:-} ]] || seen[$model]=$weights data_of[$model]=$data
-            if [[ $weights != "${seen[$model]}" || $data != "${data_of[$model]}" ]]; then
-                # The first few tell what they have in common.
-                ((different++ >= 5)) ||
-                    say "${labels[i]}: dodeca train ${settings[*]} ${variant[*]}: weights $weights, data $data"
-                verdict="FAIL: $different runs have other bits"
-            fi
-        done < <(variants "$model")
-        key="${data_of[$model]:-} ${settings[*]}"
-        if [[ $verdict == PASS ]] && ! $update; then
-            if [[ -z ${wanted[$key]:-} ]]; then
-                verdict='FAIL: no hash is expected for these settings and data'
-            elif [[ ${wanted[$key]} != "${seen[$model]}" ]]; then
-                verdict="FAIL: expected ${wanted[$key]}"
-            fi
+        if [[ -z $want ]]; then
+            verdict='FAIL: no hash is expected for these settings and data'
+        elif ((other)); then
+            verdict="FAIL: $other runs have other bits than $want"
+            # The first few tell what they have in common.
+            awk -v set="$set" -v want="$want" -v where="$1 $2 $3:" '
+                $1 == "run" && $2 == set && $3 "" != want "" && n++ < 5 { $1 = where; print }' "$file" >&2
+        elif $update && [[ $set != oracle* ]]; then
+            recorded["$want $3 $set"]=$cpu
+            [[ $3 == "$native" ]] || recorded["$want $3 $set"]=$(qemu_version "$3")
         fi
         [[ $verdict == PASS ]] || failed=true
-        line "${labels[i]}" "$model" "$runs" "${seen[$model]:--}" "$verdict"
+        line "$@" "$set" "$runs" "$weights" "$verdict"
     done
-    wanted[$key]=${seen[$model]:-}
+    while read -r _ set rest; do
+        reason="SKIP: ${rest%: use simd *}"
+        if [[ -n ${recorded["$want $3 $set"]:-} ]]; then
+            reason+="; gave the expected hash on ${recorded["$want $3 $set"]}"
+        elif [[ $set != oracle* ]]; then
+            lacking=true
+        fi
+        line "$@" "$set" - - "$reason"
+    done < <(grep '^skip ' "$file" || true)
+    [[ -z $here ]] || judge_program "$@" "$data" "$want" "$settings"
+}
+
+qemu_version() # TARGET
+{
+    "qemu-$1" --version | sed -n '1s/^qemu-[^ ]* version \([^ ]*\).*/qemu-user \1/p'
+}
+
+# The program itself, told the same settings on its command line.
+judge_program() # COMPILER LEVEL TARGET MODEL DATA WANTED SETTINGS
+{
+    local settings weights data verdict=PASS
+    read -r -a settings <<<"$7"
+    "$here/dodeca" train --data builtin --json "${settings[@]}" >"$work/program" 2>"$work/program.errors" </dev/null ||
+        cat "$work/program.errors" >&2
+    weights=$(sed -n 's/.*"weights_hash": *"\([0-9a-f]\{32\}\)".*/\1/p' "$work/program")
+    data=$(sed -n 's/.*"data_hash": *"\([0-9a-f]\{32\}\)".*/\1/p' "$work/program")
+    [[ $weights == "$6" && $data == "$5" ]] || verdict="FAIL: not $6 on data $5"
+    [[ $verdict == PASS ]] || failed=true
+    line "$1" "$2" "$3" "$4" 'dodeca train' 1 "${weights:--}" "$verdict"
+}
+
+line compiler level target model set runs weights verdict
+if [[ -e $work/lacking ]]; then
+    lacking=true
+    while read -r compiler level target model set runs weights verdict; do
+        line "$compiler" "$level" "$target" "$model" "$set" "$runs" "$weights" "$verdict"
+    done <"$work/lacking"
+fi
+for build in "${builds[@]}"; do
+    read -r compiler level target <<<"$build"
+    for model in $(models_of "$level" "$target"); do
+        judge "$compiler" "$level" "$target" "$model"
+    done
 done
 
 ! $failed || exit 1
 if $update; then
     mkdir -p "$(dirname "$expected")"
+    for key in "${!found[@]}"; do
+        wanted[$key]=${found[$key]}
+    done
     {
         echo '# What scripts/same_bits.sh expects, written by it (--update). A line that changes is a change of the bit'
         echo '# contract and needs its own commit with its reason.'
@@ -203,6 +262,15 @@ if $update; then
             echo "${wanted[$key]} $key"
         done | sort -k 3
     } >"$expected"
-    say "same_bits.sh: wrote $expected"
+    {
+        echo '# Where each kernel set gave the expected hashes, written by scripts/same_bits.sh (--update).'
+        echo '# weights hash, architecture, kernel set, CPU'
+        for key in "${!recorded[@]}"; do
+            for weights in "${wanted[@]}"; do
+                [[ $key != "$weights "* ]] || echo "$key ${recorded[$key]}"
+            done
+        done | sort
+    } >"$records"
+    say "same_bits.sh: wrote $expected and $records"
 fi
-! $skipped || exit 3
+! $lacking || exit 3

@@ -7,7 +7,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # kind, name, Debian package, purpose. A program is looked for in PATH, a header by the compiler, a module by
-# pkg-config.
+# pkg-config, a library among those that the dynamic linker finds.
 needs()
 {
     cat <<'END'
@@ -25,18 +25,24 @@ module  libdw       libdw-dev     prints the stacks of a hung run
 module  cmocka      libcmocka-dev runs the unit tests
 program valgrind    valgrind      checks for races and stray memory accesses
 END
+    ! $peers || cat <<'END'
+library libopenblas.so.0 libopenblas0-pthread timed beside dodeca's matrix products
+library libblis.so.4     libblis4-pthread     timed beside dodeca's matrix products
+library libdnnl.so.2     libdnnl2             timed beside dodeca's matrix products
+END
 }
 text_package=bible-kjv
 
 usage()
 {
     cat <<'END'
-usage: scripts/setup.sh [--yes] [--help]
+usage: scripts/setup.sh [--yes] [--peers] [--help]
 
 Installs what dodeca needs and is not there yet, then keeps the King James text (4.4 MB, from Debian's package
 bible-kjv) as dodeca/kjv.txt in $XDG_CACHE_HOME or ~/.cache. Does nothing, silently, where nothing is missing.
 
   --yes    do not ask before installing (nor is asked where there is no terminal)
+  --peers  also OpenBLAS, BLIS and oneDNN, which "dodeca bench --kernels --peers" times and nothing else uses
 
 Without the right to install, the one command to run is printed. Where there is no apt, the libraries are
 named. The text is optional: without it scenarios/quick.yaml trains on built-in data.
@@ -46,9 +52,11 @@ END
 }
 
 yes=false
+peers=false
 for argument; do
     case $argument in
     --yes | -y) yes=true ;;
+    --peers) peers=true ;;
     --help | -h)
         usage
         exit 0
@@ -78,6 +86,7 @@ found()
         ;;
     header) have "$(compiler)" && "$(compiler)" -E -x c - <<<"#include <$2>" >/dev/null 2>&1 ;;
     module) have pkg-config && pkg-config --exists "$2" ;;
+    library) PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null | grep -F "$2 " >/dev/null ;;
     esac
 }
 
@@ -267,6 +276,7 @@ on_a_system_without_apt()
         program) what="the program $name" ;;
         header) what="the C library's headers ($name)" ;;
         module) what="the library that pkg-config calls $name" ;;
+        library) what="the library $name" ;;
         esac
         say "$(printf '    %-46s %s  (Debian: %s)' "$what" "$purpose" "$package")"
     done <<<"$lacks"

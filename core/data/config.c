@@ -269,9 +269,9 @@ dd_status dd_config_check(const dd_config *config, const dd_data *data, dd_error
     if (st != DD_OK || (st = check_depths(config, error)) != DD_OK ||
         (st = check_workers(config, error)) != DD_OK)
         return st;
-    if (config->simd != DD_SIMD_AUTO && config->simd != DD_SIMD_OFF && config->simd != DD_SIMD_AVX2)
-        return dd_error_set(error, DD_ERR_ARGUMENT, "simd %d: must be auto, off or avx2",
-                            (int)config->simd);
+    if ((unsigned)config->simd > DD_SIMD_NEON)
+        return dd_error_set(error, DD_ERR_ARGUMENT,
+                            "simd %d: must be auto, off, avx2, avx512 or neon", (int)config->simd);
     if (config->barrier != DD_BARRIER_TREE && config->barrier != DD_BARRIER_PTHREAD)
         return dd_error_set(error, DD_ERR_ARGUMENT, "barrier %d: must be tree or pthread",
                             (int)config->barrier);

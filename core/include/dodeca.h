@@ -118,6 +118,8 @@ typedef enum dd_simd {
     DD_SIMD_AUTO, /* the widest set this CPU runs */
     DD_SIMD_OFF,  /* scalar reference, with hardware FMA where the CPU has it */
     DD_SIMD_AVX2,
+    DD_SIMD_AVX512,
+    DD_SIMD_NEON,
 } dd_simd;
 
 #define DD_DEPTH_AUTO 0
@@ -149,6 +151,7 @@ typedef struct dd_config {
                              protection */
     bool pin;             /* each worker to a core, nearer spheres to nearer cores; a thread that
                              the system refuses that runs on: dd_trainer_info.n_unpinned */
+    bool profile;         /* workers measure where their time goes: dd_trainer_phase_get */
     dd_simd simd;
     dd_barrier barrier;
     dd_reduce reduce;
@@ -217,9 +220,16 @@ void dd_trainer_cancel(dd_trainer *trainer);
 /* XXH3-128 of all parameters in canonical order, high half first. Between steps only. */
 void dd_trainer_hash(const dd_trainer *trainer, uint8_t hash[16]);
 
-/* All parameters in canonical order. Valid until close; may be read and written between steps and
- * commands only. What is written does not reach what a checkpoint keeps.                      */
-float *dd_trainer_weights(dd_trainer *trainer, uint64_t *n);
+/* All parameters in canonical order, *n of them. Valid until close; to be read between steps and
+ * commands only. n may be NULL.                                                               */
+const float *dd_trainer_weights(const dd_trainer *trainer, uint64_t *n);
+/* Parameters [first, first + n) become `values`, which may hold anything, NaN too. Between steps
+ * and commands only. What a checkpoint keeps does not change.
+ * alias    values does not overlap the trainer's own weights
+ * errors   DD_ERR_ARGUMENT: there are no such parameters. DD_ERR_MEMORY: guard mode, the system
+ *          refuses to let pages be written. Nothing has changed then                          */
+dd_status dd_trainer_set_weights(dd_trainer *trainer, uint64_t first, uint64_t n,
+                                 const float *values, dd_error *error);
 
 /* ---- The control process ---- */
 
@@ -281,10 +291,15 @@ typedef struct dd_trainer_info {
     const char *kernels;       /* "avx2", "reference+fma", "reference" */
     double lane_bound; /* tokens / most tokens on one worker: the speedup that placement allows */
     uint64_t n_parameters;
-    uint64_t weights_bytes, moments_bytes, segments_bytes, workspaces_bytes, stacks_bytes;
-    uint32_t n_segments;    /* room for every number of workers up to max_workers */
-    uint32_t most_segments; /* in use by one worker, at most 3 D + 1 */
-    uint64_t requests;      /* completed: steps, validation batches, replays */
+    uint64_t weights_bytes;        /* in canonical order */
+    uint64_t packed_weights_bytes; /* the matrices twice more, as products read them */
+    uint64_t moments_bytes, segments_bytes;
+    uint64_t workspaces_bytes; /* activations and their gradients, and what kernels need */
+    uint64_t stacks_bytes;     /* address space: little of it is touched */
+    uint64_t other_bytes;      /* batch, norms, counts; the team's own not included */
+    uint32_t n_segments;       /* room for every number of workers up to max_workers */
+    uint32_t most_segments;    /* in use by one worker, at most 3 D + 1 */
+    uint64_t requests;         /* completed: steps, validation batches, replays */
     uint64_t lanes_done, lanes_cancelled, steals, folds; /* of all threads */
     uint64_t control_lanes;          /* lanes that a control, Node Zero included, processed: 0 */
     uint64_t node_zero_lane_cpu_ns;  /* CPU time of Node Zero while lanes ran, all requests */
@@ -317,12 +332,23 @@ typedef struct dd_sphere_info {
 bool dd_trainer_sphere_get(const dd_trainer *trainer, uint32_t i, bool between_steps,
                            dd_sphere_info *out);
 
+/* What the threads' time went to, all of them together. */
+typedef struct dd_phase_info {
+    const char *name; /* "forward products", … */
+    bool flops;       /* work is floating-point operations, else bytes: every operand of a call read
+                         or written once, from memory or cache */
+    uint64_t ns, calls, work;
+} dd_phase_info;
+/* The i-th phase since open. Between steps and commands only.
+ * returns  false: there is no such phase, or config.profile is off                           */
+bool dd_trainer_phase_get(const dd_trainer *trainer, uint32_t i, dd_phase_info *out);
+
 /* Guard: what memory an address belongs to. Async-signal-safe, touches no guarded memory: made for
  * a fault handler.
  * returns  false: none of the trainer's guarded regions                                     */
 typedef struct dd_region_info {
-    const char *region;      /* "weights", "batch", "segment", "locked" (control data), "guard page"
-                                (around any of them) */
+    const char *region;      /* "weights", "packed weights", "batch", "segment", "locked" (control
+                                data), "guard page" (around any of them) */
     uint32_t segment, owner; /* of a segment and its guard pages: its number, and the worker that
                                 owns it; else 0 */
     int64_t offset;          /* bytes from the region's begin; negative on a guard page before it */

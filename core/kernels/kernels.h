@@ -24,7 +24,9 @@ typedef enum dd_sink {
 /* Matrix product  C(i, j) = chain(k < K: A(i, k) * B(k, j); bias[j] or +0)
  * shapes   C is M x N, row stride c_row, columns contiguous;
  *          A(i, k) = a[i * a_row + k * a_col], B(k, j) = b[k * b_row + j * b_col];
- *          one of a_row, a_col and one of b_row, b_col is 1; bias (N) or NULL
+ *          one of a_row, a_col and one of b_row, b_col is 1; bias (N) or NULL;
+ *          with b NULL, B(k, 16 p + j) = panels[p * panel_pitch + 16 k + j] for j < 16, zeros in
+ *          absent columns; 64-byte aligned, panel_pitch a multiple of 16
  * order    ascending k in one chain per element, DD_RESUME begins with what C holds (bias NULL)
  * alias    C overlaps neither A, B nor bias
  * threads  reentrant; scratch belongs to the caller                                       */
@@ -34,6 +36,8 @@ typedef struct dd_matmul {
     size_t a_row, a_col;
     const float *b;
     size_t b_row, b_col;
+    const float *panels;
+    size_t panel_pitch;
     const float *bias;
     float *c;
     size_t c_row;
@@ -73,6 +77,13 @@ typedef struct dd_kernels {
     /* bytes of scratch, 64-byte aligned, that matmul and attention need at most for these bounds */
     size_t (*scratch_bytes)(size_t max_n, size_t max_k, size_t max_T, size_t max_d);
     void (*matmul)(const dd_matmul *m, void *scratch);
+    /* Elements [first, last) of the matrix W (N, K), row-major, to their places in panels of
+     * sixteen: element (o, k) to forward[o / 16 * 16 K + 16 k + o % 16], the right operand of x W',
+     * and to input[k / 16 * 16 N + 16 o + k % 16], that of gy W. Writes no other float, so that
+     * disjoint ranges may be packed at once.
+     * alias    none; forward and input 64-byte aligned                                       */
+    void (*pack)(size_t N, size_t K, size_t first, size_t last, const float *W, float *forward,
+                 float *input);
     void (*attention_forward)(const dd_attention *a, void *scratch);
     void (*attention_backward)(const dd_attention *a, void *scratch);
 

@@ -14,7 +14,7 @@
 #define NAME_portable "reference"
 #define NAME_fma "reference+fma"
 
-enum { BLOCK = 64 }; /* columns whose chains are held at a time */
+enum { BLOCK = 64, PANEL = 16 }; /* columns whose chains are held at a time; columns of a panel */
 
 static size_t least(size_t a, size_t b)
 {
@@ -74,23 +74,36 @@ static void matmul(const dd_matmul *m, void *scratch)
     (void)scratch;
     assert(m->M && m->N && m->K);
     assert(m->a_row == 1 || m->a_col == 1);
-    assert(m->b_row == 1 || m->b_col == 1);
+    assert(m->b ? m->b_row == 1 || m->b_col == 1 : m->panel_pitch % PANEL == 0);
     assert(!(m->sink == DD_RESUME && m->bias));
+    /* without b one panel at a time, so that columns are evenly spaced */
+    const size_t columns = m->b ? BLOCK : PANEL;
+    const size_t b_row = m->b ? m->b_row : PANEL, b_col = m->b ? m->b_col : 1;
     for (size_t i = 0; i < m->M; i++) {
-        for (size_t j0 = 0; j0 < m->N; j0 += BLOCK) {
-            const size_t n = least(BLOCK, m->N - j0);
+        for (size_t j0 = 0; j0 < m->N; j0 += columns) {
+            const size_t n = least(columns, m->N - j0);
             const float *a = m->a + i * m->a_row;
-            const float *b = m->b + j0 * m->b_col;
+            const float *b = m->b ? m->b + j0 * m->b_col : m->panels + j0 / PANEL * m->panel_pitch;
             float *c = m->c + i * m->c_row + j0;
             float acc[BLOCK];
             for (size_t j = 0; j < n; j++)
                 acc[j] = m->sink == DD_RESUME ? c[j] : m->bias ? m->bias[j0 + j] : 0.0f;
             for (size_t k = 0; k < m->K; k++)
                 for (size_t j = 0; j < n; j++)
-                    acc[j] =
-                        __builtin_fmaf(a[k * m->a_col], b[k * m->b_row + j * m->b_col], acc[j]);
+                    acc[j] = __builtin_fmaf(a[k * m->a_col], b[k * b_row + j * b_col], acc[j]);
             sink_chains(n, acc, c, m->sink);
         }
+    }
+}
+
+static void pack(size_t N, size_t K, size_t first, size_t last, const float *W, float *forward,
+                 float *input)
+{
+    assert(first <= last && last <= N * K);
+    for (size_t e = first; e < last; e++) {
+        const size_t o = e / K, k = e % K;
+        forward[o / PANEL * PANEL * K + PANEL * k + o % PANEL] = W[e];
+        input[k / PANEL * PANEL * N + PANEL * o + k % PANEL] = W[e];
     }
 }
 
@@ -327,6 +340,7 @@ const dd_kernels PASTE(dd_reference_, PASTE(DD_VARIANT, _)) = {
     .name = PASTE(NAME_, DD_VARIANT),
     .scratch_bytes = scratch_bytes,
     .matmul = matmul,
+    .pack = pack,
     .attention_forward = attention_forward,
     .attention_backward = attention_backward,
     .layernorm = layernorm,

@@ -123,6 +123,7 @@ void *dd_guard_alloc(dd_guard *g, dd_region_kind kind, uint32_t number, size_t b
         dd_pages_unmap(pages, whole);
         return NULL;
     }
+    dd_pages_huge(r.begin, r.bytes);
     if (segment)
         g->segment[number] = g->n_regions;
     g->region[g->n_regions++] = r;

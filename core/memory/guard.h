@@ -22,6 +22,7 @@
 
 typedef enum dd_region_kind {
     DD_REGION_WEIGHTS,
+    DD_REGION_PACKED, /* weights too, in another order */
     DD_REGION_BATCH,
     DD_REGION_SEGMENT,
     DD_REGION_LOCKED,

@@ -2,6 +2,7 @@
  * Storage of gradient segments and their sparse rows. */
 #include "segment.h"
 
+#include "pages.h"
 #include "platform.h"
 
 #include <assert.h>
@@ -66,11 +67,14 @@ uint64_t dd_rows_bytes(const dd_rows *rows)
 static float *open_dense(dd_guard *guard, uint32_t number, uint64_t P)
 {
     size_t bytes;
-    if (!guard)
-        return alloc_array(P, sizeof(float));
     if (__builtin_mul_overflow(P, sizeof(float), &bytes))
         return NULL;
-    return dd_guard_alloc(guard, DD_REGION_SEGMENT, number, bytes);
+    if (guard)
+        return dd_guard_alloc(guard, DD_REGION_SEGMENT, number, bytes);
+    float *dense = dd_alloc(bytes);
+    if (dense)
+        dd_pages_huge(dense, bytes);
+    return dense;
 }
 
 dd_status dd_segments_open(dd_segments *s, dd_guard *guard, uint32_t n, uint64_t P,

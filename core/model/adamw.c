@@ -3,6 +3,7 @@
 #include "adamw.h"
 
 #include "elementary.h"
+#include "packed.h"
 
 float dd_schedule_lr(const dd_config *config, uint64_t step)
 {
@@ -52,16 +53,15 @@ dd_adamw dd_adamw_at(const dd_config *config, uint64_t t, float lr, float clip)
 }
 
 void dd_adamw_slice(const dd_kernels *kernels, const dd_layout *layout, const dd_adamw *opt,
-                    uint64_t first, uint64_t last, float *weights, float *m, float *v,
-                    const float *gradient)
+                    uint64_t first, uint64_t last, float *weights, float *packed, float *m,
+                    float *v, const float *gradient)
 {
-    while (first < last) {
-        dd_tensor k = dd_layout_tensor_of(layout, first);
-        uint64_t end = layout->offset[k + 1] < last ? layout->offset[k + 1] : last;
+    for (uint64_t e = first, end; e < last; e = end) {
+        end = dd_packed_piece_end(layout, e);
+        end = end < last ? end : last;
         dd_adamw tensor_opt = *opt;
-        tensor_opt.decayed = dd_tensor_decayed(k);
-        kernels->adamw(end - first, weights + first, m + first, v + first, gradient + first,
-                       &tensor_opt);
-        first = end;
+        tensor_opt.decayed = dd_tensor_decayed(dd_layout_tensor_of(layout, e));
+        kernels->adamw(end - e, weights + e, m + e, v + e, gradient + e, &tensor_opt);
+        dd_packed_write(kernels, layout, e, end, weights, packed);
     }
 }

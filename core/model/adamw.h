@@ -14,10 +14,11 @@ float dd_clip_factor(double norm, double grad_clip);
 /* Everything AdamW needs in its t-th update, t from 1; `decayed` is left false. */
 dd_adamw dd_adamw_at(const dd_config *config, uint64_t t, float lr, float clip);
 
-/* Updates canonical elements [first, last): weights, both moments, from the root gradient.
+/* Updates canonical elements [first, last): weights, both moments, from the root gradient, and the
+ * packed weights (packed.h), a piece of the vector after the other.
  * threads  re-entrant for disjoint slices                                                    */
 void dd_adamw_slice(const dd_kernels *kernels, const dd_layout *layout, const dd_adamw *opt,
-                    uint64_t first, uint64_t last, float *weights, float *m, float *v,
-                    const float *gradient);
+                    uint64_t first, uint64_t last, float *weights, float *packed, float *m,
+                    float *v, const float *gradient);
 
 #endif

@@ -6,13 +6,15 @@
 #define DD_GPT2_H
 
 #include "kernels.h"
+#include "profile.h"
 #include "segment.h"
 #include "tensors.h"
 
 typedef struct dd_model {
     const dd_kernels *kernels;
     dd_layout layout;
-    const float *weights; /* canonical order; read-only while lanes run */
+    const float *weights; /* canonical order; read-only while lanes run, as is */
+    const float *packed;  /* the same matrices as products read them (packed.h) */
     uint32_t T;           /* tokens per sequence */
     float inv_tokens;     /* 1 / (B T) */
 } dd_model;
@@ -28,9 +30,11 @@ typedef struct dd_lane {
 /* Activations and their gradients for lanes of up to max_sequences; one worker's own. */
 typedef struct dd_workspace dd_workspace;
 
-/* owns     *out on success, released by dd_workspace_close
+/* profile, NULL allowed: where the time of this workspace's lanes is added up.
+ * owns     *out on success, released by dd_workspace_close; borrows profile
  * errors   DD_ERR_MEMORY                                                                     */
-dd_status dd_workspace_open(const dd_model *model, uint32_t max_sequences, dd_workspace **out);
+dd_status dd_workspace_open(const dd_model *model, uint32_t max_sequences, dd_profile *profile,
+                            dd_workspace **out);
 void dd_workspace_close(dd_workspace *ws); /* NULL allowed */
 uint64_t dd_workspace_bytes(const dd_workspace *ws);
 

@@ -78,6 +78,30 @@ uint64_t dd_layout_layer(const dd_layout *layout, dd_tensor k, uint32_t l)
     return layout->offset[k] + (l ? l * (size / layout->shape.L) : 0);
 }
 
+bool dd_layout_matrix(const dd_layout *layout, dd_tensor k, dd_matrix *out)
+{
+    const uint32_t C = layout->shape.C, L = layout->shape.L;
+    switch (k) {
+    case DD_WTE:
+        *out = (dd_matrix){layout->shape.V, C, 1};
+        return true;
+    case DD_QKVW:
+        *out = (dd_matrix){3 * C, C, L};
+        return true;
+    case DD_ATTPROJW:
+        *out = (dd_matrix){C, C, L};
+        return true;
+    case DD_FCW:
+        *out = (dd_matrix){4 * C, C, L};
+        return true;
+    case DD_FCPROJW:
+        *out = (dd_matrix){C, 4 * C, L};
+        return true;
+    default:
+        return false;
+    }
+}
+
 void dd_weights_start(const dd_layout *layout, uint64_t seed, float *weights)
 {
     float plain = (float)0.02;

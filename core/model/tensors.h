@@ -49,6 +49,13 @@ dd_tensor dd_layout_tensor_of(const dd_layout *layout, uint64_t element);
 /* Offset of layer l's slice of tensor k; l is 0 for tensors that have no layers. */
 uint64_t dd_layout_layer(const dd_layout *layout, dd_tensor k, uint32_t l);
 
+/* A tensor of weight matrices W (N, K), one a layer: N outputs, K inputs. */
+typedef struct dd_matrix {
+    uint32_t N, K, n_layers; /* 1 where there are no layers */
+} dd_matrix;
+/* wte, qkvw, attprojw, fcw and fcprojw.  returns  false: any other tensor */
+bool dd_layout_matrix(const dd_layout *layout, dd_tensor k, dd_matrix *out);
+
 /* Writes the parameters a training run starts from (NUMERICS 2). */
 void dd_weights_start(const dd_layout *layout, uint64_t seed, float *weights);
 

@@ -54,6 +54,17 @@ void dd_pages_discard(void *pages, size_t bytes)
     (void)madvise(pages, bytes, MADV_DONTNEED); /* locked pages stay */
 }
 
+void dd_pages_huge(void *at, size_t bytes)
+{
+    const size_t page = dd_page_bytes(), past = (uintptr_t)at % page, skip = past ? page - past : 0;
+    if (bytes <= skip)
+        return;
+    /* whole pages alone: the neighbours on the others asked for nothing */
+    const size_t whole = (bytes - skip) / page * page;
+    if (whole)
+        (void)madvise((char *)at + skip, whole, MADV_HUGEPAGE); /* refused: small pages will do */
+}
+
 /* ---- Protection keys ---- */
 
 #ifdef PKEY_DISABLE_WRITE

@@ -24,6 +24,11 @@ bool dd_pages_protect(void *pages, size_t bytes, dd_pages_access access);
 /* The memory behind the pages goes back to the system, and what they held is lost. */
 void dd_pages_discard(void *pages, size_t bytes);
 
+/* Asks for huge pages behind [at, at + bytes), which need not begin or end with a page: fewer
+ * misses in the translation of addresses. A wish: the system may have none, and where only parts of
+ * a huge page belong to the range it keeps small ones. */
+void dd_pages_huge(void *at, size_t bytes);
+
 /* ---- Protection keys ---- */
 
 #define DD_NO_KEY 0 /* what pages begin with: every thread may do what the pages' access allows */

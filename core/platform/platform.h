@@ -66,7 +66,7 @@
  *   void  dd_free(void *p)               NULL allowed
  *   uint64_t dd_now_ns(void)             monotonic
  *   uint64_t dd_thread_cpu_ns(void)      CPU time of the calling thread
- *   uint32_t dd_fp_env(void)             floating-point control (flags masked): MXCSR or FPCR
+ *   uint32_t dd_fp_env(void)             floating-point control (flags masked): MXCSR, FPCR, fcsr
  *   #define DD_FP_ENV_DEFAULT            what dd_fp_env() must return
  */
 #ifndef DD_PLATFORM_H

@@ -5,10 +5,16 @@
 #include "trainer_parts.h"
 
 #include "error.h"
+#include "packed.h"
 #include "tokens.h"
 
 #include <math.h>
 #include <string.h>
+
+static dd_profile *profile_of(const dd_trainer *t, uint32_t worker)
+{
+    return t->profile ? &t->profile[worker] : NULL;
+}
 
 /* ---- Rights, in guard mode ---- */
 
@@ -30,8 +36,7 @@ static void run_let_go(void *user, uint32_t thread, uint32_t segment)
     give_up(user, segment);
 }
 
-/* Lets writers in again, if they were shut out. returns  false: the system refused */
-static bool guard_lift(dd_trainer *t)
+bool dd_trainer_lift_(dd_trainer *t)
 {
     if (t->guard_shut && dd_guard_unprotect(t->guard) == DD_OK)
         t->guard_shut = false;
@@ -74,7 +79,7 @@ static void write_batch(dd_trainer *t, dd_request request)
 static void run_begin(void *user, dd_request request)
 {
     dd_trainer *t = user;
-    t->guard_failed = !guard_lift(t);
+    t->guard_failed = !dd_trainer_lift_(t);
     if (!t->guard_failed) /* else lanes run over an old batch, for nothing */
         write_batch(t, request);
     if (t->guard)
@@ -87,7 +92,7 @@ static void run_end(void *user, dd_request request)
 {
     dd_trainer *t = user;
     (void)request;
-    if (!guard_lift(t))
+    if (!dd_trainer_lift_(t))
         t->guard_failed = true;
 }
 
@@ -110,13 +115,26 @@ static void run_lane(void *user, uint32_t worker, uint32_t lane, uint32_t segmen
                      &t->segments.at[segment]);
 }
 
+/* Adds what a thread of any role has just done. */
+static void shared_end(const dd_trainer *t, dd_shared_phase *phase, uint64_t begin_ns,
+                       uint64_t work)
+{
+    if (!t->profile)
+        return;
+    dd_u64_fetch_add(&phase->ns, dd_now_ns() - begin_ns, DD_RELAXED);
+    dd_u64_fetch_add(&phase->calls, 1, DD_RELAXED);
+    dd_u64_fetch_add(&phase->work, work, DD_RELAXED);
+}
+
 static void run_fold(void *user, uint32_t thread, uint32_t into, uint32_t from)
 {
     dd_trainer *t = user;
     (void)thread;
     gain(t, into);
+    const uint64_t begin = dd_profile_begin(t->profile);
     dd_segment_fold(t->model.kernels, &t->model.layout, &t->segments.at[into],
                     &t->segments.at[from]);
+    shared_end(t, &t->folds, begin, 3 * t->P * sizeof(float));
 }
 
 static void run_root(void *user, uint32_t thread, uint32_t segment)
@@ -125,9 +143,11 @@ static void run_root(void *user, uint32_t thread, uint32_t segment)
     (void)thread;
     dd_segment *root = &t->segments.at[segment];
     gain(t, segment);
+    const uint64_t begin = dd_profile_begin(t->profile);
     dd_segment_root(t->model.kernels, &t->model.layout, root);
     give_up(t, segment);
     dd_norm_blocks(t->model.kernels, &t->model.layout, root->dense, t->block_sums);
+    shared_end(t, &t->norms, begin, t->P * sizeof(float));
 }
 
 /* The worker whose slice begins the vector folds the loss too. */
@@ -139,8 +159,13 @@ static void run_slice(void *user, uint32_t worker, const dd_fold_pair *pair, uin
     if (first == last)
         return;
     gain(t, root);
+    dd_profile *profile = profile_of(t, worker);
+    const uint64_t begin = dd_profile_begin(profile);
     dd_gradient_slice(t->model.kernels, &t->model.layout, &list, first, last,
                       t->slice_scratch[worker], t->block_sums);
+    /* n + 1 operands and the sum; where nothing is folded the root alone */
+    dd_profile_end(profile, DD_PROFILE_SLICE, begin,
+                   (n ? n + 2 : 1) * (last - first) * DD_NORM_BLOCK * sizeof(float));
     give_up(t, root);
     if (first == 0)
         t->slice_loss = dd_gradient_loss(&list, t->slice_scratch[worker]);
@@ -149,7 +174,7 @@ static void run_slice(void *user, uint32_t worker, const dd_fold_pair *pair, uin
 static bool run_verdict(void *user, uint32_t segment)
 {
     dd_trainer *t = user;
-    if (!guard_lift(t))
+    if (!dd_trainer_lift_(t))
         t->guard_failed = true;
     t->advanced = segment != DD_NO_SEGMENT && !t->guard_failed;
     if (!t->advanced)
@@ -175,7 +200,6 @@ static bool run_verdict(void *user, uint32_t segment)
 static void run_update(void *user, uint32_t worker, uint64_t first_block, uint64_t last_block)
 {
     dd_trainer *t = user;
-    (void)worker;
     uint64_t first = first_block * DD_NORM_BLOCK, last = last_block * DD_NORM_BLOCK;
     if (last > t->P)
         last = t->P;
@@ -183,9 +207,14 @@ static void run_update(void *user, uint32_t worker, uint64_t first_block, uint64
         return;
     for (uint32_t i = 0; t->snapshot && i < DD_KEPT_ARRAYS; i++) /* a block is whole pages */
         dd_snapshot_before_write(t->snapshot, i, first * sizeof(float), last * sizeof(float));
+    dd_profile *profile = profile_of(t, worker);
+    const uint64_t begin = dd_profile_begin(profile);
     dd_adamw_slice(t->model.kernels, &t->model.layout, &t->adamw, first, last,
-                   t->kept_array[DD_KEPT_WEIGHTS], t->kept_array[DD_KEPT_M],
+                   t->kept_array[DD_KEPT_WEIGHTS], t->packed, t->kept_array[DD_KEPT_M],
                    t->kept_array[DD_KEPT_V], t->segments.at[t->root].dense);
+    /* weights and moments read and written, the gradient read, packed weights written twice; the
+     * few elements that are no matrix's count as if they were */
+    dd_profile_end(profile, DD_PROFILE_UPDATE, begin, 9 * (last - first) * sizeof(float));
 }
 
 _Static_assert(DD_NORM_BLOCK * sizeof(float) % DD_SNAPSHOT_PAGE_BYTES == 0,
@@ -237,8 +266,6 @@ static dd_status run_keep(void *user, dd_error *error)
                                 DD_KEPT_ARRAYS * bytes);
     }
     dd_snapshot_take(t->snapshot);
-    if (dd_u32_load(&t->exposed, DD_RELAXED)) /* the caller may write them, and will not tell */
-        dd_snapshot_before_write(t->snapshot, DD_KEPT_WEIGHTS, 0, bytes);
     t->kept_step = dd_u64_load(&t->step, DD_RELAXED);
     t->kept_adam_t = t->adam_t;
     return DD_OK;
@@ -252,7 +279,7 @@ static dd_status run_back(void *user, dd_error *error)
     if (!t->snapshot)
         return dd_error_set(error, DD_ERR_REFUSED,
                             "restore: nothing was kept; the command checkpoint keeps");
-    if (!guard_lift(t))
+    if (!dd_trainer_lift_(t))
         return dd_error_set(error, DD_ERR_MEMORY,
                             "restore: the system refuses to let the weights' pages be written");
     for (uint32_t i = 0; i < DD_KEPT_ARRAYS; i++)
@@ -263,6 +290,8 @@ static dd_status run_back(void *user, dd_error *error)
                 memcpy((char *)t->kept_array[i] + at, page,
                        left < DD_SNAPSHOT_PAGE_BYTES ? left : DD_SNAPSHOT_PAGE_BYTES);
         }
+    dd_packed_write(t->model.kernels, &t->model.layout, 0, t->P, t->kept_array[DD_KEPT_WEIGHTS],
+                    t->packed);
     dd_u64_store(&t->step, t->kept_step, DD_RELAXED);
     t->adam_t = t->kept_adam_t;
     return DD_OK;

@@ -4,6 +4,7 @@
 #include "trainer_parts.h"
 
 #include "hash.h"
+#include "packed.h"
 
 #include <string.h>
 
@@ -12,13 +13,10 @@ void dd_trainer_hash(const dd_trainer *t, uint8_t hash[16])
     dd_hash128(t->kept_array[DD_KEPT_WEIGHTS], t->P * sizeof(float), hash);
 }
 
-float *dd_trainer_weights(dd_trainer *t, uint64_t *n)
+const float *dd_trainer_weights(const dd_trainer *t, uint64_t *n)
 {
     if (n)
         *n = t->P;
-    dd_u32_store(&t->exposed, 1, DD_RELAXED);
-    if (t->snapshot) /* what is written through the pointer must not reach what was kept */
-        dd_snapshot_before_write(t->snapshot, DD_KEPT_WEIGHTS, 0, t->P * sizeof(float));
     return t->kept_array[DD_KEPT_WEIGHTS];
 }
 
@@ -77,6 +75,7 @@ void dd_trainer_info_get(const dd_trainer *t, dd_trainer_info *out)
         .kernels = t->model.kernels->name,
         .n_parameters = t->P,
         .weights_bytes = t->P * sizeof(float),
+        .packed_weights_bytes = dd_packed_size(&t->model.layout) * sizeof(float),
         .moments_bytes = 2 * t->P * sizeof(float),
         .segments_bytes = dd_segments_bytes(&t->segments, t->P),
         .n_segments = t->segments.n,
@@ -87,6 +86,11 @@ void dd_trainer_info_get(const dd_trainer *t, dd_trainer_info *out)
         out->workspaces_bytes += dd_workspace_bytes(t->workspace[w]);
     for (uint32_t w = 0; t->slice_scratch && w < t->config.max_workers; w++)
         out->workspaces_bytes += dd_slice_scratch_bytes(t->slice_scratch[w]);
+    out->other_bytes = sizeof *t + t->n_blocks * sizeof *t->block_sums +
+                       t->config.batch * sizeof *t->first_token +
+                       t->n_lanes * (sizeof *t->lane_result + sizeof *t->lane_tokens) +
+                       t->segments.n * sizeof *t->segment_owner +
+                       (t->profile ? t->config.max_workers * sizeof *t->profile : 0);
     info_of_members(t, out);
     info_of_threads(t, out);
     dd_team_idle(t->team, &out->node_zero_lane_cpu_ns, &out->node_zero_lane_wall_ns);
@@ -96,6 +100,30 @@ void dd_trainer_info_get(const dd_trainer *t, dd_trainer_info *out)
         out->guard_keys = dd_guard_n_keys(t->guard);
     if (t->guard_turns)
         out->guard_share = t->guard_share_sum / (double)t->guard_turns;
+}
+
+/* ---- Time ---- */
+
+bool dd_trainer_phase_get(const dd_trainer *t, uint32_t i, dd_phase_info *out)
+{
+    if (!t->profile || i >= DD_PROFILE_PHASES)
+        return false;
+    *out = (dd_phase_info){0};
+    out->name = dd_profile_name((dd_profile_phase)i, &out->flops);
+    for (uint32_t w = 0; w < t->config.max_workers; w++) {
+        out->ns += t->profile[w].phase[i].ns;
+        out->calls += t->profile[w].phase[i].calls;
+        out->work += t->profile[w].phase[i].work;
+    }
+    const dd_shared_phase *shared = i == DD_PROFILE_FOLD   ? &t->folds
+                                    : i == DD_PROFILE_NORM ? &t->norms
+                                                           : NULL;
+    if (shared) {
+        out->ns += dd_u64_load(&shared->ns, DD_RELAXED);
+        out->calls += dd_u64_load(&shared->calls, DD_RELAXED);
+        out->work += dd_u64_load(&shared->work, DD_RELAXED);
+    }
+    return true;
 }
 
 /* ---- One sphere ---- */
@@ -158,9 +186,8 @@ _Static_assert(sizeof((dd_region_info *)0)->sphere >= DD_PLACE_TEXT, "a place's 
 bool dd_trainer_region_of(const dd_trainer *t, const void *address, dd_region_info *out)
 {
     static const char *const name[] = {
-        [DD_REGION_WEIGHTS] = "weights",
-        [DD_REGION_BATCH] = "batch",
-        [DD_REGION_SEGMENT] = "segment",
+        [DD_REGION_WEIGHTS] = "weights", [DD_REGION_PACKED] = "packed weights",
+        [DD_REGION_BATCH] = "batch",     [DD_REGION_SEGMENT] = "segment",
         [DD_REGION_LOCKED] = "locked",
     };
     dd_region_kind kind;

@@ -4,6 +4,7 @@
 #include "trainer_parts.h"
 
 #include "error.h"
+#include "packed.h"
 #include "tokens.h"
 
 #include <inttypes.h>
@@ -198,6 +199,32 @@ dd_status dd_trainer_validate(dd_trainer *t, uint32_t n_batches, double *loss, d
         sum += fold_losses(t, t->config.lane_depth, 0).value / ((double)B * T);
     }
     *loss = sum / (double)n;
+    return DD_OK;
+}
+
+/* ---- Weights ---- */
+
+dd_status dd_trainer_set_weights(dd_trainer *t, uint64_t first, uint64_t n, const float *values,
+                                 dd_error *error)
+{
+    if (!t || !values)
+        return dd_error_set(error, DD_ERR_ARGUMENT,
+                            "dd_trainer_set_weights: trainer and values must not be NULL");
+    if (first > t->P || n > t->P - first)
+        return dd_error_set(error, DD_ERR_ARGUMENT,
+                            "dd_trainer_set_weights: %" PRIu64 " values from parameter %" PRIu64
+                            " on; there are %" PRIu64 " parameters",
+                            n, first, t->P);
+    if (!dd_trainer_lift_(t))
+        return dd_error_set(error, DD_ERR_MEMORY,
+                            "dd_trainer_set_weights: the system refuses to let the weights' pages "
+                            "be written");
+    float *weights = t->kept_array[DD_KEPT_WEIGHTS];
+    if (t->snapshot && n)
+        dd_snapshot_before_write(t->snapshot, DD_KEPT_WEIGHTS, first * sizeof *weights,
+                                 (first + n) * sizeof *weights);
+    memcpy(weights + first, values, n * sizeof *weights);
+    dd_packed_write(t->model.kernels, &t->model.layout, first, first + n, weights, t->packed);
     return DD_OK;
 }
 

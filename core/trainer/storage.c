@@ -3,6 +3,9 @@
  * lies. Owns sizes and allocation; a step allocates nothing. */
 #include "trainer_parts.h"
 
+#include "packed.h"
+#include "pages.h"
+
 /* Up to this many workers the segments of every membership are counted by planning it. */
 #define COUNTED_WORKERS 144
 
@@ -59,13 +62,31 @@ void *dd_storage_locked_(dd_trainer *t, size_t bytes)
     return t->guard ? dd_guard_alloc(t->guard, DD_REGION_LOCKED, 0, bytes) : dd_alloc(bytes);
 }
 
-static dd_status open_kept(dd_trainer *t, uint32_t i)
+/* Zeroed floats, on huge pages where they are to be had. NULL: no memory. */
+static float *large(uint64_t n)
 {
-    size_t bytes = t->P * sizeof(float);
-    t->kept_array[i] = i == DD_KEPT_WEIGHTS && t->guard
-                           ? dd_guard_alloc(t->guard, DD_REGION_WEIGHTS, 0, bytes)
-                           : dd_alloc(bytes);
-    return t->kept_array[i] ? DD_OK : DD_ERR_MEMORY;
+    float *array = dd_alloc(n * sizeof *array);
+    if (array)
+        dd_pages_huge(array, n * sizeof *array);
+    return array;
+}
+
+/* The weights in both orders, and the moments. */
+static dd_status open_parameters(dd_trainer *t)
+{
+    const uint64_t n_packed = dd_packed_size(&t->model.layout);
+    float **weights = &t->kept_array[DD_KEPT_WEIGHTS];
+    if (t->guard) {
+        *weights = dd_guard_alloc(t->guard, DD_REGION_WEIGHTS, 0, t->P * sizeof(float));
+        t->packed = dd_guard_alloc(t->guard, DD_REGION_PACKED, 0, n_packed * sizeof(float));
+    } else {
+        *weights = large(t->P);
+        t->packed = large(n_packed);
+    }
+    t->kept_array[DD_KEPT_M] = large(t->P);
+    t->kept_array[DD_KEPT_V] = large(t->P);
+    const bool all = *weights && t->packed && t->kept_array[DD_KEPT_M] && t->kept_array[DD_KEPT_V];
+    return all ? DD_OK : DD_ERR_MEMORY;
 }
 
 static dd_status open_workspaces(dd_trainer *t)
@@ -82,7 +103,9 @@ static dd_status open_workspaces(dd_trainer *t)
     if (!t->workspace)
         return DD_ERR_MEMORY;
     while (t->n_workspaces < n) { /* close() releases exactly these */
-        dd_status st = dd_workspace_open(&t->model, sequences, &t->workspace[t->n_workspaces]);
+        const uint32_t w = t->n_workspaces;
+        dd_status st = dd_workspace_open(&t->model, sequences, t->profile ? &t->profile[w] : NULL,
+                                         &t->workspace[w]);
         if (st)
             return st;
         t->n_workspaces++;
@@ -107,9 +130,7 @@ dd_status dd_storage_open_(dd_trainer *t)
     uint64_t rows = (uint64_t)t->config.batch * t->config.seq;
     uint32_t n_segments;
     dd_status st = most_segments(t, &n_segments);
-    for (uint32_t i = 0; i < DD_KEPT_ARRAYS && !st; i++)
-        st = open_kept(t, i);
-    if (st)
+    if (st || (st = open_parameters(t)))
         return st;
     size_t batch_bytes = t->config.batch * sizeof *t->first_token;
     t->first_token = t->guard ? dd_guard_alloc(t->guard, DD_REGION_BATCH, 0, batch_bytes)
@@ -117,7 +138,10 @@ dd_status dd_storage_open_(dd_trainer *t)
     t->block_sums = dd_alloc(t->n_blocks * sizeof *t->block_sums);
     t->lane_result = dd_alloc(t->n_lanes * sizeof *t->lane_result);
     t->segment_owner = dd_alloc(n_segments * sizeof *t->segment_owner);
-    if (!t->first_token || !t->block_sums || !t->lane_result || !t->segment_owner)
+    if (t->config.profile)
+        t->profile = dd_alloc(t->config.max_workers * sizeof *t->profile);
+    if (!t->first_token || !t->block_sums || !t->lane_result || !t->segment_owner ||
+        (t->config.profile && !t->profile))
         return DD_ERR_MEMORY;
     if ((st = open_workspaces(t)) ||
         (t->config.reduce == DD_REDUCE_SLICED && (st = open_slice_scratch(t))))
@@ -135,6 +159,7 @@ void dd_storage_close_(dd_trainer *t)
         dd_slice_scratch_close(t->slice_scratch[w]);
     for (uint32_t w = 0; w < t->n_workspaces; w++)
         dd_workspace_close(t->workspace[w]);
+    dd_free(t->profile);
     dd_free(t->segment_owner);
     dd_free(t->lane_result);
     dd_free(t->block_sums);
@@ -142,6 +167,7 @@ void dd_storage_close_(dd_trainer *t)
     dd_free(t->kept_array[DD_KEPT_V]);
     if (!t->guard) { /* else they are the guard's */
         dd_free(t->first_token);
+        dd_free(t->packed);
         dd_free(t->kept_array[DD_KEPT_WEIGHTS]);
         dd_free(t->slice_scratch);
         dd_free(t->workspace);

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "cpu.h"
 #include "error.h"
+#include "packed.h"
 #include "policy.h"
 #include "tokens.h"
 #include "topology.h"
@@ -122,7 +123,12 @@ dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_train
     t->cpus = dd_cpu_available();
     t->guard_why = "";
     dd_u64_init(&t->step, 0);
-    dd_u32_init(&t->exposed, 0);
+    for (int i = 0; i < 2; i++) {
+        dd_shared_phase *phase = i ? &t->norms : &t->folds;
+        dd_u64_init(&phase->ns, 0);
+        dd_u64_init(&phase->calls, 0);
+        dd_u64_init(&phase->work, 0);
+    }
     const uint32_t T = t->config.seq, B = config->batch;
     uint64_t n_tokens;
     t->tokens = dd_data_tokens(data, &n_tokens);
@@ -144,7 +150,9 @@ dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_train
         goto fail;
     }
     t->model.weights = t->kept_array[DD_KEPT_WEIGHTS];
+    t->model.packed = t->packed;
     dd_weights_start(&t->model.layout, config->seed, t->kept_array[DD_KEPT_WEIGHTS]);
+    dd_packed_write(kernels, &t->model.layout, 0, t->P, t->kept_array[DD_KEPT_WEIGHTS], t->packed);
     if ((st = open_team(t, config->depth == DD_DEPTH_AUTO, error)))
         goto fail;
     *out = t;
@@ -161,7 +169,12 @@ void dd_trainer_close(dd_trainer *t)
         return;
     dd_team_close(t->team);
     dd_storage_close_(t);
-    dd_u32_forget(&t->exposed);
+    for (int i = 0; i < 2; i++) {
+        dd_shared_phase *phase = i ? &t->norms : &t->folds;
+        dd_u64_forget(&phase->ns);
+        dd_u64_forget(&phase->calls);
+        dd_u64_forget(&phase->work);
+    }
     dd_u64_forget(&t->step);
     dd_free(t);
 }

@@ -27,6 +27,11 @@ typedef struct dd_lane_result {
     uint32_t worker;
 } dd_lane_result;
 
+/* A phase that threads of any role add to. Atomic, relaxed: it orders nothing. */
+typedef struct dd_shared_phase {
+    dd_atomic_u64 ns, calls, work;
+} dd_shared_phase;
+
 /* The arrays that a checkpoint keeps: (P) each. */
 enum { DD_KEPT_WEIGHTS, DD_KEPT_M, DD_KEPT_V, DD_KEPT_ARRAYS };
 
@@ -46,6 +51,7 @@ struct dd_trainer {
     dd_team *team;
 
     float *kept_array[DD_KEPT_ARRAYS]; /* V to U: each worker its slice; A to V read-only */
+    float *packed;                     /* the weights once more, packed.h: as kept_array */
     dd_segments segments;     /* A to B: by plan; B to V the folder, or each worker its slice of the
                                  root; V to U read-only */
     uint32_t n_workspaces;    /* workers from this number on are idle */
@@ -58,6 +64,10 @@ struct dd_trainer {
     uint64_t validation_batch;   /* likewise: the number of the one to validate on */
     dd_lane_result *lane_result; /* (n_lanes) the lane's worker until B */
     double slice_loss;           /* `sliced`: the worker of the first block, until V */
+
+    /* Profile: by whose hands time was spent. The caller reads between requests. */
+    dd_profile *profile; /* (max_workers) worker w only; NULL: off, and with it what follows */
+    dd_shared_phase folds, norms; /* of whichever threads */
 
     /* Guard. Node Zero before A, unless said otherwise. */
     dd_guard *guard;         /* NULL: off */
@@ -72,8 +82,6 @@ struct dd_trainer {
     /* Node Zero between U and A; workers read it from A to U */
     dd_snapshot *snapshot; /* NULL: nothing was ever kept */
     uint64_t kept_step, kept_adam_t;
-    dd_atomic_u32 exposed; /* atomic, relaxed: the caller has the address of the weights. Set
-                              between commands only, whose hand-over orders it */
 
     /* Number of the next step. Atomic, relaxed: it orders nothing. Stored by who gives the verdict,
      * until V, and by Node Zero, between U and A; the caller loads it for messages, while a restore
@@ -96,6 +104,10 @@ static inline uint32_t dd_lane_begin_(const dd_trainer *t, uint32_t lane)
 
 /* The table of callbacks for the team. */
 dd_work dd_trainer_work_(dd_trainer *t);
+
+/* Guard mode: writers of weights and batch are let in again, if they were shut out. Between
+ * requests, or who begins or ends one.  returns  false: the system refused */
+bool dd_trainer_lift_(dd_trainer *t);
 
 /* All memory of a run, from `config` on: arrays, segments, workspaces. Half-built storage is
  * released by dd_storage_close_ too.

@@ -68,7 +68,11 @@ static void look_at_build(struct doctor *d)
     static const struct {
         dd_simd simd;
         const char *name;
-    } sets[] = {{DD_SIMD_OFF, "off"}, {DD_SIMD_AVX2, "avx2"}, {DD_SIMD_AUTO, "auto"}};
+    } sets[] = {{DD_SIMD_OFF, "off"},
+                {DD_SIMD_AVX2, "avx2"},
+                {DD_SIMD_AVX512, "avx512"},
+                {DD_SIMD_NEON, "neon"},
+                {DD_SIMD_AUTO, "auto"}};
     size_t used = 0;
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
         const char *why = "";

@@ -26,6 +26,7 @@ enum {
     OPTION_JSON,
     OPTION_STOP_AFTER,
     OPTION_STATUS_EVERY,
+    OPTION_PROFILE,
     OPTION_VALIDATE
 };
 
@@ -81,6 +82,8 @@ static dd_status open_all(dd_train *t, dd_error *error)
     if (t->subject->spheres && s->timetable[0] &&
         !dd_timetable_of(s, &t->timetable, error->message))
         return DD_ERR_ARGUMENT;
+    if (s->config.profile && (st = dd_train_profile_open(&s->config, &t->profile, error)) != DD_OK)
+        return st;
     if ((st = open_subject(t, error)) != DD_OK)
         return st;
     if (t->status_every && (st = dd_health_open(t->subject, t->self, &t->health)) != DD_OK) {
@@ -164,6 +167,8 @@ static dd_status train_step(dd_train *t, dd_error *error)
     if (++t->done == 1)
         dd_train_unpinned(t);
     t->step_ns += step.wall_ns;
+    if (t->settings.config.profile)
+        dd_train_profile_look(&t->profile, t->trainer, t->done);
     t->discarded += step.discarded;
     if (step.discarded)
         dd_train_discarded(t, &step);
@@ -229,6 +234,8 @@ static int train(dd_train *t)
         return exit_code(st);
     }
     dd_train_describe(t);
+    if (t->settings.config.profile)
+        dd_train_profile_look(&t->profile, t->trainer, 0);
     while (st == DD_OK && t->done < dd_train_last(t))
         st = train_step(t, &error);
     dd_train_close_line(t);
@@ -277,6 +284,14 @@ static void finish(dd_train *t, struct argp_state *state)
     if (t->status_every && !t->subject->thread)
         argp_failure(state, DD_EXIT_USAGE, 0,
                      "--status-every: subject %s has no threads to tell of", t->subject->name);
+    if (t->settings.config.profile && !t->subject->spheres)
+        argp_failure(state, DD_EXIT_USAGE, 0, "--profile: subject %s does not measure its phases",
+                     t->subject->name);
+    if (t->settings.config.profile &&
+        (t->settings.timetable[0] || t->settings.config.depth == DD_DEPTH_AUTO))
+        argp_failure(state, DD_EXIT_USAGE, 0,
+                     "--profile: shares are of one number of workers; leave out --timetable, and "
+                     "give a number as --depth");
 }
 
 static error_t parse(int id, char *argument, struct argp_state *state)
@@ -305,6 +320,9 @@ static error_t parse(int id, char *argument, struct argp_state *state)
     case OPTION_STATUS_EVERY:
         t->status_every = dd_option_number("status-every", argument, 1, UINT64_MAX, state);
         return 0;
+    case OPTION_PROFILE:
+        t->settings.config.profile = true;
+        return 0;
     case OPTION_VALIDATE:
         t->validation_batches =
             (uint32_t)dd_option_number("validate", argument, 0, UINT32_MAX, state);
@@ -331,6 +349,8 @@ int dd_cmd_train(int argc, char **argv)
     dd_options_add(&options, "stop-after", OPTION_STOP_AFTER, "N", "end after step N of --steps");
     dd_options_add(&options, "status-every", OPTION_STATUS_EVERY, "N",
                    "after every N steps a table of all spheres: who did what, who waits where");
+    dd_options_add(&options, "profile", OPTION_PROFILE, NULL,
+                   "at the end: where the time went, and how near each phase came to its limit");
     dd_options_add(&options, "validate", OPTION_VALIDATE, "N",
                    "validation batches at the end (default 20)");
     dd_options_add(&options, "print-hash", OPTION_PRINT_HASH, NULL,
@@ -355,6 +375,8 @@ int dd_cmd_train(int argc, char **argv)
                "  dodeca train --workers 4 --timetable 'random 50 in 100 seed 7'\n"
                "A slow core, and neighbours that help out:\n"
                "  dodeca train --workers 2 --pin --hog 1 --steal\n"
+               "Where the time goes:\n"
+               "  dodeca train --model micro --profile\n"
                "Rights to write enforced, so that a stray write is caught and named:\n"
                "  dodeca train --guard\n"
                "\n"

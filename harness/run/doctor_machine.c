@@ -31,9 +31,15 @@ static void look_at_cpu(dd_found *d)
         (void)fclose(f);
 #ifdef __x86_64__
     __builtin_cpu_init();
-    (void)snprintf(d->isa, sizeof d->isa, "%s%s%s", __builtin_cpu_supports("avx2") ? "avx2 " : "",
+    (void)snprintf(d->isa, sizeof d->isa, "%s%s%s%s%s%s",
+                   __builtin_cpu_supports("avx2") ? "avx2 " : "",
                    __builtin_cpu_supports("fma") ? "fma " : "",
-                   __builtin_cpu_supports("avx512f") ? "avx512f " : "");
+                   __builtin_cpu_supports("avx512f") ? "avx512f " : "",
+                   __builtin_cpu_supports("avx512dq") ? "avx512dq " : "",
+                   __builtin_cpu_supports("avx512bw") ? "avx512bw " : "",
+                   __builtin_cpu_supports("avx512vl") ? "avx512vl " : "");
+#elif defined __aarch64__
+    strcpy(d->isa, "neon ");
 #endif
     if (d->isa[0])
         d->isa[strlen(d->isa) - 1] = '\0'; /* the last blank */

@@ -22,8 +22,15 @@ static const struct {
 };
 enum { LAYERS = sizeof layers / sizeof layers[0], LARGEST = 1024 * 256 };
 
+/* One layer's operands: weights as a step keeps them, in panels. */
+typedef struct operands {
+    float *x, *gy;          /* (rows, inputs), (rows, outputs) */
+    float *forward, *input; /* panels */
+    float *y;               /* what is written */
+} operands;
+
 /* The three products of a layer, with the strides that the model gives them. */
-static dd_matmul product_of(int layer, int pass, const float *a, const float *b, float *c)
+static dd_matmul product_of(int layer, int pass, const operands *o)
 {
     size_t out = layers[layer].outputs, in = layers[layer].inputs;
     switch (pass) {
@@ -31,39 +38,37 @@ static dd_matmul product_of(int layer, int pass, const float *a, const float *b,
         return (dd_matmul){.M = ROWS,
                            .N = out,
                            .K = in,
-                           .a = a,
+                           .a = o->x,
                            .a_row = in,
                            .a_col = 1,
-                           .b = b,
-                           .b_row = 1,
-                           .b_col = in,
-                           .c = c,
+                           .panels = o->forward,
+                           .panel_pitch = 16 * in,
+                           .c = o->y,
                            .c_row = out,
                            .sink = DD_STORE};
     case 1: /* gx (rows, in) = gy W */
         return (dd_matmul){.M = ROWS,
                            .N = in,
                            .K = out,
-                           .a = a,
+                           .a = o->gy,
                            .a_row = out,
                            .a_col = 1,
-                           .b = b,
-                           .b_row = in,
-                           .b_col = 1,
-                           .c = c,
+                           .panels = o->input,
+                           .panel_pitch = 16 * out,
+                           .c = o->y,
                            .c_row = in,
                            .sink = DD_STORE};
     default: /* gW (out, in) = gy' x */
         return (dd_matmul){.M = out,
                            .N = in,
                            .K = ROWS,
-                           .a = a,
+                           .a = o->gy,
                            .a_row = 1,
                            .a_col = out,
-                           .b = b,
+                           .b = o->x,
                            .b_row = in,
                            .b_col = 1,
-                           .c = c,
+                           .c = o->y,
                            .c_row = in,
                            .sink = DD_STORE};
     }
@@ -114,20 +119,23 @@ bool dd_measure_products(const dd_kernels *set, dd_products *out)
 {
     static const char *const passes[] = {"forward", "input gradient", "weight gradient"};
     *out = (dd_products){0};
-    float *a = dd_alloc(LARGEST * sizeof *a), *b = dd_alloc(LARGEST * sizeof *b),
-          *c = dd_alloc(LARGEST * sizeof *c);
+    operands o;
+    float **const each[] = {&o.x, &o.gy, &o.forward, &o.input, &o.y};
+    enum { ARRAYS = sizeof each / sizeof each[0] };
     void *scratch = dd_alloc(set->scratch_bytes(1024, 1024, ROWS, 32));
-    bool ok = a && b && c && scratch;
+    bool ok = scratch;
+    for (size_t i = 0; i < ARRAYS; i++) {
+        float *p = *each[i] = dd_alloc(LARGEST * sizeof *p);
+        ok = ok && p;
+        for (size_t n = 0; ok && n < LARGEST; n++)
+            p[n] = (float)(n % (251 - 10 * i)) / 251 - 0.5f;
+    }
     double operations[4] = {0},
            peak_time[4] = {0}; /* by pass, then all: time in units of the peak */
-    for (size_t i = 0; ok && i < LARGEST; i++) {
-        a[i] = (float)(i % 251) / 251 - 0.5f;
-        b[i] = (float)(i % 241) / 241 - 0.5f;
-    }
     for (int i = 0; ok && i < DD_PRODUCTS; i++) {
         int pass = i / LAYERS;
         dd_product *p = &out->product[i];
-        dd_matmul m = product_of(i % LAYERS, pass, a, b, c);
+        dd_matmul m = product_of(i % LAYERS, pass, &o);
         *p = (dd_product){layers[i % LAYERS].name,
                           passes[pass],
                           (uint32_t)m.M,
@@ -146,9 +154,8 @@ bool dd_measure_products(const dd_kernels *set, dd_products *out)
         out->share_of_pass[pass] = operations[pass] / peak_time[pass];
     if (ok)
         out->share = operations[3] / peak_time[3];
-    dd_free(a);
-    dd_free(b);
-    dd_free(c);
+    for (size_t i = 0; i < ARRAYS; i++)
+        dd_free(*each[i]);
     dd_free(scratch);
     return ok;
 }

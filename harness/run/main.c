@@ -21,6 +21,7 @@ static const struct command {
     {"run", dd_cmd_run, "run scenario files: every cell in a child process, checked and timed"},
     {"train", dd_cmd_train, "train once, with the settings given as options"},
     {"check", dd_cmd_check, "run the checks of a trainer by name"},
+    {"bench", dd_cmd_bench, "time kernels that were compared with the reference before"},
     {"explore", dd_cmd_explore, "exhaust the interleavings of the synchronisation protocol"},
     {"spheres", dd_cmd_spheres, "show the spheres: positions, contacts, and who gets which lanes"},
     {"doctor", dd_cmd_doctor,

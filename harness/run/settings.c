@@ -13,7 +13,7 @@
 #include "timetable.h"
 
 /* Indexed by the enums of dodeca.h and settings.h. */
-static const char *const simd_names[] = {"auto", "off", "avx2", NULL};
+static const char *const simd_names[] = {"auto", "off", "avx2", "avx512", "neon", NULL};
 static const char *const barrier_names[] = {"tree", "pthread", NULL};
 static const char *const reduce_names[] = {"tree", "control", "sliced", NULL};
 static const char *const nan_names[] = {"abort", "skip-step", NULL};

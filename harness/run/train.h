@@ -9,6 +9,7 @@
 #include "settings.h"
 #include "subject.h"
 #include "timetable.h"
+#include "train_profile.h"
 
 typedef struct dd_train {
     dd_settings settings;
@@ -25,6 +26,7 @@ typedef struct dd_train {
     dd_timetable *timetable; /* NULL: no changes */
     dd_health *health;       /* NULL: no status asked for */
     dd_hogs *hogs;
+    dd_train_profile profile; /* config.profile */
     /* how far it is */
     uint64_t done, discarded, step_ns;
     uint64_t commands, command_ns; /* of the timetable */

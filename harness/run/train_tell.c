@@ -72,10 +72,10 @@ static void describe_threads(const dd_train *t)
             c->depth == DD_DEPTH_AUTO ? " for now" : "", i.non_empty_lanes, i.n_lanes, i.kernels,
             barrier, reduce, c->steal ? ", stealing" : "", c->pin ? ", pinned" : "");
     fprintf(stderr,
-            "memory: weights %.1f MiB, moments %.1f MiB, gradient segments %.1f MiB, workspaces "
-            "%.1f MiB\n",
-            MIB(i.weights_bytes), MIB(i.moments_bytes), MIB(i.segments_bytes),
-            MIB(i.workspaces_bytes));
+            "memory: weights %.1f MiB, packed weights %.1f MiB, moments %.1f MiB, gradient "
+            "segments %.1f MiB, activations %.1f MiB, other %.1f MiB\n",
+            MIB(i.weights_bytes), MIB(i.packed_weights_bytes), MIB(i.moments_bytes),
+            MIB(i.segments_bytes), MIB(i.workspaces_bytes), MIB(i.other_bytes));
     if (c->guard && i.guard_keys)
         fprintf(stderr, "guard: weights and batches by page protection, segments by %u keys\n",
                 i.guard_keys);
@@ -225,8 +225,8 @@ static json_t *json_of_info(const dd_train *t)
     if (!o || !t->trainer)
         return o;
     json_t *more = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o, "
-        "s:s, s:I, s:I}",
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:I, s:I, s:I, s:I, s:o, s:s, s:I, s:I}",
         "depth", (json_int_t)i.depth, "spheres", (json_int_t)i.n_spheres, "controls",
         (json_int_t)i.n_controls, "threads", (json_int_t)i.n_threads, "unpinned",
         (json_int_t)i.n_unpinned, "changes", (json_int_t)i.n_changes, "changes_failed",
@@ -234,11 +234,17 @@ static json_t *json_of_info(const dd_train *t)
         (json_int_t)i.lanes_done, "folds", (json_int_t)i.folds, "steals", (json_int_t)i.steals,
         "control_lanes", (json_int_t)i.control_lanes, "segments", (json_int_t)i.n_segments,
         "most_segments", (json_int_t)i.most_segments, "segments_bytes",
-        (json_int_t)i.segments_bytes, "guard_keys", (json_int_t)i.guard_keys, "guard_share",
-        number(i.guard_share), "guard_why", i.guard_why ? i.guard_why : "", "snapshot_pages",
-        (json_int_t)i.snapshot_pages, "snapshot_pages_copied", (json_int_t)i.snapshot_pages_copied);
+        (json_int_t)i.segments_bytes, "weights_bytes", (json_int_t)i.weights_bytes,
+        "packed_weights_bytes", (json_int_t)i.packed_weights_bytes, "moments_bytes",
+        (json_int_t)i.moments_bytes, "activations_bytes", (json_int_t)i.workspaces_bytes,
+        "other_bytes", (json_int_t)i.other_bytes, "guard_keys", (json_int_t)i.guard_keys,
+        "guard_share", number(i.guard_share), "guard_why", i.guard_why ? i.guard_why : "",
+        "snapshot_pages", (json_int_t)i.snapshot_pages, "snapshot_pages_copied",
+        (json_int_t)i.snapshot_pages_copied);
     (void)json_object_update(o, more);
     json_decref(more);
+    if (t->settings.config.profile)
+        (void)json_object_set_new(o, "profile", dd_train_profile_json(&t->profile));
     return o;
 }
 
@@ -319,4 +325,6 @@ void dd_train_end(const dd_train *t)
     dd_usage u = dd_usage_now();
     printf("process          CPU %.1f s, memory at most %.1f MiB\n", (double)u.cpu_ns / 1e9,
            MIB(u.peak_rss_bytes));
+    if (t->settings.config.profile)
+        dd_train_profile_print(&t->profile, stdout);
 }

@@ -22,6 +22,7 @@
 #include "error.h"
 #include "gpt2.h"
 #include "gradient.h"
+#include "packed.h"
 #include "platform.h"
 #include "tokens.h"
 
@@ -63,12 +64,13 @@ struct locks {
     uint32_t n_started;
     bool locks_made;
 
-    float *weights, *m, *v; /* read-only while lanes run; then each its slice, or the caller */
-    double *block_sums;     /* who completes the sum */
-    uint64_t *first_token;  /* the caller before the hand-out */
-    dd_segments segments;   /* worker w's own is at[w]; of one_model, at[workers] is the sum */
-    uint64_t step, adam_t;  /* the caller between steps; who completes the sum */
-    double loss, norm;      /* who completes the sum */
+    float *weights, *packed, *m,
+        *v;                /* read-only while lanes run; then each its slice, or the caller */
+    double *block_sums;    /* who completes the sum */
+    uint64_t *first_token; /* the caller before the hand-out */
+    dd_segments segments;  /* worker w's own is at[w]; of one_model, at[workers] is the sum */
+    uint64_t step, adam_t; /* the caller between steps; who completes the sum */
+    double loss, norm;     /* who completes the sum */
     float lr;
     bool update; /* the step is finite */
     dd_adamw adamw;
@@ -145,7 +147,7 @@ static void update_blocks(locks *l, uint64_t first, uint64_t last)
     uint64_t P = dd_layout_size(&l->model.layout);
     last *= DD_NORM_BLOCK;
     dd_adamw_slice(l->model.kernels, &l->model.layout, &l->adamw, first * DD_NORM_BLOCK,
-                   last < P ? last : P, l->weights, l->m, l->v, l->sum->dense);
+                   last < P ? last : P, l->weights, l->packed, l->m, l->v, l->sum->dense);
 }
 
 static void work_locks(locks *l, worker *w)
@@ -302,6 +304,7 @@ static void locks_close(void *self)
     dd_free(l->block_sums);
     dd_free(l->v);
     dd_free(l->m);
+    dd_free(l->packed);
     dd_free(l->weights);
     dd_free(l);
 }
@@ -330,17 +333,20 @@ static dd_status allocate(locks *l, uint32_t most_sequences)
     uint64_t P = dd_layout_size(&l->model.layout), rows = (uint64_t)l->config.batch * l->config.seq;
     uint32_t n = l->config.workers;
     l->weights = dd_alloc(P * sizeof(float));
+    l->packed = dd_alloc(dd_packed_size(&l->model.layout) * sizeof(float));
     l->m = dd_alloc(P * sizeof(float));
     l->v = dd_alloc(P * sizeof(float));
     l->block_sums = dd_alloc(l->n_blocks * sizeof(double));
     l->first_token = dd_alloc(l->config.batch * sizeof(uint64_t));
     l->worker = dd_alloc(n * sizeof *l->worker);
-    if (!l->weights || !l->m || !l->v || !l->block_sums || !l->first_token || !l->worker)
+    if (!l->weights || !l->packed || !l->m || !l->v || !l->block_sums || !l->first_token ||
+        !l->worker)
         return DD_ERR_MEMORY;
-    if (l->scheme->one_model && dd_workspace_open(&l->model, most_sequences, &l->model_workspace))
+    if (l->scheme->one_model &&
+        dd_workspace_open(&l->model, most_sequences, NULL, &l->model_workspace))
         return DD_ERR_MEMORY;
     for (uint32_t w = 0; w < n && !l->scheme->one_model; w++)
-        if (dd_workspace_open(&l->model, most_sequences, &l->worker[w].workspace))
+        if (dd_workspace_open(&l->model, most_sequences, NULL, &l->worker[w].workspace))
             return DD_ERR_MEMORY;
     return dd_segments_open(&l->segments, NULL, n + l->scheme->one_model, P,
                             rows < s->V ? (uint32_t)rows : s->V, s->C, s->V);
@@ -402,7 +408,10 @@ static dd_status open_scheme(const scheme *how, const dd_config *config, const d
         goto fail;
     }
     l->model.weights = l->weights;
+    l->model.packed = l->packed;
     dd_weights_start(&l->model.layout, config->seed, l->weights);
+    dd_packed_write(kernels, &l->model.layout, 0, dd_layout_size(&l->model.layout), l->weights,
+                    l->packed);
     if ((st = start_threads(l)) != DD_OK) {
         dd_error_set(error, st, "cannot create %u threads: see the limits on processes and memory",
                      l->config.workers);
@@ -474,6 +483,7 @@ static void locks_describe(void *self, dd_trainer_info *info)
         .lane_bound = (double)l->non_empty_lanes / most,
         .n_parameters = P,
         .weights_bytes = P * sizeof(float),
+        .packed_weights_bytes = dd_packed_size(&l->model.layout) * sizeof(float),
         .moments_bytes = 2 * P * sizeof(float),
         .segments_bytes = dd_segments_bytes(&l->segments, P),
         .n_segments = l->segments.n,

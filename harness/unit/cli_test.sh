@@ -26,9 +26,9 @@ expect 2 'usage: dodeca SUBCOMMAND'
 expect 0 'usage: dodeca SUBCOMMAND' --help
 expect 0 'dodeca ' --version
 refuse 'did you mean "train"' trian
-refuse 'there are run train check explore spheres doctor' frobnicate
+refuse 'there are run train check bench explore spheres doctor' frobnicate
 refuse 'unknown option "--frobnicate"' --frobnicate
-for command in run train check explore spheres doctor; do
+for command in run train check bench explore spheres doctor; do
     expect 0 "Usage: dodeca $command" $command --help
 done
 expect 2 "unrecognized option '--wrkers'" train --wrkers 2
@@ -58,6 +58,9 @@ refuse 'needs pin' train --hog 1
 refuse 'this build has dodeca, serial, locks, locks-gradient' train --subject fast
 refuse 'the lock-based subjects have no hierarchy' train --subject locks --steal
 refuse 'has no threads to tell of' train --serial --status-every 5
+refuse 'does not measure its phases' train --serial --profile
+refuse 'shares are of one number of workers' train --profile --depth auto
+refuse 'shares are of one number of workers' train --profile --workers 4 --timetable '5 spawn 0 4'
 refuse 'such as "5 spawn 0 4"' train --timetable nonsense
 refuse 'it is a worker then; the controls there: none' train --workers 4 --timetable '5 terminate 0'
 refuse 'there is no such sphere then; the workers there: 0, 3, 6, 9' train --workers 4 --timetable '5 spawn 1 4'
@@ -68,7 +71,7 @@ refuse 'the number to begin with' train --timetable 'random 5 in 50 seed 1'
 refuse 'depth auto' train --depth auto --workers 2 --timetable '5 spawn 0 4'
 refuse 'there are 2 workers to slow' train --workers 2 --pin --hog 3
 refuse 'stop-after 11: there are 10 steps' train --steps 10 --stop-after 11
-refuse 'this build has auto, off, avx2' train --simd avx512
+refuse 'this build has auto, off, avx2, avx512, neon' train --simd sse2
 refuse 'this build has tree, control, sliced' train --reduce owner
 refuse 'this build has tree, pthread' train --barrier spin
 refuse 'there are only options' train book.txt
@@ -134,7 +137,7 @@ for how in '--workers 1' '--workers 2 --barrier pthread' '--workers 5 --reduce c
     '--workers 12 --allow-idle' '--workers 0' '--workers 3 --reduce sliced' '--workers 7 --depth 2' \
     '--workers 5 --depth 3 --barrier pthread --reduce control' '--workers 20 --depth 2 --allow-idle --reduce sliced' \
     '--workers 4 --steal' '--workers 4 --guard' '--workers 2 --pin --hog 1 --steal' '--depth auto' \
-    '--workers 2 --pin --no-pin'; do
+    '--workers 2 --pin --no-pin' '--workers 3 --profile'; do
     read -ra arguments <<<"$how"
     got=$(hash_of "${arguments[@]}")
     [[ $got == "$right" ]] || fail "train $how: hash $got, the oracle has $right"
@@ -162,6 +165,14 @@ done
 "$program" train "${small[@]}" --batch 7 --steps 6 --json >out 2>err || fail 'train --json'
 [[ $(grep -c '^{"step":' out) == 6 && $(grep -c '"final":true' out) == 1 && $(wc -l <out) == 7 ]] || fail 'train --json: lines'
 grep -q "\"weights_hash\":\"$right\"" out || fail 'train --json: hash'
+
+# ---- profile: every phase with its limit, and nothing of the weights
+expect 0 'profile of 5 steps' train "${small[@]}" --batch 7 --workers 2 --steps 6 --profile --print-hash
+grep -q "$right" out || fail 'profile: hash'
+for phase in 'forward products' 'weight-gradient products' attention LayerNorm 'update and packing' 'waiting at A' other; do
+    grep -qE "^$phase +[0-9.-]+ +[0-9.-]+%" out || fail "profile: no line of $phase"
+done
+expect 0 '"other_ns"' train "${small[@]}" --batch 7 --steps 1 --profile --json
 
 # ---- health: a row for every sphere, at most 24
 expect 0 'health after 4 steps' train "${small[@]}" --workers 3 --steps 6 --status-every 2

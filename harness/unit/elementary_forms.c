@@ -1,44 +1,31 @@
 /* SPDX-License-Identifier: MIT
- * Forms of the elementary functions that need instructions of their own: see elementary_forms.h. */
+ * Forms of the elementary functions in one SIMD kernel set's instructions: see elementary_forms.h.
+ */
 #include "elementary_forms.h"
 
-#ifdef __AVX2__
+#include "set.h"
+#include "vector.h"
 
-#include "avx2_vector.h"
-
-bool fma_form(function f, size_t n, const float *x, float *y)
+bool DD_SET_NAME(scalars)(function f, size_t n, const float *x, float *y)
 {
     for (size_t i = 0; i < n; i++)
         y[i] = scalar_form(f, x[i]);
     return true;
 }
 
-bool avx2_form(function f, size_t n, const float *x, float *y)
+bool DD_SET_NAME(vectors)(function f, size_t n, const float *x, float *y)
 {
     if (f == LOG || f == TANH)
         return false;
     for (size_t i = 0; i < n; i += 16) {
         const dd_v16 v = dd_v16_load(x + i, 16);
         dd_v16_store(y + i, 16,
-                     f == EXP    ? dd_v16_exp(v)
-                     : f == GELU ? dd_v16_gelu(v)
-                                 : dd_v16_dgelu(v));
+                     f == EXP    ? dd_v16_exp_down(v)
+                     : f == GELU ? dd_v16_gelu_of(v, dd_v16_gelu_reduce(v))
+                                 : dd_v16_dgelu_of(v, dd_v16_gelu_reduce(v)));
     }
+    for (size_t i = 0; f == EXP && i < n; i++)
+        if (x[i] > 0)
+            y[i] = dd_exp(x[i]);
     return true;
 }
-
-#else
-
-bool fma_form(function f, size_t n, const float *x, float *y)
-{
-    (void)f, (void)n, (void)x, (void)y;
-    return false;
-}
-
-bool avx2_form(function f, size_t n, const float *x, float *y)
-{
-    (void)f, (void)n, (void)x, (void)y;
-    return false;
-}
-
-#endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The elementary functions in the three forms that must agree: compiled as any file is, compiled
- * with the FMA instruction, and as AVX2 vectors. elementary_forms.c, built with the flags of AVX2
- * where there is such a thing, holds the last two. */
+ * The elementary functions in the forms that must agree: compiled as any file is, and, by
+ * elementary_forms.c once for each SIMD kernel set, with the set's scalar instructions and as its
+ * vectors. */
 #ifndef DD_TEST_ELEMENTARY_FORMS_H
 #define DD_TEST_ELEMENTARY_FORMS_H
 
@@ -29,9 +29,12 @@ static inline float scalar_form(function f, float x)
 }
 
 /* y[i] = f(x[i]); n a multiple of 16
- * returns  false where there is no such form: log and tanh have no vectors, for no kernel needs
- * them */
-bool fma_form(function f, size_t n, const float *x, float *y);
-bool avx2_form(function f, size_t n, const float *x, float *y);
+ * returns  false where there is no such form: log and tanh have no vectors, and exp none for x > 0
+ *          (there the scalar form stands in), for no kernel needs them                      */
+typedef bool elementary_form(function f, size_t n, const float *x, float *y);
+
+elementary_form dd_avx2_scalars_, dd_avx2_vectors_;
+elementary_form dd_avx512_scalars_, dd_avx512_vectors_;
+elementary_form dd_neon_scalars_, dd_neon_vectors_;
 
 #endif

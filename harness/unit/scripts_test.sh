@@ -528,27 +528,53 @@ END
     chmod +x "$1/dodeca"
 }
 
+# A driver of same_bits.sh whose runs have the hash of stand_in_dodeca; LINE is printed, too.
+stand_in_bits() # FOLDER [LINE]
+{
+    mkdir -p "$1/harness/bits"
+    cat >"$1/harness/bits/dodeca_bits" <<END
+#!/bin/bash
+echo "settings --model \$2"
+echo "data 33333333333333333333333333333333"
+echo "run oracle 11111111111111111111111111111111 --serial"
+echo "run avx2 11111111111111111111111111111111 --workers 1"
+echo '${2:-}'
+END
+    chmod +x "$1/harness/bits/dodeca_bits"
+}
+
 test_same_bits()
 {
     checkout
     stand_in_dodeca "$work/checkout/build"
+    stand_in_bits "$work/checkout/build"
     expect 1 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
     prints 'no hash is expected'
     expect 0 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build" --update
     expect 0 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
     prints 'PASS'
-    local pattern
-    for pattern in ' --serial ' ' --workers 7 ' ' --simd off --workers 4 '; do
-        stand_in_dodeca "$work/checkout/build" "$pattern"
-        expect 1 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
-        prints 'runs have other bits'
-    done
-    stand_in_dodeca "$work/checkout/build" ' train '
+    # A run with other bits, the program with other bits, sets that cannot run, no hash at all.
+    stand_in_bits "$work/checkout/build" 'run avx2 22222222222222222222222222222222 --workers 3'
     expect 1 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
-    prints 'FAIL: expected 11111111111111111111111111111111'
-    echo 'exit 1' >>"$work/checkout/build/dodeca"
+    prints 'FAIL: 1 runs have other bits than 11111111111111111111111111111111'
+    expect 1 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build" --update
+    stand_in_bits "$work/checkout/build"
+    stand_in_dodeca "$work/checkout/build" ' tiny '
     expect 1 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
-    says 'no hash'
+    prints 'FAIL: not 11111111111111111111111111111111'
+    stand_in_dodeca "$work/checkout/build"
+    stand_in_bits "$work/checkout/build" 'skip avx2 this CPU is old'
+    expect 0 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
+    prints 'SKIP: this CPU is old; gave the expected hash on'
+    stand_in_bits "$work/checkout/build" 'skip avx1024 this CPU is old'
+    expect 3 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
+    prints 'SKIP: this CPU is old'
+    sed -i 's/1111 --/2222 --/' "$work/checkout/build/harness/bits/dodeca_bits"
+    expect 1 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
+    prints 'FAIL: 1 runs have other bits'
+    echo 'exit 1' >>"$work/checkout/build/harness/bits/dodeca_bits"
+    expect 1 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
+    prints 'FAIL: no hash'
 }
 
 # A valgrind that finds races where PATTERN matches its arguments.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * exp, log, tanh, GELU and its derivative against double precision, and their scalar, FMA and AVX2
- * forms against each other, bit for bit. Samples every 9973rd float and all special ones; --all
- * goes through all 2^32, which takes minutes, and prints the worst errors that NUMERICS.md section
- * 10 states. */
+ * exp, log, tanh, GELU and its derivative against double precision, and their scalar forms
+ * and those of every kernel set against each other, bit for bit. Samples every 9973rd float and all
+ * special ones; --all goes through all 2^32, which takes minutes, and prints the worst errors that
+ * NUMERICS.md section 10 states. */
 #define _DEFAULT_SOURCE
 #include <float.h>
 #include <math.h>
@@ -21,7 +21,24 @@
 enum { BATCH = 4096, MAX_THREADS = 16, SAMPLE = 9973 };
 
 static bool all_floats;
-static bool cpu_runs_forms;
+
+/* Of this build; those that the CPU runs. */
+static const struct forms {
+    dd_simd simd;
+    const char *name;
+    elementary_form *scalars, *vectors;
+} built[] = {
+#ifdef __x86_64__
+    {DD_SIMD_AVX2, "avx2", dd_avx2_scalars_, dd_avx2_vectors_},
+    {DD_SIMD_AVX512, "avx512", dd_avx512_scalars_, dd_avx512_vectors_},
+#endif
+#ifdef __aarch64__
+    {DD_SIMD_NEON, "neon", dd_neon_scalars_, dd_neon_vectors_},
+#endif
+    {DD_SIMD_OFF, NULL, NULL, NULL},
+};
+static const struct forms *runs[sizeof built / sizeof *built];
+static size_t n_runs;
 
 static double to_double(float x)
 {
@@ -143,15 +160,16 @@ static void check_batch(size_t n, const float *x, findings *out)
 {
     float y[BATCH], other[BATCH];
     for (function f = 0; f < N_FUNCTIONS; f++) {
-        if (cpu_runs_forms && fma_form(f, n, x, y)) {
-            if (avx2_form(f, n, x, other))
-                compare(f, n, x, y, other, out);
-            if (!all_floats) { /* calls of the C library's fmaf: too slow for all */
-                plain_form(f, n, x, other);
-                compare(f, n, x, y, other, out);
-            }
-        } else {
+        /* without the instruction, calls of the C library's fmaf: too slow for all floats */
+        if (n_runs == 0 || !all_floats)
             plain_form(f, n, x, y);
+        else
+            runs[0]->scalars(f, n, x, y);
+        for (size_t r = 0; r < n_runs; r++) {
+            if (runs[r]->scalars(f, n, x, other))
+                compare(f, n, x, y, other, out);
+            if (runs[r]->vectors(f, n, x, other))
+                compare(f, n, x, y, other, out);
         }
         for (size_t i = 0; i < n; i++)
             check_value(f, x[i], y[i], out);
@@ -302,8 +320,12 @@ static void cospi_of_the_schedule(void **state)
 int main(int argc, char **argv)
 {
     all_floats = argc > 1 && strcmp(argv[1], "--all") == 0;
-    cpu_runs_forms = dd_kernels_select(DD_SIMD_AVX2, NULL) != NULL;
-    print_message("FMA and AVX2 forms: %s\n", cpu_runs_forms ? "compared" : "not on this machine");
+    for (size_t i = 0; built[i].name; i++) {
+        const char *why = "";
+        if (dd_kernels_select(built[i].simd, &why))
+            runs[n_runs++] = &built[i];
+        print_message("%s: %s\n", built[i].name, *why ? why : "compared");
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(special_floats),
         cmocka_unit_test(cospi_of_the_schedule),

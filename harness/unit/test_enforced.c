@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "dying.h"
+#include "packed.h"
 #include "serial.h"
 #include "trainer_fixture.h"
 #include "trainer_parts.h"
@@ -42,12 +43,14 @@ bool __wrap_dd_pages_protect(void *pages, size_t bytes, dd_pages_access access)
 
 /* ---- Writes out of a lane (linked with --wrap) ---- */
 
+enum { TARGETS = 6 }; /* both ends of weights, packed weights and batch */
+
 /* The last of so many lanes tries, each in a child that is forked there, to write what nobody may
  * write while lanes run. Ordered between requests. */
 static struct {
     dd_atomic_u32 lanes_left; /* atomic: lanes run at once; 0: nothing is ordered */
-    char *address[4];
-    int fate[4]; /* as fate_of has it */
+    char *address[TARGETS];
+    int fate[TARGETS]; /* as fate_of has it */
 } order;
 
 static void obey(void)
@@ -56,7 +59,7 @@ static void obey(void)
     while (left &&
            !dd_u32_compare_exchange(&order.lanes_left, &left, left - 1, DD_RELAXED, DD_RELAXED))
         continue;
-    for (int i = 0; left == 1 && i < 4; i++)
+    for (int i = 0; left == 1 && i < TARGETS; i++)
         order.fate[i] = fate_of(write_byte, order.address[i]);
 }
 
@@ -118,7 +121,7 @@ static void regions_are_known(void **state)
     dd_serial *oracle;
     assert_int_equal(dd_serial_open(&config, data, &oracle, NULL), DD_OK);
     dd_region_info region;
-    float *w = dd_trainer_weights(t, NULL);
+    const float *w = dd_trainer_weights(t, NULL);
     assert_true(dd_trainer_region_of(t, w + 5, &region));
     assert_string_equal(region.region, "weights");
     assert_int_equal(region.offset, 20);
@@ -127,9 +130,12 @@ static void regions_are_known(void **state)
     assert_true(dd_trainer_region_of(t, w - 1, &region));
     assert_string_equal(region.region, "guard page");
     assert_int_equal(region.offset, -4);
+    assert_true(dd_trainer_region_of(t, t->packed + 3, &region));
+    assert_string_equal(region.region, "packed weights");
+    assert_int_equal(region.offset, 12);
     assert_false(dd_trainer_region_of(t, &config, &region));
     for (int i = 0; i < 5; i++) {
-        w[0] = w[0]; /* between steps the caller may write */
+        set_one(t, 0, w[0]); /* between steps the caller may write */
         assert_int_equal(dd_trainer_step(t, NULL, NULL), DD_OK);
         assert_int_equal(dd_serial_step(oracle, NULL, NULL), DD_OK);
     }
@@ -147,14 +153,19 @@ static void regions_are_known(void **state)
     dd_trainer_close(t);
 }
 
+static char *weights_of(const dd_trainer *t)
+{
+    return (char *)t->kept_array[DD_KEPT_WEIGHTS];
+}
+
 static void give_order(dd_trainer *t, uint32_t lanes)
 {
-    char *weights = (char *)dd_trainer_weights(t, NULL), *batch = (char *)t->first_token;
-    order.address[0] = weights;
-    order.address[1] = weights + t->P * sizeof(float) - 1;
-    order.address[2] = batch;
-    order.address[3] = batch + t->config.batch * sizeof *t->first_token - 1;
-    for (int i = 0; i < 4; i++) { /* between requests the caller may */
+    char *const region[] = {weights_of(t), (char *)t->packed, (char *)t->first_token};
+    const size_t bytes[] = {t->P * sizeof(float), dd_packed_size(&t->model.layout) * sizeof(float),
+                            t->config.batch * sizeof *t->first_token};
+    for (int i = 0; i < TARGETS; i++)
+        order.address[i] = region[i / 2] + (i % 2 ? bytes[i / 2] - 1 : 0);
+    for (int i = 0; i < TARGETS; i++) { /* between requests the caller may */
         assert_lives(write_byte, order.address[i]);
         order.fate[i] = -1;
     }
@@ -164,7 +175,7 @@ static void give_order(dd_trainer *t, uint32_t lanes)
 static void assert_obeyed(void)
 {
     assert_int_equal(dd_u32_load(&order.lanes_left, DD_RELAXED), 0);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < TARGETS; i++) {
         assert_int_equal(order.fate[i], SEGV_ACCERR); /* at that very address */
         assert_lives(write_byte, order.address[i]);
     }
@@ -188,7 +199,7 @@ static void no_lane_can_write_weights_or_batch(void **state)
             step_ok(t);
             assert_obeyed();
         }
-        dd_trainer_weights(t, NULL)[0] = NAN;
+        set_one(t, 0, NAN);
         give_order(t, 13); /* the step has 12 lanes: one of its replay */
         assert_int_equal(dd_trainer_step(t, &step, NULL), DD_ERR_NONFINITE);
         assert_non_null(step.culprit.tensor);
@@ -220,7 +231,7 @@ static void control_data_is_locked_from_open_to_close(void **state)
         assert_locked(t, t->lane_tokens, t->n_lanes * sizeof *t->lane_tokens);
         assert_locked(t, t->workspace, t->n_workspaces * sizeof *t->workspace);
         assert_locked(t, t->slice_scratch, config.workers * sizeof *t->slice_scratch);
-        assert_lives(write_byte, (char *)dd_trainer_weights(t, NULL));
+        assert_lives(write_byte, weights_of(t));
         assert_int_equal(dd_trainer_step(t, NULL, NULL), DD_OK);
     }
     dd_trainer_close(t);
@@ -231,8 +242,9 @@ static void a_lock_that_is_refused_fails_the_open(void **state)
     (void)state;
     const dd_config config = guarded(DD_REDUCE_TREE);
     dd_trainer *t = open_trainer(&config);
-    /* each is protected once when it is made: weights, batch, lanes, workspaces, segments */
-    const uint32_t n_regions = 4 + t->segments.n;
+    /* each is protected once when it is made: weights, packed weights, batch, lanes, workspaces and
+     * segments */
+    const uint32_t n_regions = 5 + t->segments.n;
     dd_trainer_close(t);
     dd_u32_store(&changes_left, n_regions + 1, DD_RELAXED);
     dd_error error;
@@ -243,12 +255,12 @@ static void a_lock_that_is_refused_fails_the_open(void **state)
 
 /* ---- Refusals ---- */
 
-/* Weights and batch are protected, then both are let go: four changes a step, each of which may be
- * refused. The step then did not take place, and the next one is it. */
+/* Weights, packed weights and batch are protected, then let go: six changes a step, each of which
+ * may be refused. The step then did not take place, and the next one is it. */
 static void a_refused_change_costs_the_step(void **state)
 {
     (void)state;
-    for (uint32_t k = 1; k <= 5; k++) {
+    for (uint32_t k = 1; k <= 7; k++) {
         const dd_config config = guarded((dd_reduce)(k % 3));
         dd_trainer *t = open_trainer(&config);
         dd_serial *oracle;
@@ -258,12 +270,12 @@ static void a_refused_change_costs_the_step(void **state)
             dd_step step;
             double loss;
             dd_u32_store(&changes_left, k, DD_RELAXED);
-            assert_int_equal(dd_trainer_step(t, NULL, &error), k <= 4 ? DD_ERR_MEMORY : DD_OK);
+            assert_int_equal(dd_trainer_step(t, NULL, &error), k <= 6 ? DD_ERR_MEMORY : DD_OK);
             dd_u32_store(&changes_left, UINT32_MAX, DD_RELAXED);
-            if (k <= 4) {
+            if (k <= 6) {
                 assert_non_null(strstr(error.message, "refused"));
                 assert_same(t, oracle);
-                assert_lives(write_byte, (char *)dd_trainer_weights(t, NULL));
+                assert_lives(write_byte, weights_of(t));
                 assert_int_equal(dd_trainer_validate(t, 1, &loss, NULL), DD_OK);
                 assert_int_equal(dd_trainer_step(t, &step, NULL), DD_OK);
                 assert_int_equal(step.step, i);
@@ -277,11 +289,11 @@ static void a_refused_change_costs_the_step(void **state)
     }
 }
 
-/* The same four changes, in each batch. */
+/* The same six changes, in each batch. */
 static void a_refused_change_costs_the_validation(void **state)
 {
     (void)state;
-    for (uint32_t k = 1; k <= 9; k++) {
+    for (uint32_t k = 1; k <= 13; k++) {
         const dd_config config = guarded((dd_reduce)(k % 3));
         dd_trainer *t = open_trainer(&config);
         dd_serial *oracle;
@@ -292,9 +304,9 @@ static void a_refused_change_costs_the_validation(void **state)
         assert_int_equal(dd_serial_step(oracle, NULL, NULL), DD_OK);
         assert_int_equal(dd_trainer_validate(t, 2, &right, NULL), DD_OK);
         dd_u32_store(&changes_left, k, DD_RELAXED);
-        assert_int_equal(dd_trainer_validate(t, 2, &loss, &error), k <= 8 ? DD_ERR_MEMORY : DD_OK);
+        assert_int_equal(dd_trainer_validate(t, 2, &loss, &error), k <= 12 ? DD_ERR_MEMORY : DD_OK);
         dd_u32_store(&changes_left, UINT32_MAX, DD_RELAXED);
-        if (k <= 8) {
+        if (k <= 12) {
             assert_string_equal(error.message,
                                 "validation before step 1: the system refused to change the "
                                 "protection of the weights' or the batch's pages");
@@ -310,30 +322,29 @@ static void a_refused_change_costs_the_validation(void **state)
     }
 }
 
-/* Four for the step, which is not finite, four for the replay that would name the lane. */
+/* Six for the step, which is not finite, six for the replay that would name the lane. */
 static void a_refused_change_costs_the_replay(void **state)
 {
     (void)state;
-    for (uint32_t k = 5; k <= 9; k++) {
+    for (uint32_t k = 7; k <= 13; k++) {
         const dd_config config = guarded((dd_reduce)(k % 3));
         dd_trainer *t = open_trainer(&config);
         dd_error error;
         dd_step step;
         double loss;
-        float *w = dd_trainer_weights(t, NULL);
         step_ok(t);
-        const float before = w[0];
-        w[0] = NAN;
+        const float before = dd_trainer_weights(t, NULL)[0];
+        set_one(t, 0, NAN);
         dd_u32_store(&changes_left, k, DD_RELAXED);
         assert_int_equal(dd_trainer_step(t, &step, &error), DD_ERR_NONFINITE);
         dd_u32_store(&changes_left, UINT32_MAX, DD_RELAXED);
         const char *told = strstr(error.message, "nothing names the lane: replay of step 1: the "
                                                  "system refused");
-        assert_int_equal(told != NULL, k <= 8);
-        assert_int_equal(step.culprit.tensor == NULL, k <= 8);
+        assert_int_equal(told != NULL, k <= 12);
+        assert_int_equal(step.culprit.tensor == NULL, k <= 12);
         assert_int_equal(dd_trainer_validate(t, 1, &loss, NULL), DD_OK); /* and opens them again */
         assert_true(isnan(loss));
-        w[0] = before;
+        set_one(t, 0, before);
         step_ok(t);
         dd_trainer_close(t);
     }
@@ -357,11 +368,14 @@ static void a_trainer_that_stays_shut_refuses(void **state)
         assert_int_equal(dd_trainer_step(t, NULL, &error), DD_ERR_MEMORY);
         assert_int_equal(dd_trainer_validate(t, 1, &loss, &error), DD_ERR_MEMORY);
         assert_int_equal(dd_trainer_command(t, DD_COMMAND_RESTORE, &error), DD_ERR_MEMORY);
+        const float value = 0;
+        assert_int_equal(dd_trainer_set_weights(t, 0, 1, &value, &error), DD_ERR_MEMORY);
+        assert_non_null(strstr(error.message, "refuses"));
         assert_same(t, oracle);
     }
     dd_u32_store(&changes_left, UINT32_MAX, DD_RELAXED);
     assert_int_equal(dd_trainer_validate(t, 1, &loss, &error), DD_OK); /* and opens it again */
-    assert_lives(write_byte, (char *)dd_trainer_weights(t, NULL));
+    assert_lives(write_byte, weights_of(t));
     assert_int_equal(dd_trainer_command(t, DD_COMMAND_RESTORE, &error), DD_OK);
     assert_int_equal(dd_trainer_step(t, NULL, NULL), DD_OK);
     assert_same(t, oracle); /* step 0 once more */

@@ -17,8 +17,15 @@
 #include "peak.h"
 #include "sets.h"
 
-static const dd_kernels *sets[3];
+static const dd_kernels *sets[5];
 static size_t n_sets;
+
+/* From narrow to wide. */
+static const struct {
+    dd_simd simd;
+    const char *name;
+} simd[] = {{DD_SIMD_NEON, "neon"}, {DD_SIMD_AVX2, "avx2"}, {DD_SIMD_AVX512, "avx512"}};
+enum { N_SIMD = sizeof simd / sizeof *simd };
 
 /* ---- Shapes and values ---- */
 
@@ -367,12 +374,18 @@ static void selection_gives_what_was_asked(void **state)
     const dd_kernels *off = dd_kernels_select(DD_SIMD_OFF, &why);
     assert_non_null(off);
     assert_memory_equal(off->name, "reference", strlen("reference"));
-    const dd_kernels *avx2 = dd_kernels_select(DD_SIMD_AVX2, &why);
-    if (avx2)
-        assert_string_equal(avx2->name, "avx2");
-    else
-        assert_non_null(why);
-    assert_ptr_equal(dd_kernels_select(DD_SIMD_AUTO, NULL), avx2 ? avx2 : off);
+    const dd_kernels *widest = off;
+    for (size_t i = 0; i < N_SIMD; i++) {
+        why = NULL;
+        const dd_kernels *set = dd_kernels_select(simd[i].simd, &why);
+        if (set) {
+            assert_string_equal(set->name, simd[i].name);
+            widest = set;
+        } else {
+            assert_non_null(why);
+        }
+    }
+    assert_ptr_equal(dd_kernels_select(DD_SIMD_AUTO, NULL), widest);
     assert_null(dd_kernels_select((dd_simd)77, &why));
     assert_non_null(why);
 }
@@ -393,9 +406,14 @@ int main(void)
     const dd_kernels *off = dd_kernels_select(DD_SIMD_OFF, NULL);
     if (off != &dd_reference_portable_)
         sets[n_sets++] = off;
-    const dd_kernels *avx2 = dd_kernels_select(DD_SIMD_AVX2, NULL);
-    if (avx2)
-        sets[n_sets++] = avx2;
+    for (size_t i = 0; i < N_SIMD; i++) {
+        const char *why = NULL;
+        const dd_kernels *set = dd_kernels_select(simd[i].simd, &why);
+        if (set)
+            sets[n_sets++] = set;
+        else
+            print_message("SKIP %s: %s\n", simd[i].name, why);
+    }
     for (size_t s = 0; s < n_sets; s++)
         print_message("set: %s\n", sets[s]->name);
     const struct CMUnitTest tests[] = {

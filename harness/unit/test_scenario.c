@@ -196,7 +196,7 @@ static void test_faults_have_a_line(void **state)
         {"batch: 1.5\n", 1, "whole number from 1"},
         {"batch:\n", 1, "whole number from 1"},
         {"lr: fast\n", 1, "must be a number from"},
-        {"model: nano\nsimd: avx512\n", 2, "this build has auto, off, avx2"},
+        {"model: nano\nsimd: sse2\n", 2, "this build has auto, off, avx2, avx512, neon"},
         {"depth: 4\n", 1, "from 1 to 3 or auto"},
         {"workers: 13\n", 1, "depth 1 holds 12; depth 2 holds 144"},
         {"steps: 9\ntimetable: 9 rebalance\n", 2, "the run's last step is 8"},

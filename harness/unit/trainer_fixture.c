@@ -33,6 +33,18 @@ dd_trainer *open_trainer(const dd_config *config)
     return t;
 }
 
+void set_all(dd_trainer *t, const float *values)
+{
+    uint64_t n;
+    (void)dd_trainer_weights(t, &n);
+    assert_int_equal(dd_trainer_set_weights(t, 0, n, values, NULL), DD_OK);
+}
+
+void set_one(dd_trainer *t, uint64_t i, float value)
+{
+    assert_int_equal(dd_trainer_set_weights(t, i, 1, &value, NULL), DD_OK);
+}
+
 void step_ok(dd_trainer *t)
 {
     dd_error error;

@@ -14,5 +14,8 @@ int close_data(void **state);
 /* Fail the test with the error's message. */
 dd_trainer *open_trainer(const dd_config *config);
 void step_ok(dd_trainer *t);
+/* Every parameter, or parameter i alone. */
+void set_all(dd_trainer *t, const float *values);
+void set_one(dd_trainer *t, uint64_t i, float value);
 
 #endif

@@ -172,6 +172,8 @@ DD_INLINE_ void dd_pause_(void)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)
     __asm__ __volatile__("isb"); /* yield is a no-op on most cores */
+#elif defined(__riscv)
+    __asm__ __volatile__(".4byte 0x0100000f"); /* pause, of Zihintpause; elsewhere a no-op */
 #endif
 }
 
@@ -243,6 +245,14 @@ DD_INLINE_ uint32_t dd_fp_env(void)
     uint64_t fpcr;
     __asm__ __volatile__("mrs %0, fpcr" : "=r"(fpcr));
     return (uint32_t)fpcr;
+}
+#elif defined(__riscv)
+#define DD_FP_ENV_DEFAULT 0u /* nearest even; there is no flush to zero */
+DD_INLINE_ uint32_t dd_fp_env(void)
+{
+    uint32_t fcsr;
+    __asm__ __volatile__("frcsr %0" : "=r"(fcsr));
+    return fcsr & ~0x1fu;
 }
 #else
 #error "dd_fp_env() does not know this processor's floating-point control register"

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT
+ * The register tile under a SIMD set's matrix product and attention: a block of chains in registers
+ * whose right operand comes in panels of sixteen columns; and the packing of such panels. */
+#ifndef DD_TILE_H
+#define DD_TILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "set.h"
+#include "vector.h"
+
+/* Columns of a panel, rows and panels of a tile. Two FMA units of latency 4 or 5 want ten registers
+ * of chains or more; what is left holds a row of the panels and a broadcast. */
+enum { DD_TILE_COLS = 16 };
+#if DD_VECTOR_REGISTERS == 1
+enum { DD_TILE_ROWS = 14, DD_TILE_PANELS = 2 };
+#else
+enum { DD_TILE_ROWS = 6, DD_TILE_PANELS = 1 };
+#endif
+
+/* to(i, j) = chain(k < K: a(i, k) * b(k, j); from(i, j)) for i < rows, j < cols; with fold
+ * to(i, j) = to(i, j) + that chain
+ * shapes   1 <= rows <= DD_TILE_ROWS, 1 <= cols <= DD_TILE_PANELS * 16; a(i, k) = a[i * a_row +
+ *          k * a_col]; b a panel, 64-byte aligned, the second one b_pitch floats on; from and to
+ *          have contiguous columns, from_row 0 gives every row the same start
+ * fetches  the lines of to_next, where the next tile will write, and from ahead, memory of later
+ *          use, one line for each eight k in steps of ahead_step bytes, and as much from b_pitch
+ *          floats on if there are two panels. Either may be NULL, or point anywhere
+ * alias    from == to allowed                                                              */
+typedef struct dd_tile {
+    size_t rows, cols, K;
+    const float *a;
+    size_t a_row, a_col;
+    const float *b;
+    size_t b_pitch;
+    const float *from;
+    size_t from_row;
+    float *to;
+    size_t to_row;
+    const float *to_next;
+    const char *ahead;
+    size_t ahead_step;
+    bool fold;
+} dd_tile;
+
+void DD_SET_NAME(tile)(const dd_tile *t);
+
+/* A start of +0 for all rows (from_row 0). */
+extern const float DD_SET_NAME(zeros)[DD_TILE_PANELS * DD_TILE_COLS];
+
+/* Floats from one panel of K rows to the next: one row more, lest the same row of all panels fall
+ * into one set of the cache. And floats of all panels for n columns. */
+static inline size_t dd_panel_pitch(size_t K)
+{
+    return (K + 1) * DD_TILE_COLS;
+}
+
+static inline size_t dd_panels_size(size_t K, size_t n)
+{
+    return (n + DD_TILE_COLS - 1) / DD_TILE_COLS * dd_panel_pitch(K);
+}
+
+/* Copies K x n of b(k, j) = b[k * b_row + j * b_col], one stride being 1, to panels of
+ * dd_panel_pitch(K): panel p holds columns 16p to 16p + 15 as K rows of sixteen floats, absent
+ * columns as zeros. */
+void DD_SET_NAME(pack_panels)(size_t K, size_t n, const float *b, size_t b_row, size_t b_col,
+                              float *panels);
+
+#endif

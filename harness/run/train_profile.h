@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ * What `dodeca train --profile` tells: where the workers' time went, phase by phase, and how near
+ * each phase comes to what this machine can do. Measures the limits; the phases are the trainer's
+ * own. The first step, which is the first to touch most of the memory, is left out where there are
+ * more. */
+#ifndef DD_TRAIN_PROFILE_H
+#define DD_TRAIN_PROFILE_H
+
+#include <jansson.h>
+#include <stdio.h>
+
+#include "dodeca.h"
+
+enum { DD_PROFILE_ROOM = 32 }; /* room; the trainer has fewer */
+
+/* All of it up to some moment. */
+typedef struct dd_spent {
+    dd_phase_info phase[DD_PROFILE_ROOM];
+    uint32_t n_phases;
+    uint64_t wait_ns[4]; /* of workers, at A, B, V, U */
+    uint64_t steps, at_ns;
+} dd_spent;
+
+typedef struct dd_train_profile {
+    double peak_flops, copy_bytes; /* per second, of one thread */
+    dd_spent before, after;
+    bool controls_fold; /* folds and norm are controls' work, done while workers wait */
+    uint32_t workers;
+} dd_train_profile;
+
+/* The limits, measured now; takes half a second and 256 MiB, given back. Before threads run.
+ * errors   DD_ERR_CPU: there is no such kernel set; DD_ERR_MEMORY                             */
+dd_status dd_train_profile_open(const dd_config *config, dd_train_profile *out, dd_error *error);
+/* Before the first step and after each, `steps` in all. */
+void dd_train_profile_look(dd_train_profile *p, const dd_trainer *trainer, uint64_t steps);
+
+/* The table; nothing before the first step. */
+void dd_train_profile_print(const dd_train_profile *p, FILE *to);
+/* The same, whole; NULL: no memory. */
+json_t *dd_train_profile_json(const dd_train_profile *p);
+
+#endif
