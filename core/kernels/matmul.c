@@ -328,6 +328,24 @@ void DD_SET_NAME(matmul)(const dd_matmul *m, void *scratch)
 
 /* ---- Packing of weights ---- */
 
+/* Bytes from which on a matrix is taken for one of a model that outgrows the caches: its panels are
+ * written past them, which spares reading every line before it is overwritten. */
+#define STREAMED ((size_t)2 << 20)
+
+/* Rows o .. o + 16, columns k .. k + 16 of W, whole panels. */
+static void stream_block(size_t N, size_t K, size_t o, size_t k, const float *W, float *forward,
+                         float *input)
+{
+    dd_v16 v[16];
+    for (size_t r = 0; r < 16; r++) {
+        v[r] = dd_v16_load(W + (o + r) * K + k, 16);
+        dd_v16_stream(input + k * N + 16 * (o + r), v[r]);
+    }
+    dd_v16_transpose(v);
+    for (size_t c = 0; c < 16; c++)
+        dd_v16_stream(forward + o * K + 16 * (k + c), v[c]);
+}
+
 /* Rows o .. o + rows, columns k .. k + cols of W, all within one panel each way. */
 static void pack_block(size_t N, size_t K, size_t o, size_t rows, size_t k, size_t cols,
                        const float *W, float *forward, float *input)
@@ -351,7 +369,10 @@ static void pack_rows(size_t N, size_t K, size_t o, size_t rows, size_t k0, size
 {
     for (size_t k = k0, cols; k < k1; k += cols) {
         cols = least(16 - k % 16, k1 - k);
-        pack_block(N, K, o, rows, k, cols, W, forward, input);
+        if (rows == 16 && cols == 16 && N * K * sizeof *W >= STREAMED)
+            stream_block(N, K, o, k, W, forward, input);
+        else
+            pack_block(N, K, o, rows, k, cols, W, forward, input);
     }
 }
 
@@ -371,4 +392,5 @@ void DD_SET_NAME(pack)(size_t N, size_t K, size_t first, size_t last, const floa
         pack_rows(N, K, o, rows, 0, K, W, forward, input);
         first += rows * K;
     }
+    dd_v16_streamed();
 }

@@ -41,6 +41,16 @@ DD_INLINE_ void dd_v16_store(float *p, size_t n, dd_v16 v)
         p[i] = whole[i];
 }
 
+/* A whole cache line; here as any other, visible to other threads in order all the same. */
+DD_INLINE_ void dd_v16_stream(float *p, dd_v16 v)
+{
+    dd_v16_store(p, 16, v);
+}
+
+DD_INLINE_ void dd_v16_streamed(void)
+{
+}
+
 DD_INLINE_ dd_v16 dd_v16_keep(dd_v16 old, dd_v16 v, size_t n)
 {
     if (n >= 16)
