@@ -14,7 +14,7 @@ Sets up what is missing, builds into build/ and build-tsan/, and runs the tests:
 
   (default)  label quick: unit tests, bit equality on small shapes, race checks of a small cell, the schedule
              explorer, the scripts themselves; a few minutes on 2 cores
-  --full     and label slow: bit equality with gcc and clang at -O1, -O2 and -O3, elementary
+  --full     and label slow: bit equality with gcc and clang at -O0 to -O3 and for other processors, elementary
              functions over all floats, long runs; needs clang
   --long     and label long
   --yes      install missing packages without asking
