@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "set.h"
+#include "streaming.h"
 #include "tile.h"
 #include "transpose.h"
 #include "vector.h"
@@ -392,5 +393,5 @@ void DD_SET_NAME(pack)(size_t N, size_t K, size_t first, size_t last, const floa
         pack_rows(N, K, o, rows, 0, K, W, forward, input);
         first += rows * K;
     }
-    dd_v16_streamed();
+    dd_streaming_end();
 }

@@ -56,16 +56,12 @@ DD_INLINE_ void dd_v16_store(float *p, size_t n, dd_v16 v)
     }
 }
 
-/* A whole cache line past the caches; visible to other threads in order after dd_v16_streamed(). */
+/* A whole cache line past the caches; visible to other threads in order after dd_streaming_end().
+ */
 DD_INLINE_ void dd_v16_stream(float *p, dd_v16 v)
 {
     _mm256_stream_ps(p, v.lo);
     _mm256_stream_ps(p + 8, v.hi);
-}
-
-DD_INLINE_ void dd_v16_streamed(void)
-{
-    _mm_sfence();
 }
 
 DD_INLINE_ dd_v16 dd_v16_keep(dd_v16 old, dd_v16 v, size_t n)

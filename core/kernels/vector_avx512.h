@@ -37,15 +37,11 @@ DD_INLINE_ void dd_v16_store(float *p, size_t n, dd_v16 v)
         _mm512_mask_storeu_ps(p, dd_mask16(n), v.v);
 }
 
-/* A whole cache line past the caches; visible to other threads in order after dd_v16_streamed(). */
+/* A whole cache line past the caches; visible to other threads in order after dd_streaming_end().
+ */
 DD_INLINE_ void dd_v16_stream(float *p, dd_v16 v)
 {
     _mm512_stream_ps(p, v.v);
-}
-
-DD_INLINE_ void dd_v16_streamed(void)
-{
-    _mm_sfence();
 }
 
 DD_INLINE_ dd_v16 dd_v16_keep(dd_v16 old, dd_v16 v, size_t n)

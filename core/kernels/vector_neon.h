@@ -47,10 +47,6 @@ DD_INLINE_ void dd_v16_stream(float *p, dd_v16 v)
     dd_v16_store(p, 16, v);
 }
 
-DD_INLINE_ void dd_v16_streamed(void)
-{
-}
-
 DD_INLINE_ dd_v16 dd_v16_keep(dd_v16 old, dd_v16 v, size_t n)
 {
     if (n >= 16)

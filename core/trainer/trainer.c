@@ -15,7 +15,11 @@
 
 /* Of every thread. They use less than 16 KiB (test_stack.c); the rest is for the sanitizers' larger
  * frames and for a fault handler's. */
+#ifdef __OPTIMIZE__
 #define STACK_BYTES ((size_t)256 * 1024)
+#else /* every temporary of an unrolled tile has its own place: frames of 100 KiB and more */
+#define STACK_BYTES ((size_t)4 << 20)
+#endif
 
 /* Replaces what the configuration leaves to us: 0 workers, 0 most workers, automatic depth. */
 static void resolve(dd_trainer *t)

@@ -351,9 +351,8 @@ static void write_once(const page *p, const page *above, FILE *out)
         size_t wide = strlen(heading) + strlen(value) + 3;
         bool broken = !p->markdown && used && used + wide > LINE;
         if (!used && above)
-            used = p->s->n_rows == 1
-                       ? (size_t)fprintf(out, "in the next row: ")
-                       : (size_t)fprintf(out, "in the next %zu rows: ", p->s->n_rows);
+            used = p->s->n_rows == 1 ? (size_t)fprintf(out, "in the next row: ")
+                                     : (size_t)fprintf(out, "in the next %zu rows: ", p->s->n_rows);
         else if (!used)
             used = (size_t)fprintf(out, "in all rows that have it: ");
         else
