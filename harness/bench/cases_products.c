@@ -6,8 +6,9 @@
 
 #include "bench_case.h"
 
-/* y (R, N) = x (R, K) W' + b */
-static void run_forward(const dd_case *c, const dd_kernels *set, float *const *at, void *scratch)
+/* y (R, N) = x (R, K) W' + b, and, without b, gx (R, N) = gy (R, K) W: each has panels of its own
+ */
+static void run_panels(const dd_case *c, const dd_kernels *set, float *const *at, void *scratch)
 {
     const dd_matmul m = {.M = c->M,
                          .N = c->N,
@@ -18,23 +19,6 @@ static void run_forward(const dd_case *c, const dd_kernels *set, float *const *a
                          .panels = at[1],
                          .panel_pitch = 16 * c->K,
                          .bias = c->n_arrays > 3 ? at[3] : NULL,
-                         .c = at[2],
-                         .c_row = c->N,
-                         .sink = DD_STORE};
-    set->matmul(&m, scratch);
-}
-
-/* gx (R, N) = gy (R, K) W */
-static void run_input(const dd_case *c, const dd_kernels *set, float *const *at, void *scratch)
-{
-    const dd_matmul m = {.M = c->M,
-                         .N = c->N,
-                         .K = c->K,
-                         .a = at[0],
-                         .a_row = c->K,
-                         .a_col = 1,
-                         .panels = at[1],
-                         .panel_pitch = 16 * c->K,
                          .c = at[2],
                          .c_row = c->N,
                          .sink = DD_STORE};
@@ -85,7 +69,7 @@ static bool add_products(dd_case_list *list, const dd_workload *w, const dd_shap
 
     c.kernel = "forward";
     c.pass = DD_PASS_FORWARD;
-    c.run = run_forward;
+    c.run = run_panels;
     c.calls = calls;
     c.M = R;
     c.N = N;
@@ -102,7 +86,7 @@ static bool add_products(dd_case_list *list, const dd_workload *w, const dd_shap
 
     c.kernel = "input gradient";
     c.pass = DD_PASS_INPUT;
-    c.run = run_input;
+    c.run = run_panels;
     c.N = K;
     c.K = N;
     c.n_arrays = 3;

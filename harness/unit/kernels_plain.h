@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The kernels once more, as NUMERICS.md has them: one element after another, one operation after
- * another. What test_kernels.c holds every kernel set to. Shares with them the elementary functions
- * alone. */
+ * another. What test_kernels.c and test_matmul.c hold every set to. Shares with them the elementary
+ * functions alone. */
 #ifndef DD_TEST_KERNELS_PLAIN_H
 #define DD_TEST_KERNELS_PLAIN_H
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
- * Every kernel of every set that runs here, bit for bit against plain loops written from
- * NUMERICS.md, on seeded random shapes, strides, alignments and values. Buffers lie against
- * inaccessible pages, before or behind, so that one element read too far is a crash; what a kernel
- * must leave alone is compared too. DD_TEST_SEED repeats a run. Refuses tolerances: bits are equal,
- * or both are NaN. */
+ * Every kernel of every set that runs here, but for products (test_matmul.c), bit for bit against
+ * plain loops written from NUMERICS.md, on seeded random shapes, strides, alignments and values.
+ * Buffers lie against inaccessible pages, before or behind, so that one element read too far is a
+ * crash; what a kernel must leave alone is compared too. DD_TEST_SEED repeats a run. Refuses
+ * tolerances: bits are equal, or both are NaN. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,12 +13,10 @@
 
 #include "elementary.h"
 #include "guarded.h"
+#include "kernel_cases.h"
 #include "kernels_plain.h"
 #include "peak.h"
 #include "sets.h"
-
-static const dd_kernels *sets[5];
-static size_t n_sets;
 
 /* From narrow to wide. */
 static const struct {
@@ -28,22 +26,6 @@ static const struct {
 enum { N_SIMD = sizeof simd / sizeof *simd };
 
 /* ---- Shapes and values ---- */
-
-/* 1 .. most, with a liking for 1, primes and the neighbours of vector widths. */
-static size_t any_size(size_t most)
-{
-    static const size_t liked[] = {1,  2,  3,  5,  6,  7,  8,  9,  13, 15,
-                                   16, 17, 31, 32, 33, 47, 48, 64, 97};
-    const size_t n = random_below(2) ? liked[random_below(sizeof liked / sizeof *liked)]
-                                     : 1 + random_below(most);
-    return n < most ? n : most;
-}
-
-static dd_sink any_sink(void)
-{
-    static const dd_sink all[] = {DD_STORE, DD_FOLD, DD_RESUME};
-    return all[random_below(3)];
-}
 
 /* Scratch of exactly the promised size, full of NaN. */
 static void *scratch_for(const dd_kernels *k, size_t n, size_t K, size_t T, size_t d)
@@ -67,57 +49,7 @@ static outcome output(size_t n, values kind)
 
 static void expect(const dd_kernels *k, const char *what, const outcome *o)
 {
-    for (size_t i = 0; i < o->n; i++)
-        if (!same_bits(o->got[i], o->want[i]))
-            fail_msg("%s: %s: element %zu of %zu is %a, should be %a (DD_TEST_SEED=%llu)", k->name,
-                     what, i, o->n, (double)o->got[i], (double)o->want[i], test_seed);
-}
-
-/* ---- Matrix product ---- */
-
-static void product_case(const dd_kernels *k, size_t M, size_t N, size_t K, unsigned layout,
-                         dd_sink sink)
-{
-    const values kind = any_values();
-    dd_matmul m = {.M = M, .N = N, .K = K, .sink = sink};
-    const size_t pad_a = random_below(3) * 5, pad_b = random_below(3) * 3;
-    const bool a_across = layout & 1, b_across = layout & 2;
-    m.a_row = a_across ? 1 : K + pad_a;
-    m.a_col = a_across ? M + pad_a : 1;
-    m.b_row = b_across ? 1 : N + pad_b;
-    m.b_col = b_across ? K + pad_b : 1;
-    m.c_row = N + random_below(3) * 7;
-    m.a = guarded_values((M - 1) * m.a_row + (K - 1) * m.a_col + 1, kind);
-    m.b = guarded_values((K - 1) * m.b_row + (N - 1) * m.b_col + 1, kind);
-    m.bias = sink != DD_RESUME && random_below(2) ? guarded_values(N, kind) : NULL;
-    outcome o = output((M - 1) * m.c_row + N, kind);
-    m.c = o.want;
-    plain_matmul(&m);
-    m.c = o.got;
-    k->matmul(&m, scratch_for(k, N, K, 1, 1));
-    char what[160];
-    snprintf(what, sizeof what, "matmul %zux%zux%zu strides a %zu,%zu b %zu,%zu c %zu sink %d", M,
-             N, K, m.a_row, m.a_col, m.b_row, m.b_col, m.c_row, (int)sink);
-    expect(k, what, &o);
-    guarded_release();
-}
-
-static void matmul_is_chains(void **state)
-{
-    (void)state;
-    /* past every block size of every set, each way */
-    static const size_t large[][3] = {{259, 33, 67},  {35, 530, 19},  {17, 40, 521},
-                                      {128, 96, 256}, {270, 262, 37}, {16, 301, 300},
-                                      {64, 64, 513},  {253, 18, 257}};
-    for (size_t s = 0; s < n_sets; s++) {
-        for (int i = 0; i < 400; i++)
-            product_case(sets[s], any_size(70), any_size(70), any_size(90),
-                         (unsigned)random_below(4), any_sink());
-        for (size_t i = 0; i < sizeof large / sizeof *large; i++)
-            for (unsigned layout = 0; layout < 4; layout++)
-                for (dd_sink sink = DD_STORE; sink <= DD_RESUME; sink++)
-                    product_case(sets[s], large[i][0], large[i][1], large[i][2], layout, sink);
-    }
+    expect_bits(k, what, o->n, o->got, o->want);
 }
 
 /* ---- Attention ---- */
@@ -401,23 +333,8 @@ static void every_set_has_a_peak(void **state)
 
 int main(void)
 {
-    test_seed_from_environment();
-    sets[n_sets++] = &dd_reference_portable_;
-    const dd_kernels *off = dd_kernels_select(DD_SIMD_OFF, NULL);
-    if (off != &dd_reference_portable_)
-        sets[n_sets++] = off;
-    for (size_t i = 0; i < N_SIMD; i++) {
-        const char *why = NULL;
-        const dd_kernels *set = dd_kernels_select(simd[i].simd, &why);
-        if (set)
-            sets[n_sets++] = set;
-        else
-            print_message("SKIP %s: %s\n", simd[i].name, why);
-    }
-    for (size_t s = 0; s < n_sets; s++)
-        print_message("set: %s\n", sets[s]->name);
+    kernel_cases_begin();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(matmul_is_chains),
         cmocka_unit_test(attention_has_no_masked_terms),
         cmocka_unit_test(layernorm_sums_in_sixteen),
         cmocka_unit_test(bias_grad_adds_rows),

@@ -11,41 +11,13 @@
 #include <cmocka.h>
 
 #include "guarded.h"
+#include "kernel_cases.h"
 #include "kernels_plain.h"
-#include "sets.h"
-
-static const dd_kernels *sets[5];
-static size_t n_sets;
-
-/* 1 .. most, with a liking for 1, primes and the neighbours of vector widths. */
-static size_t any_size(size_t most)
-{
-    static const size_t liked[] = {1,  2,  3,  5,  6,  7,  8,  9,  13, 15,
-                                   16, 17, 31, 32, 33, 47, 48, 64, 97};
-    const size_t n = random_below(2) ? liked[random_below(sizeof liked / sizeof *liked)]
-                                     : 1 + random_below(most);
-    return n < most ? n : most;
-}
-
-static dd_sink any_sink(void)
-{
-    static const dd_sink all[] = {DD_STORE, DD_FOLD, DD_RESUME};
-    return all[random_below(3)];
-}
 
 /* n floats in whole cache lines that end where an inaccessible page begins. */
 static float *lines(size_t n, float fill)
 {
     return guarded_take_at_end((n + 15) / 16 * 16, fill);
-}
-
-static void expect_bits(const dd_kernels *k, const char *what, size_t n, const float *got,
-                        const float *want)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!same_bits(got[i], want[i]))
-            fail_msg("%s: %s: element %zu of %zu is %a, should be %a (DD_TEST_SEED=%llu)", k->name,
-                     what, i, n, (double)got[i], (double)want[i], test_seed);
 }
 
 /* ---- Products ---- */
@@ -179,16 +151,7 @@ static void ranges_are_packed_exactly(void **state)
 
 int main(void)
 {
-    test_seed_from_environment();
-    static const dd_simd asked[] = {DD_SIMD_OFF, DD_SIMD_AVX2, DD_SIMD_AVX512, DD_SIMD_NEON};
-    sets[n_sets++] = &dd_reference_portable_;
-    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
-        const dd_kernels *set = dd_kernels_select(asked[i], NULL);
-        if (set && set != sets[0])
-            sets[n_sets++] = set;
-    }
-    for (size_t s = 0; s < n_sets; s++)
-        print_message("set: %s\n", sets[s]->name);
+    kernel_cases_begin();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_are_chains),
         cmocka_unit_test(large_products_are_chains),
