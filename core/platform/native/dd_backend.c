@@ -3,6 +3,8 @@
 #define _GNU_SOURCE /* pthread_setname_np, sched_setaffinity, syscall */
 #include "platform.h"
 
+#include "pages.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
@@ -178,20 +180,30 @@ void dd_free(void *p)
 
 #else
 
-/* calloc, not memset: large blocks come as untouched pages, which then belong to the memory node of
- * the thread that first writes them. The word before an aligned block remembers where its
- * allocation began. */
+/* Bytes from which on a block has pages of its own: they come untouched, so that what is never used
+ * takes no memory, and the rest belongs to the memory node of the thread that first writes it. From
+ * calloc they would, until a large block was freed: then it makes them of old memory, and clears
+ * all of it. */
+#define OWN_PAGES ((size_t)1 << 20)
+
+/* Before every block: where its allocation began, and its bytes if that is pages of its own. */
+typedef struct origin {
+    void *begin;
+    size_t mapped; /* 0: it is calloc's */
+} origin;
+
 void *dd_alloc(size_t bytes)
 {
-    const size_t slack = DD_CACHE_LINE - 1 + sizeof(void *);
+    const size_t slack = DD_CACHE_LINE - 1 + sizeof(origin);
     if (bytes > PTRDIFF_MAX - slack)
         return NULL;
-    char *whole = calloc(1, bytes + slack);
-    if (!whole)
+    origin o = {.mapped = bytes < OWN_PAGES ? 0 : bytes + slack};
+    o.begin = o.mapped ? dd_pages_map(o.mapped, DD_PAGES_WRITE) : calloc(1, bytes + slack);
+    if (!o.begin)
         return NULL;
-    size_t to_line = -((uintptr_t)whole + sizeof(void *)) % DD_CACHE_LINE;
-    char *block = whole + sizeof(void *) + to_line;
-    memcpy(block - sizeof(void *), &whole, sizeof whole);
+    const uintptr_t earliest = (uintptr_t)o.begin + sizeof o;
+    char *block = (char *)o.begin + sizeof o + -earliest % DD_CACHE_LINE;
+    memcpy(block - sizeof o, &o, sizeof o);
     return block;
 }
 
@@ -199,9 +211,12 @@ void dd_free(void *p)
 {
     if (!p)
         return;
-    char *whole;
-    memcpy(&whole, (char *)p - sizeof whole, sizeof whole);
-    free(whole);
+    origin o;
+    memcpy(&o, (char *)p - sizeof o, sizeof o);
+    if (o.mapped)
+        dd_pages_unmap(o.begin, o.mapped);
+    else
+        free(o.begin);
 }
 
 #endif
