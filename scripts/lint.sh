@@ -60,6 +60,7 @@ mapfile -t c_files < <(files core harness -- -name '*.[ch]')
 mapfile -t core_files < <(files core -- -name '*.[ch]' ! -path 'core/platform/*')
 mapfile -t all_core_files < <(files core -- -name '*.[ch]')
 mapfile -t shell_files < <(files scripts harness -- -name '*.sh'; files .ci -- -name run)
+mapfile -t python_files < <(files scripts harness -- -name '*.py')
 mapfile -t cmake_files < <(files CMakeLists.txt core harness -- \( -name CMakeLists.txt -o -name '*.cmake' \))
 
 # Lines of code, comments blanked, that match: file:line: text.
@@ -117,20 +118,20 @@ verdict flags "$(grep -n -E -e '-(ffast-math|Ofast|funsafe-math-optimizations|ff
 # ---- form --------------------------------------------------------------------------------------------------
 
 heads=
-for file in "${c_files[@]}" "${shell_files[@]}" "${cmake_files[@]}"; do
+for file in "${c_files[@]}" "${shell_files[@]}" "${python_files[@]}" "${cmake_files[@]}"; do
     [[ $(head -n 2 "$file") == *'SPDX-License-Identifier: MIT'* ]] ||
         heads+="$file: the first lines do not say SPDX-License-Identifier: MIT"$'\n'
 done
 verdict heads "${heads%$'\n'}"
 
 lengths=
-for file in "${c_files[@]}" "${shell_files[@]}" "${cmake_files[@]}"; do
+for file in "${c_files[@]}" "${shell_files[@]}" "${python_files[@]}" "${cmake_files[@]}"; do
     lines=$(wc -l <"$file")
     ((lines <= 900)) || lengths+="$file: $lines lines, at most 900 can be read in one sitting"$'\n'
 done
 verdict lengths "${lengths%$'\n'}"
 
-verdict unfinished "$(grep -n -E -w -e 'TODO|FIXME|XXX|HACK' -e '#if 0' "${c_files[@]}" "${cmake_files[@]}" || true)"
+verdict unfinished "$(grep -n -E -w -e 'TODO|FIXME|XXX|HACK' -e '#if 0' "${c_files[@]}" "${python_files[@]}" "${cmake_files[@]}" || true)"
 
 # The backends of the platform are one interface: their files share names.
 doubles=$(printf '%s\n' "${c_files[@]}" | grep -v -e '^core/platform/native/' -e '/backend/' |
