@@ -202,7 +202,7 @@ cells()
     )
     for simd in off auto; do
         for barrier in tree pthread; do
-            for reduce in tree control sliced; do
+            for reduce in owner tree control sliced; do
                 for k in 0 3 5 6; do
                     if ! $small || ((k == 0)); then
                         echo "${shapes[(i + k) % 8]} --barrier $barrier --reduce $reduce --simd $simd"
@@ -211,6 +211,7 @@ cells()
                 i=$((i + 1))
             done
         done
+        i=$((i + 4)) # the other four shapes for the next kernel set
     done
 }
 

@@ -29,8 +29,7 @@ run under qemu-user. Compares all weights with results/expected/hashes.txt. A li
 A set that this CPU does not have is SKIP, never PASS. What is required: both compilers and all three
 architectures (without --here), and every set that results/expected/sets.txt does not name a CPU for.
 
-On Debian 12 other architectures need: gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu libc6-dev-arm64-cross
-libc6-dev-riscv64-cross qemu-user. ccache is used where it is installed.
+scripts/setup.sh --cross installs the compilers and the emulator. ccache is used where it is installed.
 
 exit: 0 all equal, 1 a difference, 2 bad usage, 3 equal, but something required could not run
 END
@@ -240,6 +239,7 @@ if [[ -e $work/lacking ]]; then
     while read -r compiler level target model set runs weights verdict; do
         line "$compiler" "$level" "$target" "$model" "$set" "$runs" "$weights" "$verdict"
     done <"$work/lacking"
+    say "same_bits.sh: scripts/setup.sh --cross installs what is missing for these"
 fi
 for build in "${builds[@]}"; do
     read -r compiler level target <<<"$build"

@@ -7,7 +7,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # kind, name, Debian package, purpose. A program is looked for in PATH, a header by the compiler, a module by
-# pkg-config, a library among those that the dynamic linker finds.
+# pkg-config, a library among those that the dynamic linker finds; an architecture's header by its compiler.
 needs()
 {
     cat <<'END'
@@ -30,19 +30,29 @@ library libopenblas.so.0 libopenblas0-pthread timed beside dodeca's matrix produ
 library libblis.so.4     libblis4-pthread     timed beside dodeca's matrix products
 library libdnnl.so.2     libdnnl2             timed beside dodeca's matrix products
 END
+    ! $cross || cat <<'END'
+program clang                 clang                   builds everything once more
+program aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu   builds for aarch64
+program riscv64-linux-gnu-gcc gcc-riscv64-linux-gnu   builds for riscv64
+aarch64 stdio.h               libc6-dev-arm64-cross   headers of the C library for aarch64
+riscv64 stdio.h               libc6-dev-riscv64-cross headers of the C library for riscv64
+program qemu-aarch64          qemu-user               runs what was built for them
+program qemu-riscv64          qemu-user               runs what was built for them
+END
 }
 text_package=bible-kjv
 
 usage()
 {
     cat <<'END'
-usage: scripts/setup.sh [--yes] [--peers] [--help]
+usage: scripts/setup.sh [--yes] [--peers] [--cross] [--help]
 
 Installs what dodeca needs and is not there yet, then keeps the King James text (4.4 MB, from Debian's package
 bible-kjv) as dodeca/kjv.txt in $XDG_CACHE_HOME or ~/.cache. Does nothing, silently, where nothing is missing.
 
   --yes    do not ask before installing (nor is asked where there is no terminal)
   --peers  also OpenBLAS, BLIS and oneDNN, which "dodeca bench --kernels --peers" times and nothing else uses
+  --cross  also clang, compilers for aarch64 and riscv64 and qemu-user, all of which scripts/same_bits.sh needs
 
 Without the right to install, the one command to run is printed. Where there is no apt, the libraries are
 named. The text is optional: without it scenarios/quick.yaml trains on built-in data.
@@ -53,10 +63,12 @@ END
 
 yes=false
 peers=false
+cross=false
 for argument; do
     case $argument in
     --yes | -y) yes=true ;;
     --peers) peers=true ;;
+    --cross) cross=true ;;
     --help | -h)
         usage
         exit 0
@@ -86,6 +98,7 @@ found()
         ;;
     header) have "$(compiler)" && "$(compiler)" -E -x c - <<<"#include <$2>" >/dev/null 2>&1 ;;
     module) have pkg-config && pkg-config --exists "$2" ;;
+    aarch64 | riscv64) have "$1-linux-gnu-gcc" && "$1-linux-gnu-gcc" -E -x c - <<<"#include <$2>" >/dev/null 2>&1 ;;
     library) PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null | grep -F "$2 " >/dev/null ;;
     esac
 }
@@ -150,7 +163,7 @@ purpose() # package
     if [[ $1 == "$text_package" ]]; then
         echo "the King James text, real data to train on (optional)"
     else
-        needs | awk -v p="$1" '$3 == p { $1 = $2 = $3 = ""; sub(/^ +/, ""); print }'
+        needs | awk -v p="$1" '$3 == p { $1 = $2 = $3 = ""; sub(/^ +/, ""); print; exit }'
     fi
 }
 
@@ -245,7 +258,7 @@ write_text()
 
 lacks=$(missing)
 packages=()
-[[ -z $lacks ]] || mapfile -t packages < <(awk '{ print $3 }' <<<"$lacks")
+[[ -z $lacks ]] || mapfile -t packages < <(awk '!seen[$3]++ { print $3 }' <<<"$lacks")
 
 # The text: there, or to be written now that its program is here, or its package is to be installed, or
 # it cannot be had (said at the end).
@@ -277,6 +290,7 @@ on_a_system_without_apt()
         header) what="the C library's headers ($name)" ;;
         module) what="the library that pkg-config calls $name" ;;
         library) what="the library $name" ;;
+        aarch64 | riscv64) what="the C library's headers ($name) for $kind" ;;
         esac
         say "$(printf '    %-46s %s  (Debian: %s)' "$what" "$purpose" "$package")"
     done <<<"$lacks"

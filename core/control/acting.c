@@ -10,7 +10,7 @@ void dd_act_root_(dd_member *self, uint32_t segment)
     dd_team *team = self->team;
     DD_WRITE(&team->root, sizeof team->root);
     team->root = segment;
-    if (segment != DD_NO_SEGMENT && team->options.reduce != DD_REDUCE_SLICED)
+    if (segment != DD_NO_SEGMENT && !team->slices)
         team->work.root(team->work.user, self->number, segment);
 }
 

@@ -61,8 +61,8 @@ dd_status dd_formation_open_(const dd_team *team, dd_hierarchy *hierarchy, const
         goto fail;
     if ((st = dd_placement(team->weight, team->lane_depth, n_workers, speed, f->share)))
         goto fail;
-    if ((st = dd_plan_open(team->weight, team->lane_depth, hierarchy, f->share, options->stealing,
-                           &f->plan)))
+    if ((st = dd_plan_open(team->weight, team->lane_depth, hierarchy, f->share,
+                           dd_reduce_plan(options->reduce, options->stealing), &f->plan)))
         goto fail;
     if ((st = dd_points_open(options->barrier, hierarchy, options->generation, &f->points)))
         goto fail;

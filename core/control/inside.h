@@ -142,6 +142,7 @@ struct dd_team {
     const uint64_t *weight; /* (n_lanes) borrowed */
     uint32_t n_slots;       /* the most threads that max_workers can need */
     bool climb;        /* the last arriver goes on in the control's place: no control collects */
+    bool slices;       /* dd_reduce_slices: what is left after B is folded by all workers */
     dd_member *member; /* (n_slots) */
 
     dd_atomic_u32 n_threads; /* atomic: the thread that makes one stores release after it is
@@ -221,7 +222,7 @@ void dd_lanes_each_(dd_member *self, bool skipping);
 /* acting.c: by Node Zero or whoever acts for it, and between controls and workers. */
 /* The whole gradient of the step is in `segment`, or cancelled. */
 void dd_act_root_(dd_member *self, uint32_t segment);
-/* After B, `sliced`: makes the list of folds, before the slices' release. */
+/* After B, with slices: makes the list of folds, before the slices' release. */
 void dd_act_slices_(dd_member *self);
 /* Before V: judges the generation, and in a step gives the verdict. */
 void dd_act_verdict_(dd_member *self, dd_doing doing);

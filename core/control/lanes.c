@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT
  * A worker between A and B: which lanes it runs into which segments, and the folds that are its
- * own. By the plan, or when stealing is on, from queues: its own, then those of its siblings. */
+ * own. By the plan, or when stealing is on, from queues: its own, then those of its siblings. Lanes
+ * of a bundle begin together, or none does; all that is counted or measured is of lanes. */
 #include <assert.h>
 
 #include "edges.h"
 #include "inside.h"
 
-/* Once a worker has skipped a lane it skips all others too, and every value it posts from then on
- * lacks one of them. */
-static bool skips_lane(dd_member *self, bool skipping)
+/* Before n lanes. Once a worker has skipped a lane it skips all others too, and every value it
+ * posts from then on lacks one of them. */
+static bool skips_lanes(dd_member *self, bool skipping, uint32_t n)
 {
     if (!skipping && dd_u32_load(&self->team->cancel, DD_RELAXED))
         skipping = self->report.cancelled = true;
     if (skipping)
-        dd_tally_add(&self->health.lanes_cancelled, 1);
+        dd_tally_add(&self->health.lanes_cancelled, n);
     return skipping;
 }
 
@@ -22,17 +23,37 @@ typedef struct amount {
     uint64_t tokens, ns;
 } amount;
 
-/* A lane was run in the time since the last. */
-static void lane_done(dd_member *self, uint32_t lane, amount *done)
+/* The time since the last is shared out by tokens to n non-empty lanes from `lane` on; what is over
+ * is the last one's. */
+static void share_time(dd_member *self, uint32_t lane, uint32_t n, amount *done)
+{
+    const uint64_t *weight = self->team->weight;
+    uint64_t ns = dd_member_worked_(self), tokens = 0;
+    for (uint32_t l = lane, k = 0; k < n; l++) {
+        tokens += weight[l];
+        k += weight[l] > 0;
+    }
+    done->tokens += tokens;
+    done->ns += ns;
+    const uint64_t token_ns = ns / tokens;
+    for (; n > 0; lane++) {
+        if (!weight[lane])
+            continue;
+        const uint64_t lane_ns = n > 1 ? token_ns * weight[lane] : ns;
+        self->team->lane_ns[lane] = lane_ns;
+        ns -= lane_ns;
+        n--;
+    }
+}
+
+/* So many lanes were run in the time since the last. */
+static void lanes_done(dd_member *self, uint32_t lane, uint32_t n, amount *done)
 {
     const bool control = self->formation->hierarchy->sphere[self->sphere].n_children > 0;
-    dd_tally_add(&self->health.lanes_done, 1);
-    dd_tally_add(&self->health.lanes_as_control, control);
-    dd_tally_add(&self->health.heartbeat, 1);
-    const uint64_t ns = dd_member_worked_(self);
-    self->team->lane_ns[lane] = ns;
-    done->tokens += self->team->weight[lane];
-    done->ns += ns;
+    dd_tally_add(&self->health.lanes_done, n);
+    dd_tally_add(&self->health.lanes_as_control, control ? n : 0);
+    dd_tally_add(&self->health.heartbeat, n);
+    share_time(self, lane, n, done);
 }
 
 /* Speed of lanes, smoothed: a single step moves it by a quarter at most. */
@@ -62,13 +83,14 @@ static void run_plan(dd_member *self, bool skipping)
         switch (op->kind) {
         case DD_OP_RUN_STORE:
         case DD_OP_RUN_FOLD:
-            skipping = skips_lane(self, skipping);
+            skipping = skips_lanes(self, skipping, op->n_lanes);
             if (skipping)
                 break;
             dd_member_worked_(self); /* folds are none of the lane's time */
-            work->lane(work->user, self->worker, op->lane, op->into, op->kind == DD_OP_RUN_FOLD);
+            work->lane(work->user, self->worker, op->lane, op->n_lanes, op->into,
+                       op->kind == DD_OP_RUN_FOLD);
             self->folder.n_folds += op->kind == DD_OP_RUN_FOLD;
-            lane_done(self, op->lane, &done);
+            lanes_done(self, op->lane, op->n_lanes, &done);
             break;
         case DD_OP_FOLD:
             if (skipping)
@@ -98,6 +120,20 @@ static void segment_freed(void *arg, uint32_t segment)
         self->free_segment[self->n_free++] = segment;
 }
 
+/* Lanes bring their own segments. */
+static bool is_apart(const dd_member *self)
+{
+    return self->team->options.reduce == DD_REDUCE_OWNER;
+}
+
+static uint32_t take_segment(dd_member *self, dd_leaf leaf)
+{
+    if (leaf.segment != DD_NO_SEGMENT)
+        return leaf.segment;
+    assert(self->n_free > 0);
+    return self->free_segment[--self->n_free];
+}
+
 /* Runs a lane, own or stolen, and hands it to the fold tree. If it is the right operand of what
  * this worker handed in last, its products do the fold. */
 static bool run_queued(dd_member *self, uint32_t lane, bool skipping, amount *done)
@@ -106,20 +142,15 @@ static bool run_queued(dd_member *self, uint32_t lane, bool skipping, amount *do
     const dd_work *work = &self->team->work;
     dd_folder *folder = &self->folder;
     const dd_leaf leaf = dd_plan_leaf(f->plan, lane);
-    skipping = skips_lane(self, skipping);
+    skipping = skips_lanes(self, skipping, 1);
     const bool resume =
         !skipping && leaf.right && leaf.node != DD_NO_NODE && leaf.node == folder->waits_at;
     uint32_t segment = DD_NO_SEGMENT;
-    if (resume) {
-        segment = folder->waiting;
-    } else if (!skipping) {
-        assert(self->n_free > 0);
-        segment = self->free_segment[--self->n_free];
-    }
     if (!skipping) {
+        segment = resume ? folder->waiting : take_segment(self, leaf);
         dd_member_worked_(self);
-        work->lane(work->user, self->worker, lane, segment, resume);
-        lane_done(self, lane, done);
+        work->lane(work->user, self->worker, lane, 1, segment, resume);
+        lanes_done(self, lane, 1, done);
     }
     uint32_t root;
     folder->n_folds += resume;
@@ -138,16 +169,16 @@ static void run_queues(dd_member *self, bool skipping)
     const uint32_t *lanes;
     self->n_free = 0;
     n = dd_plan_segments(f->plan, self->worker, &first);
-    while (n-- > 0)
+    while (!is_apart(self) && n-- > 0)
         self->free_segment[self->n_free++] = first + n;
     self->folder.waits_at = DD_NO_NODE;
 
     amount done = {0};
     while (dd_queues_take(f->queues, self->worker, &lane))
         skipping = run_queued(self, lane, skipping, &done);
-    /* A stolen subtree takes one segment; cancelled lanes take none, and are left to their owners.
-     */
-    while (!skipping && self->n_free > 0 &&
+    /* A stolen subtree takes one segment, unless it has its own; cancelled lanes take none, and are
+     * left to their owners. */
+    while (!skipping && (is_apart(self) || self->n_free > 0) &&
            (n = dd_queues_steal(f->queues, self->worker, &lanes, &victim)) > 0) {
         dd_tally_add(&self->health.steals, n);
         for (uint32_t i = 0; i < n; i++)
@@ -182,11 +213,11 @@ void dd_lanes_each_(dd_member *self, bool skipping)
     const uint32_t *lanes = dd_plan_lanes(plan, self->worker, &n);
     dd_plan_segments(plan, self->worker, &first_segment);
     for (uint32_t i = 0; i < n; i++) {
-        skipping = skips_lane(self, skipping);
+        skipping = skips_lanes(self, skipping, 1);
         if (skipping)
             continue;
         dd_member_worked_(self);
         work->each(work->user, self->worker, lanes[i], first_segment);
-        lane_done(self, lanes[i], &done);
+        lanes_done(self, lanes[i], 1, &done);
     }
 }

@@ -107,7 +107,7 @@ static void report_look_again(dd_member *self)
         self->report.fp_env = dd_fp_env();
 }
 
-/* `sliced`, between B and V: this worker's slice of the folds. */
+/* Between B and V: this worker's slice of the folds. */
 static void fold_slice(dd_member *self)
 {
     const dd_team *team = self->team;
@@ -143,7 +143,7 @@ static void update_slice(dd_member *self)
 static void worker_generation(dd_member *self, dd_doing doing)
 {
     const dd_team *team = self->team;
-    const bool slices = doing == DD_DOING_STEP && team->options.reduce == DD_REDUCE_SLICED;
+    const bool slices = doing == DD_DOING_STEP && team->slices;
     report_begin(self);
     const bool skipping = self->report.fp_env != DD_FP_ENV_DEFAULT;
     if (doing == DD_DOING_STEP)
@@ -186,12 +186,12 @@ static void control_relays(dd_member *self)
 static void control_collects(dd_member *self, dd_doing doing)
 {
     const dd_formation *f = self->formation;
-    const dd_reduce reduce = self->team->options.reduce;
+    const dd_team *team = self->team;
     report_begin(self);
     release_children(self);
     collect_children(self, DD_WAIT_B);
     uint32_t root;
-    if (doing == DD_DOING_STEP && reduce == DD_REDUCE_CONTROL) {
+    if (doing == DD_DOING_STEP && team->options.reduce == DD_REDUCE_CONTROL) {
         if (dd_combine_fold_control(f->combine, self->sphere, &self->folder, &root))
             dd_act_root_(self, root);
         dd_tally_set(&self->health.folds, self->folder.n_folds);
@@ -199,7 +199,7 @@ static void control_collects(dd_member *self, dd_doing doing)
         report_look_again(self);
     }
     arrive(self, DD_WAIT_B);
-    if (doing == DD_DOING_STEP && reduce == DD_REDUCE_SLICED) {
+    if (doing == DD_DOING_STEP && team->slices) {
         await_release(self, 0, DD_WAIT_B);
         release_children(self);
         collect_children(self, DD_WAIT_B);

@@ -41,7 +41,8 @@ static void even_out(uint32_t *speed, uint32_t n)
 }
 
 /* A formation for h that there are gradient segments for. Shares by speed may need more than even
- * ones, for which there is room: speeds are then evened out until they fit. */
+ * ones, for which there is room: speeds are then evened out until they fit. With `owner` a lane has
+ * its segment in every formation. */
 static dd_status fitting_formation(const dd_team *team, dd_hierarchy *h, uint32_t *speed,
                                    dd_formation **out, dd_error *error)
 {
@@ -52,7 +53,7 @@ static dd_status fitting_formation(const dd_team *team, dd_hierarchy *h, uint32_
             return dd_error_set(error, st, "out of memory for a hierarchy of %u workers",
                                 h->n_workers);
         const uint32_t n = dd_plan_n_segments(f->plan), room = team->options.max_segments;
-        if (n <= room) {
+        if (n <= room || team->options.reduce == DD_REDUCE_OWNER) {
             *out = f;
             return DD_OK;
         }

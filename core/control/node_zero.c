@@ -56,7 +56,7 @@ static void cross_points(dd_member *self, dd_doing doing)
     if (step && team->options.reduce == DD_REDUCE_CONTROL &&
         dd_combine_fold_control(self->formation->combine, DD_NODE_ZERO, &self->folder, &root))
         dd_act_root_(self, root);
-    if (step && team->options.reduce == DD_REDUCE_SLICED) {
+    if (step && team->slices) {
         dd_act_slices_(self);
         release_all(self);
         collect_all(self, DD_WAIT_B);

@@ -64,6 +64,7 @@ dd_status dd_team_open(dd_hierarchy *hierarchy, const uint64_t *weight, uint32_t
     team->n_lanes = dd_power_of_12(lane_depth);
     team->n_slots = most_spheres(options->max_workers);
     team->climb = options->barrier == DD_BARRIER_TREE && options->reduce != DD_REDUCE_CONTROL;
+    team->slices = dd_reduce_slices(options->reduce);
     team->descriptor.generation = team->settled_seen = generation;
     dd_mailbox_init(&team->mailbox, generation);
     dd_eventcount_init(&team->settled, generation);

@@ -6,9 +6,12 @@
  *   controls   relay       A  asleep             B  (fold)           V  asleep    U
  *   workers    wait        A  lanes, own folds   B  (slices)         V  update    U
  *
- * With the tree barrier and reductions `tree` and `sliced`, controls and Node Zero sleep from A to
- * U: the last to arrive at B gives the verdict, workers let each other through V, and the last at U
+ * With the tree barrier and all reductions but `control`, controls and Node Zero sleep from A to U:
+ * the last to arrive at B gives the verdict, workers let each other through V, and the last at U
  * wakes Node Zero. Else controls collect their children, arrive for themselves and relay V.
+ *
+ * To the team `owner` is `sliced` without own folds: a lane's "segment" is whatever the caller
+ * keeps of it, a number of its own (DD_PLAN_APART), and the slices' list is the whole fold tree.
  *
  * Owns the threads and their pool, the request hand-over, commands and states, the descriptor, the
  * lanes' order, membership and the counters. Calls back for everything that concerns a model; knows
@@ -29,27 +32,30 @@ typedef enum dd_request {
 
 /* What the team calls. `worker` is a worker's number in the present hierarchy, `thread` the number
  * of a thread, which stays its own until close (0: Node Zero's). Whatever a worker did before Point
- * B happens-before verdict, and verdict happens-before every update. Whatever anybody did until U
- * happens-before `end`, and that, with everything up to the next request, before the next `begin`.
+ * B happens-before every slice and verdict, and verdict happens-before every update. Whatever
+ * anybody did until U happens-before `end`, and that, with everything up to the next request,
+ * before the next `begin`.
  */
 typedef struct dd_work {
     void *user;
     /* Node Zero, before A and after U of every request that it does not refuse; may be NULL */
     void (*begin)(void *user, dd_request request);
     void (*end)(void *user, dd_request request);
-    /* worker, between A and B: run the lane; store its gradient into the segment or, with `fold`,
-     * add it to the segment's value (DD_STORE, DD_FOLD of kernels.h) */
-    void (*lane)(void *user, uint32_t worker, uint32_t lane, uint32_t segment, bool fold);
-    /* into = into + from; before B by workers, after B by controls */
+    /* worker, between A and B: run n_lanes lanes, `lane` and the next that are not empty; store
+     * lane i's gradient into segment + i or, with `fold`, add it to the segment's value (DD_STORE,
+     * DD_FOLD of kernels.h). Several lanes come in `owner` only, `fold` only in the others */
+    void (*lane)(void *user, uint32_t worker, uint32_t lane, uint32_t n_lanes, uint32_t segment,
+                 bool fold);
+    /* into = into + from; before B by workers, after B by controls; not in `owner` */
     void (*fold)(void *user, uint32_t thread, uint32_t into, uint32_t from);
     /* the thread hands the segment on and will not write it again this step; may be NULL */
     void (*let_go)(void *user, uint32_t thread, uint32_t segment);
     /* the whole gradient is in `segment`; once a step, by the thread that completed it; not at all
-     * when a lane was cancelled; not in `sliced` */
+     * when a lane was cancelled; not in `sliced` and `owner` */
     void (*root)(void *user, uint32_t thread, uint32_t segment);
-    /* `sliced`, worker between B and V: blocks [first, last) of all folds of the list, in its
-     * order; the gradient is then in `root` there, and is to be completed and measured there; n may
-     * be 0 */
+    /* `sliced` and `owner`, worker between B and V: blocks [first, last) of all folds of the list,
+     * in its order; the gradient is then in `root` there, and is to be completed and measured
+     * there; n may be 0 */
     void (*slice)(void *user, uint32_t worker, const dd_fold_pair *list, uint32_t n, uint32_t root,
                   uint64_t first, uint64_t last);
     /* once between B and V; DD_NO_SEGMENT: the request will not return DD_OK
@@ -69,12 +75,12 @@ typedef struct dd_work {
 
 typedef struct dd_team_options {
     dd_barrier barrier;
-    dd_reduce reduce;
+    dd_reduce reduce; /* not DD_REDUCE_AUTO */
     bool stealing;
     bool automatic;        /* the policy of policy.h decides on membership after each step */
     uint32_t cores;        /* threads that can run at once: decides on spinning, and the policy */
     uint32_t max_workers;  /* a membership with more is refused; at least the first one's */
-    uint32_t max_segments; /* likewise */
+    uint32_t max_segments; /* likewise; not asked in `owner`, where every membership has the same */
     uint64_t n_blocks;     /* of the parameter vector, for slices */
     const uint32_t *cpu;   /* (n_cpu) worker w runs on cpu[w mod n_cpu] only, controls on any that
                               the process may use; NULL: no pinning */
@@ -105,7 +111,8 @@ void dd_team_close(dd_team *team);
  * threads  one caller at a time                                                               */
 dd_status dd_team_request(dd_team *team, dd_request request, uint32_t *culprit, uint32_t *fp_env);
 
-/* Asks for DD_ERR_CANCELLED: lanes that are not begun when it comes are cancelled. It stays asked
+/* Asks for DD_ERR_CANCELLED: lanes that are not begun when it comes are cancelled; lanes that run
+ * together begin together. It stays asked
  * until a request has returned DD_ERR_CANCELLED, which answers everything asked before. So the
  * request in progress is cancelled if any of its lanes was still to begin; one whose lanes were
  * all begun goes through, and the next request is cancelled before its first lane.

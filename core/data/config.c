@@ -100,7 +100,7 @@ void dd_config_default(dd_config *config)
         .depth = 1,
         .simd = DD_SIMD_AUTO,
         .barrier = DD_BARRIER_TREE,
-        .reduce = DD_REDUCE_TREE,
+        .reduce = DD_REDUCE_AUTO,
     };
 }
 
@@ -275,9 +275,13 @@ dd_status dd_config_check(const dd_config *config, const dd_data *data, dd_error
     if (config->barrier != DD_BARRIER_TREE && config->barrier != DD_BARRIER_PTHREAD)
         return dd_error_set(error, DD_ERR_ARGUMENT, "barrier %d: must be tree or pthread",
                             (int)config->barrier);
-    if (config->reduce != DD_REDUCE_TREE && config->reduce != DD_REDUCE_CONTROL &&
-        config->reduce != DD_REDUCE_SLICED)
-        return dd_error_set(error, DD_ERR_ARGUMENT, "reduce %d: must be tree, control or sliced",
+    if ((unsigned)config->reduce > DD_REDUCE_AUTO)
+        return dd_error_set(error, DD_ERR_ARGUMENT,
+                            "reduce %d: must be tree, control, sliced, owner or auto",
                             (int)config->reduce);
+    if (config->guard && config->reduce == DD_REDUCE_OWNER)
+        return dd_error_set(error, DD_ERR_ARGUMENT,
+                            "guard: protects gradients that one worker holds, with reduce owner "
+                            "none does; choose tree, sliced or control");
     return DD_OK;
 }

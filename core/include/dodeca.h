@@ -108,9 +108,17 @@ const char *dd_shape_name(size_t i);
 uint64_t dd_shape_n_parameters(const dd_shape *shape);
 
 typedef enum dd_barrier { DD_BARRIER_TREE, DD_BARRIER_PTHREAD } dd_barrier;
-/* Who adds up gradients of different workers: the last to arrive, each control its own children's,
- * or every worker a slice of the parameters. */
-typedef enum dd_reduce { DD_REDUCE_TREE, DD_REDUCE_CONTROL, DD_REDUCE_SLICED } dd_reduce;
+/* Who adds up gradients of different workers. */
+typedef enum dd_reduce {
+    DD_REDUCE_TREE,    /* the last to arrive at each node of the fold tree */
+    DD_REDUCE_CONTROL, /* each control its own children's, after Point B */
+    DD_REDUCE_SLICED,  /* after Point B every worker its slice of the parameters */
+    DD_REDUCE_OWNER,   /* the same, and the weights' gradients are not computed before: each worker
+                          computes those of its slice over all lanes. One gradient in memory, and
+                          the activations of the whole batch */
+    DD_REDUCE_AUTO,    /* owner, or tree: with guard, which wants gradients that one thread holds,
+                          and where the batch's activations would take too much memory */
+} dd_reduce;
 typedef enum dd_nan_policy { DD_NAN_ABORT, DD_NAN_SKIP_STEP } dd_nan_policy;
 
 /* DD_SIMD_… : which kernel set */
@@ -159,7 +167,7 @@ typedef struct dd_config {
 
 /* Defaults: nano, batch 12, lane depth 1, seed 1, horizon 100, warm-up 10, lr 1e-3, floor 0.1,
  * betas 0.9 and 0.95, eps 1e-8, weight decay 0.1, clip 1, abort; workers 0, depth 1, tree barrier,
- * tree reduction; no stealing, no guard, no pinning. */
+ * reduction auto; no stealing, no guard, no pinning. */
 void dd_config_default(dd_config *config);
 
 /* ---- Trainer ---- */
@@ -289,6 +297,7 @@ typedef struct dd_trainer_info {
     dd_status change_failed;   /* of the last of them: the error, DD_ERR_THREAD or DD_ERR_MEMORY, */
     const char *change_why;    /* and its message; valid until the next step or command */
     const char *kernels;       /* "avx2", "reference+fma", "reference" */
+    dd_reduce reduce;          /* as used: what DD_REDUCE_AUTO became, never that itself */
     double lane_bound; /* tokens / most tokens on one worker: the speedup that placement allows */
     uint64_t n_parameters;
     uint64_t weights_bytes;        /* in canonical order */
@@ -297,8 +306,9 @@ typedef struct dd_trainer_info {
     uint64_t workspaces_bytes; /* activations and their gradients, and what kernels need */
     uint64_t stacks_bytes;     /* address space: little of it is touched */
     uint64_t other_bytes;      /* batch, norms, counts; the team's own not included */
-    uint32_t n_segments;       /* room for every number of workers up to max_workers */
-    uint32_t most_segments;    /* in use by one worker, at most 3 D + 1 */
+    uint32_t n_segments;       /* room for every number of workers up to max_workers; with owner 1,
+                                  the gradient that all slices make up */
+    uint32_t most_segments;    /* in use by one worker, at most 3 D + 1; with owner 0 */
     uint64_t requests;         /* completed: steps, validation batches, replays */
     uint64_t lanes_done, lanes_cancelled, steals, folds; /* of all threads */
     uint64_t control_lanes;          /* lanes that a control, Node Zero included, processed: 0 */

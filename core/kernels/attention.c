@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * One head's causal attention. Chains run in tiles of several rows where all of them take part; at
  * the diagonal, where rows begin or end, each goes its own way. Masked terms are absent, never
- * multiplied by zero. Scores beyond the diagonal may be computed, but no chain and no memory sees
- * them. */
+ * multiplied by zero. Rows of scores are worked on in scratch, padded to whole vectors: scores
+ * beyond the diagonal may be computed there, but no chain and no output sees them. */
 #include <assert.h>
 #include <math.h>
 
@@ -16,142 +16,230 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-size_t DD_SET_NAME(attention_scratch)(size_t max_T, size_t max_d)
+/* Up to whole vectors. */
+static size_t padded(size_t n)
 {
-    /* columns in panels, rows in panels, G */
-    return sizeof(float) *
-           (dd_panels_size(max_d, max_T) + dd_panels_size(max_T, max_d) + max_T * max_T);
+    return (n + 15) / 16 * 16;
+}
+
+/* Floats from one row of scores to the next: one vector more, lest the rows of a column fall into
+ * few sets of the cache. */
+static size_t scores_pitch(size_t T)
+{
+    return padded(T) + 16;
 }
 
 /* Rows taken at a time, and columns of a tile: chains enough for the FMA units. More rows would
- * only widen the diagonal, where rows go one by one. */
+ * only widen the diagonal, where scores are computed that nobody sees. */
 enum { ROWS = DD_TILE_ROWS < 8 ? DD_TILE_ROWS : 8, COLS = DD_TILE_PANELS * DD_TILE_COLS };
 
-/* S[t][s] = chain(i < d: x[t][i] * y[s][i]; +0) for rows t0 <= t < t0 + rows, s <= t; y^T in panels
- */
-static void scores(size_t t0, size_t rows, size_t T, size_t d, const float *x, size_t x_row,
-                   const float *y_panels, float *S)
+size_t DD_SET_NAME(attention_scratch)(size_t max_T, size_t max_d)
 {
-    const size_t pitch = dd_panel_pitch(d), end = t0 + rows;
-    size_t cols;
-    for (size_t s0 = 0; s0 < end; s0 += cols, y_panels += cols / DD_TILE_COLS * pitch) {
-        cols = end - s0 > DD_TILE_COLS ? COLS : DD_TILE_COLS;
-        const bool below = s0 + cols <= t0 + 1; /* all rows have all columns */
-        float corner[ROWS * COLS];
-        float *to = below ? S + t0 * T + s0 : corner;
+    /* columns in panels, rows in panels, and all rows of G or twice those taken at a time */
+    const size_t rows = max_T > 2 * ROWS ? max_T : 2 * ROWS;
+    return sizeof(float) * (dd_panels_size(max_d, max_T) + dd_panels_size(max_T, max_d) +
+                            rows * scores_pitch(max_T));
+}
+
+/* S[t][s] = chain(i < d: x[t][i] * y[s][i]; +0) for `rows` rows from t0 on, s < padded(t0 + rows);
+ * S is row t0, y^T in panels */
+static void scores(size_t t0, size_t rows, size_t d, const float *x, size_t x_row,
+                   const float *y_panels, float *S, size_t pitch)
+{
+    const size_t y_pitch = dd_panel_pitch(d), end = padded(t0 + rows);
+    for (size_t s = 0; s < end; s += COLS, y_panels += DD_TILE_PANELS * y_pitch) {
         const dd_tile tile = {.rows = rows,
-                              .cols = cols,
+                              .cols = least(end - s, COLS),
                               .K = d,
                               .a = x + t0 * x_row,
                               .a_row = x_row,
                               .a_col = 1,
                               .b = y_panels,
-                              .b_pitch = pitch,
+                              .b_pitch = y_pitch,
                               .from = DD_SET_NAME(zeros),
-                              .to = to,
-                              .to_row = below ? T : COLS,
-                              .to_next = to,
-                              .ahead = (const char *)to};
+                              .to = S + s,
+                              .to_row = pitch,
+                              .to_next = S + s,
+                              .ahead = (const char *)(S + s)};
         DD_SET_NAME(tile)(&tile);
-        if (below)
-            continue;
-        for (size_t t = t0; t < end; t++)
-            for (size_t j = 0; j < cols && s0 + j <= t; j += 16)
-                dd_v16_store(S + t * T + s0 + j, t + 1 - s0 - j,
-                             dd_v16_load(corner + (t - t0) * COLS + j, 16));
     }
 }
 
-/* out = chain(k < K: a[k * a_col] * x[k]; from) for n <= 16 columns, x one panel */
-static void row_chain(size_t n, size_t K, const float *a, size_t a_col, const float *x, dd_v16 from,
-                      float *out)
+/* A square at the diagonal, where a product's rows end or begin, and one panel of its other factor.
+ */
+typedef struct corner {
+    size_t cols; /* sixteen are taken at most */
+    const float *a;
+    size_t a_row, a_col; /* of a(i, k) */
+    const float *x;      /* one panel */
+    float *out;
+    size_t out_row;
+} corner;
+
+/* out[i] = chain(k >= i: a(i, k) * x[k]; +0) if upper, else chain(k <= i: a(i, k) * x[k]; out[i]).
+ * What is const here is constant at most calls, and the chains are registers. */
+DD_INLINE_ void corner_chains(const corner *c, const bool upper, const size_t rows,
+                              const size_t cols)
 {
-    for (size_t k = 0; k < K; k++)
-        from = dd_v16_fma(dd_v16_set(a[k * a_col]), dd_v16_load(x + k * DD_TILE_COLS, 16), from);
-    dd_v16_store(out, n, from);
+    dd_v16 chain[ROWS];
+#pragma GCC unroll 8
+    for (size_t i = 0; i < ROWS; i++)
+        chain[i] =
+            upper || i >= rows ? dd_v16_set(0.0f) : dd_v16_load(c->out + i * c->out_row, cols);
+#pragma GCC unroll 8
+    for (size_t k = 0; k < ROWS; k++) {
+        if (k >= rows)
+            break;
+        const dd_v16 x = dd_v16_load(c->x + k * DD_TILE_COLS, 16);
+#pragma GCC unroll 8
+        for (size_t i = 0; i < ROWS; i++)
+            if (upper ? i <= k : i >= k && i < rows)
+                chain[i] = dd_v16_fma(dd_v16_set(c->a[i * c->a_row + k * c->a_col]), x, chain[i]);
+    }
+#pragma GCC unroll 8
+    for (size_t i = 0; i < ROWS; i++)
+        if (i < rows)
+            dd_v16_store(c->out + i * c->out_row, cols, chain[i]);
 }
 
-/* out[t] = chain(s <= t: L[t][s] * x[s]; +0) for the same rows; x (T, d) in panels */
-static void lower_product(size_t t0, size_t rows, size_t T, size_t d, const float *L,
+DD_INLINE_ void corner_product(const corner *c, const bool upper, size_t rows)
+{
+    if (rows == ROWS && c->cols >= 16)
+        corner_chains(c, upper, ROWS, 16);
+    else
+        corner_chains(c, upper, rows, c->cols);
+}
+
+/* out[t] = chain(s <= t: L[t][s] * x[s]; +0) for the same rows, L the first of them; x (T, d) in
+ * panels */
+static void lower_product(size_t t0, size_t rows, size_t T, size_t d, const float *L, size_t L_row,
                           const float *x_panels, float *out, size_t out_row)
 {
     const size_t pitch = dd_panel_pitch(T);
+    out += t0 * out_row;
     for (size_t i = 0; i < d; i += COLS) {
-        float *to = out + t0 * out_row + i;
         const dd_tile tile = {.rows = rows,
                               .cols = least(d - i, COLS),
-                              .K = t0 + 1,
-                              .a = L + t0 * T,
-                              .a_row = T,
+                              .K = t0,
+                              .a = L,
+                              .a_row = L_row,
                               .a_col = 1,
                               .b = x_panels + i / DD_TILE_COLS * pitch,
                               .b_pitch = pitch,
                               .from = DD_SET_NAME(zeros),
-                              .to = to,
+                              .to = out + i,
                               .to_row = out_row,
-                              .to_next = to,
-                              .ahead = (const char *)to};
+                              .to_next = out + i,
+                              .ahead = (const char *)(out + i)};
         DD_SET_NAME(tile)(&tile);
     }
-    for (size_t i = 0; i < d; i += DD_TILE_COLS, x_panels += pitch)
-        for (size_t t = t0 + 1; t < t0 + rows; t++) {
-            float *to = out + t * out_row + i;
-            row_chain(d - i, t - t0, L + t * T + t0 + 1, 1, x_panels + (t0 + 1) * DD_TILE_COLS,
-                      dd_v16_load(to, d - i), to);
-        }
+    for (size_t i = 0; i < d; i += DD_TILE_COLS) {
+        const corner c = {.cols = d - i,
+                          .a = L + t0,
+                          .a_row = L_row,
+                          .a_col = 1,
+                          .x = x_panels + i / DD_TILE_COLS * pitch + t0 * DD_TILE_COLS,
+                          .out = out + i,
+                          .out_row = out_row};
+        corner_product(&c, false, rows);
+    }
 }
 
 /* out[s] = chain(t >= s: L[t][s] * x[t]; +0), t ascending, for all rows s; x (T, d) in panels */
-static void upper_product(size_t T, size_t d, const float *L, const float *x_panels, float *out,
-                          size_t out_row)
+static void upper_product(size_t T, size_t d, const float *L, size_t L_row, const float *x_panels,
+                          float *out, size_t out_row)
 {
     const size_t pitch = dd_panel_pitch(T);
-    for (size_t s0 = 0; s0 < T; s0 += ROWS) {
+    for (size_t s0 = 0; s0 < T; s0 += ROWS, out += ROWS * out_row) {
         const size_t rows = least(T - s0, ROWS), t0 = s0 + rows;
-        for (size_t i = 0; i < d; i += DD_TILE_COLS)
-            for (size_t s = s0; s < t0; s++)
-                row_chain(d - i, t0 - s, L + s * T + s, T,
-                          x_panels + i / DD_TILE_COLS * pitch + s * DD_TILE_COLS, dd_v16_set(0.0f),
-                          out + s * out_row + i);
+        for (size_t i = 0; i < d; i += DD_TILE_COLS) {
+            const corner c = {.cols = d - i,
+                              .a = L + s0 * L_row + s0,
+                              .a_row = 1,
+                              .a_col = L_row,
+                              .x = x_panels + i / DD_TILE_COLS * pitch + s0 * DD_TILE_COLS,
+                              .out = out + i,
+                              .out_row = out_row};
+            corner_product(&c, true, rows);
+        }
         for (size_t i = 0; i < d && t0 < T; i += COLS) {
-            float *to = out + s0 * out_row + i;
             const dd_tile tile = {.rows = rows,
                                   .cols = least(d - i, COLS),
                                   .K = T - t0,
-                                  .a = L + t0 * T + s0,
+                                  .a = L + t0 * L_row + s0,
                                   .a_row = 1,
-                                  .a_col = T,
+                                  .a_col = L_row,
                                   .b = x_panels + i / DD_TILE_COLS * pitch + t0 * DD_TILE_COLS,
                                   .b_pitch = pitch,
-                                  .from = to,
+                                  .from = out + i,
                                   .from_row = out_row,
-                                  .to = to,
+                                  .to = out + i,
                                   .to_row = out_row,
-                                  .to_next = to,
-                                  .ahead = (const char *)to};
+                                  .to_next = out + i,
+                                  .ahead = (const char *)(out + i)};
             DD_SET_NAME(tile)(&tile);
         }
     }
 }
 
-/* Rows t0 <= t < t0 + rows of S to softmax(S * sigma), each step for all rows: one row alone would
+/* The largest of a padded row's n scores. Beyond them the first one is put: exp of it costs what
+ * the others' do, exp of what stood there may be denormal and cost a hundred times as much. */
+static float padded_max(size_t n, float *row)
+{
+    if (n % 16) {
+        float *last = row + n / 16 * 16;
+        dd_v16_store(last, 16, dd_v16_keep(dd_v16_set(row[0]), dd_v16_load(last, 16), n % 16));
+    }
+    return dd_row_max(padded(n), row);
+}
+
+/* The same rows of S to softmax(S * sigma), and to P, each step for all rows: one row alone would
  * wait for itself. As sigma > 0 and rounding is monotonic, the largest S * sigma is the largest S
  * times sigma. */
-static void softmax(size_t t0, size_t rows, size_t T, float sigma, float *S)
+static void softmax(size_t t0, size_t rows, float sigma, float *S, float *power, size_t pitch,
+                    float *P, size_t P_row)
 {
+    const dd_v16 scale = dd_v16_set(sigma);
     float M[ROWS], inv[ROWS];
-    S += t0 * T;
     for (size_t r = 0; r < rows; r++)
-        M[r] = dd_row_max(t0 + r + 1, S + r * T) * sigma;
-    for (size_t r = 0; r < rows; r++)
-        inv[r] = 1.0f / dd_row_exp(t0 + r + 1, S + r * T, sigma, M[r], S + r * T);
+        M[r] = padded_max(t0 + r + 1, S + r * pitch) * sigma;
+    for (size_t r = 0; r < rows; r++) {
+        const dd_v16 top = dd_v16_set(M[r]);
+        float *e = S + r * pitch;
+        for (size_t s = 0; s < t0 + r + 1; s += 16)
+            dd_row_exp_reduce(e + s, 16, scale, top, e + s, power + r * pitch + s);
+    }
+    for (size_t r = 0; r < rows; r++) {
+        dd_v16 p = dd_v16_set(0.0f);
+        float *e = S + r * pitch;
+        for (size_t s = 0; s < t0 + r + 1; s += 16) {
+            const dd_v16 v = dd_row_exp_of(e + s, power + r * pitch + s);
+            dd_v16_store(e + s, 16, v);
+            p = dd_v16_keep(p, dd_v16_add(p, v), t0 + r + 1 - s);
+        }
+        inv[r] = 1.0f / dd_v16_combine(p);
+    }
     for (size_t r = 0; r < rows; r++) {
         const size_t n = t0 + r + 1;
         const dd_v16 v = dd_v16_set(inv[r]);
-        float *e = S + r * T;
-        for (size_t s = 0; s < n; s += 16)
-            dd_v16_store(e + s, n - s, dd_v16_mul(dd_v16_load(e + s, n - s), v));
+        float *e = S + r * pitch, *to = P + n * P_row - P_row;
+        for (size_t s = 0; s < n; s += 16) {
+            const dd_v16 p = dd_v16_mul(dd_v16_load(e + s, 16), v);
+            dd_v16_store(e + s, 16, p);
+            dd_v16_store(to + s, n - s, p);
+        }
     }
+}
+
+/* Asks for the same rows of P, which lie cold, while their scores are computed. */
+DD_INLINE_ void fetch_rows(size_t t0, size_t rows, const float *P, size_t P_row, const int to_write)
+{
+    for (size_t t = t0; t < t0 + rows; t++)
+        for (size_t s = 0; s <= t; s += 16)
+            if (to_write)
+                __builtin_prefetch(P + t * P_row + s, 1, 3);
+            else
+                __builtin_prefetch(P + t * P_row + s, 0, 3);
 }
 
 void DD_SET_NAME(attention_forward)(const dd_attention *a, void *scratch)
@@ -162,29 +250,37 @@ void DD_SET_NAME(attention_forward)(const dd_attention *a, void *scratch)
     const float sigma = 1.0f / sqrtf((float)d);
     float *k_columns = scratch;
     float *v_rows = k_columns + dd_panels_size(d, T);
+    float *S = v_rows + dd_panels_size(T, d);
+    const size_t pitch = scores_pitch(T);
+    float *power = S + ROWS * pitch;
     DD_SET_NAME(pack_panels)(d, T, a->k, 1, a->qkv_row, k_columns);
     DD_SET_NAME(pack_panels)(T, d, a->v, a->qkv_row, 1, v_rows);
     for (size_t t0 = 0; t0 < T; t0 += ROWS) {
         const size_t rows = least(T - t0, ROWS);
-        scores(t0, rows, T, d, a->q, a->qkv_row, k_columns, a->P);
-        softmax(t0, rows, T, sigma, a->P);
-        lower_product(t0, rows, T, d, a->P, v_rows, a->att, a->att_row);
+        fetch_rows(t0, rows, a->P, T, 1);
+        scores(t0, rows, d, a->q, a->qkv_row, k_columns, S, pitch);
+        softmax(t0, rows, sigma, S, power, pitch, a->P, T);
+        lower_product(t0, rows, T, d, S, pitch, v_rows, a->att, a->att_row);
     }
 }
 
-/* g holds dP and becomes G = (P * (dP - D)) * sigma, D = dot16(P, dP) */
+/* g holds dP and becomes G = (P * (dP - D)) * sigma, D = dot16(P, dP); both are padded, what
+ * stands beyond n becomes anything */
 static void softmax_backward(size_t n, const float *P, float sigma, float *g)
 {
-    dd_v16 p = dd_v16_set(0.0f);
-    for (size_t s = 0; s < n; s += 16) {
-        const dd_v16 next = dd_v16_fma(dd_v16_load(P + s, n - s), dd_v16_load(g + s, n - s), p);
-        p = dd_v16_keep(p, next, n - s);
+    const size_t whole = n / 16 * 16;
+    dd_v16 p = dd_v16_set(0.0f), last = p;
+    for (size_t s = 0; s < whole; s += 16)
+        p = dd_v16_fma(dd_v16_load(P + s, 16), dd_v16_load(g + s, 16), p);
+    if (whole < n) {
+        last = dd_v16_load(P + whole, n - whole);
+        p = dd_v16_keep(p, dd_v16_fma(last, dd_v16_load(g + whole, 16), p), n - whole);
     }
     const dd_v16 D = dd_v16_set(dd_v16_combine(p)), scales = dd_v16_set(sigma);
     for (size_t s = 0; s < n; s += 16) {
-        const dd_v16 below = dd_v16_sub(dd_v16_load(g + s, n - s), D);
-        const dd_v16 G = dd_v16_mul(dd_v16_mul(dd_v16_load(P + s, n - s), below), scales);
-        dd_v16_store(g + s, n - s, G);
+        const dd_v16 below = dd_v16_sub(dd_v16_load(g + s, 16), D);
+        const dd_v16 of = s < whole ? dd_v16_load(P + s, 16) : last;
+        dd_v16_store(g + s, 16, dd_v16_mul(dd_v16_mul(of, below), scales));
     }
 }
 
@@ -197,17 +293,19 @@ void DD_SET_NAME(attention_backward)(const dd_attention *a, void *scratch)
     float *v_columns = scratch;
     float *rows_of = v_columns + dd_panels_size(d, T);
     float *G = rows_of + dd_panels_size(T, d);
+    const size_t pitch = scores_pitch(T);
     DD_SET_NAME(pack_panels)(d, T, a->v, 1, row, v_columns);
     DD_SET_NAME(pack_panels)(T, d, a->k, row, 1, rows_of);
     for (size_t t0 = 0; t0 < T; t0 += ROWS) {
         const size_t rows = least(T - t0, ROWS);
-        scores(t0, rows, T, d, a->gatt, a->att_row, v_columns, G);
+        fetch_rows(t0, rows, a->P, T, 0);
+        scores(t0, rows, d, a->gatt, a->att_row, v_columns, G + t0 * pitch, pitch);
         for (size_t t = t0; t < t0 + rows; t++)
-            softmax_backward(t + 1, a->P + t * T, sigma, G + t * T);
-        lower_product(t0, rows, T, d, G, rows_of, a->gq, row);
+            softmax_backward(t + 1, a->P + t * T, sigma, G + t * pitch);
+        lower_product(t0, rows, T, d, G + t0 * pitch, pitch, rows_of, a->gq, row);
     }
     DD_SET_NAME(pack_panels)(T, d, a->q, row, 1, rows_of);
-    upper_product(T, d, G, rows_of, a->gk, row);
+    upper_product(T, d, G, pitch, rows_of, a->gk, row);
     DD_SET_NAME(pack_panels)(T, d, a->gatt, a->att_row, 1, rows_of);
-    upper_product(T, d, a->P, rows_of, a->gv, row);
+    upper_product(T, d, a->P, T, rows_of, a->gv, row);
 }

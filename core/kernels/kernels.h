@@ -44,6 +44,36 @@ typedef struct dd_matmul {
     dd_sink sink;
 } dd_matmul;
 
+/* Rows of one lane, the next after those of the lane before, and how many folds follow it: the
+ * chains of a lane are put on a stack, then `folds` times the two topmost values become their sum,
+ * left + right. */
+typedef struct dd_lane_rows {
+    uint32_t n, folds;
+} dd_lane_rows;
+
+#define DD_FOLD_VALUES 10 /* most values on that stack: 3 * lane depth + 1 */
+
+/* The weights' gradient of a whole batch  C(i, j) = the lanes' chain(r in lane: A(r, i) * B(r, j))
+ * from +0, folded as the lanes say
+ * shapes   C is M x N, row stride c_row, columns contiguous; R the sum of the lanes' rows;
+ *          A(r, i) = a[r * a_row + i]; B(r, 16 p + j) = panels[p * panel_pitch + 16 r + j] for
+ *          j < 16, zeros in absent columns, as pack_rows makes them; 64-byte aligned
+ * order    rows of a lane ascending in one chain per element; folds as they come
+ * requires n_lanes >= 1, every lane n >= 1, one value left at the end, DD_FOLD_VALUES at most
+ * alias    none
+ * threads  reentrant; scratch belongs to the caller                                        */
+typedef struct dd_matmul_lanes {
+    size_t M, N;
+    const float *a;
+    size_t a_row;
+    const float *panels;
+    size_t panel_pitch;
+    const dd_lane_rows *lane;
+    size_t n_lanes;
+    float *c;
+    size_t c_row;
+} dd_matmul_lanes;
+
 /* One attention head over one sequence (NUMERICS 4.2.3 and 5.4.6).
  * shapes   q, k, v, gatt, att, gq, gk, gv: (T, d), row strides given; P (T, T) row-major, row t
  *          holds s <= t, the rest is neither read nor written
@@ -84,15 +114,20 @@ typedef struct dd_kernels {
      * alias    none; forward and input 64-byte aligned                                       */
     void (*pack)(size_t N, size_t K, size_t first, size_t last, const float *W, float *forward,
                  float *input);
+    void (*matmul_lanes)(const dd_matmul_lanes *m, void *scratch);
+    /* Right operand of matmul_lanes: R x n of b, row stride b_row, to panels panel_pitch apart:
+     * 64-byte aligned, panel_pitch >= 16 R and a multiple of 16; writes zeros in absent columns */
+    void (*pack_rows)(size_t R, size_t n, const float *b, size_t b_row, float *panels,
+                      size_t panel_pitch);
     void (*attention_forward)(const dd_attention *a, void *scratch);
     void (*attention_backward)(const dd_attention *a, void *scratch);
 
     /* y = LN(x); mean, rstd (R) written */
     void (*layernorm)(size_t R, size_t C, const float *x, const float *w, const float *b, float *y,
                       float *mean, float *rstd);
-    /* gx = LNB(gy; x) if !add, else gx = gx + LNB(gy; x) */
+    /* gx = base + LNB(gy; x), base NULL: gx = LNB(gy; x); gx == base or gx == x allowed */
     void (*layernorm_backward)(size_t R, size_t C, const float *gy, const float *x, const float *w,
-                               const float *mean, const float *rstd, float *gx, bool add);
+                               const float *mean, const float *rstd, const float *base, float *gx);
     /* gw, gb (C): the chains over rows of NUMERICS 6 */
     void (*layernorm_grad)(size_t R, size_t C, const float *gy, const float *x, const float *mean,
                            const float *rstd, float *gw, float *gb, dd_sink sink);
@@ -100,7 +135,7 @@ typedef struct dd_kernels {
     void (*bias_grad)(size_t R, size_t N, const float *gy, size_t gy_row, float *gb, dd_sink sink);
 
     void (*gelu)(size_t n, const float *x, float *y);
-    /* gx = gy * dgelu(x); gx == gy allowed */
+    /* gx = gy * dgelu(x); gx == gy or gx == x allowed */
     void (*gelu_backward)(size_t n, const float *gy, const float *x, float *gx);
     /* y = a + b; y == a or y == b allowed */
     void (*add)(size_t n, const float *a, const float *b, float *y);

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "blocks.h"
 #include "set.h"
 #include "streaming.h"
 #include "tile.h"
@@ -37,36 +38,6 @@ size_t DD_SET_NAME(matmul_scratch)(void)
     return sizeof(workspace);
 }
 
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
-
-/* The i-th of `parts` shares of n: a multiple of `unit` but for the end, sizes as even as that
- * allows. */
-static size_t cut(size_t n, size_t i, size_t parts, size_t unit)
-{
-    const size_t units = (n + unit - 1) / unit;
-    return least(n, i * units / parts * unit);
-}
-
-static size_t parts_of(size_t n, size_t most)
-{
-    return (n + most - 1) / most;
-}
-
-/* Rows shared out among as few tiles as hold them; the first `longer` have one row more than the
- * others. */
-typedef struct row_tiles {
-    size_t n, rows, longer;
-} row_tiles;
-
-static row_tiles tiles_of(size_t rows)
-{
-    const size_t n = parts_of(rows, DD_TILE_ROWS);
-    return (row_tiles){n, rows / n, rows % n};
-}
-
 /* ---- One block ---- */
 
 /* A packed tile of the left operand; its last store runs over by less than sixteen floats. */
@@ -75,26 +46,12 @@ static size_t tile_pitch(size_t K)
     return DD_TILE_ROWS * K + DD_TILE_COLS;
 }
 
-/* rows x K at a, rows as they lie */
-static void pack_tile_rows(size_t rows, size_t K, const float *a, size_t a_row, float *out)
-{
-    for (size_t r = 0; r < rows; r++, a += a_row, out += K)
-        for (size_t k = 0; k < K; k += 16)
-            dd_v16_store(out + k, K - k, dd_v16_load(a + k, K - k));
-}
-
-/* A block of t.n tiles by K, as it lies: rows if a's rows are contiguous, else runs of [k][row]. Of
- * `all` rows from a on, those of other blocks too, a load may run over into the next. */
-static void pack_left(const dd_matmul *m, row_tiles t, const float *a, size_t all, size_t K,
+/* A block of t.n tiles by K, rows of a being strided, as runs of [k][row]. Of `all` rows from a on,
+ * those of other blocks too, a load may run over into the next. */
+static void pack_left(const dd_matmul *m, dd_row_tiles t, const float *a, size_t all, size_t K,
                       float *out)
 {
-    const bool by_rows = m->a_col == 1;
-    for (size_t q = 0, r = 0; by_rows && q < t.n; q++) {
-        const size_t rows = t.rows + (q < t.longer);
-        pack_tile_rows(rows, K, a + r * m->a_row, m->a_row, out + q * tile_pitch(K));
-        r += rows;
-    }
-    for (size_t k = 0; !by_rows && k < K; k++) /* outermost: a is read as it lies */
+    for (size_t k = 0; k < K; k++) /* outermost: a is read as it lies */
         for (size_t q = 0, r = 0; q < t.n; q++) {
             const size_t rows = t.rows + (q < t.longer);
             dd_v16_store(out + q * tile_pitch(K) + k * rows, RUN,
@@ -107,7 +64,7 @@ static void pack_left(const dd_matmul *m, row_tiles t, const float *a, size_t al
  * `from`, the last one ends at `to`. */
 typedef struct block {
     const dd_matmul *m;
-    row_tiles tiles;
+    dd_row_tiles tiles;
     size_t cols, K, parts;
     const float *a; /* as it lies */
     const float *packed;
@@ -129,9 +86,9 @@ typedef struct part {
 
 static part part_of(const block *b, size_t i, float *held)
 {
-    const size_t k0 = cut(b->K, i, b->parts, 8);
+    const size_t k0 = dd_cut(b->K, i, b->parts, 8);
     part p = {.k0 = k0, .from_col = b->from_col, .to_col = 1};
-    p.first = (dd_tile){.K = cut(b->K, i + 1, b->parts, 8) - k0,
+    p.first = (dd_tile){.K = dd_cut(b->K, i + 1, b->parts, 8) - k0,
                         .b = b->panels + k0 * DD_TILE_COLS,
                         .b_pitch = b->panel_pitch,
                         .from = b->from,
@@ -159,15 +116,11 @@ static dd_tile tile_of(const block *b, const part *p, size_t q, size_t r, size_t
     const dd_matmul *m = b->m;
     dd_tile t = p->first;
     t.rows = b->tiles.rows + (q < b->tiles.longer);
-    t.cols = least(b->cols - j, TILE_WIDTH);
+    t.cols = dd_least(b->cols - j, TILE_WIDTH);
     if (!b->packed) {
         t.a = b->a + r * m->a_row + p->k0 * m->a_col;
         t.a_row = m->a_row;
         t.a_col = m->a_col;
-    } else if (m->a_col == 1) {
-        t.a = b->packed + q * tile_pitch(b->K) + p->k0;
-        t.a_row = b->K;
-        t.a_col = 1;
     } else {
         t.a = b->packed + q * tile_pitch(b->K) + p->k0 * t.rows;
         t.a_row = 1;
@@ -211,7 +164,7 @@ static void by_rows(const block *b)
     const part whole = part_of(b, 0, NULL);
     size_t r = 0;
     for (size_t q = 0; q < b->tiles.n; q += SHARING) {
-        const size_t n = least(b->tiles.n - q, SHARING);
+        const size_t n = dd_least(b->tiles.n - q, SHARING);
         dd_tile t[SHARING];
         for (size_t i = 0; i < n; i++) {
             t[i] = tile_of(b, &whole, q + i, r, 0);
@@ -219,7 +172,7 @@ static void by_rows(const block *b)
         }
         for (size_t j = 0; j < b->cols; j += TILE_WIDTH)
             for (size_t i = 0; i < n; i++) {
-                t[i].cols = least(b->cols - j, TILE_WIDTH);
+                t[i].cols = dd_least(b->cols - j, TILE_WIDTH);
                 t[i].to_next = t[i].to + TILE_WIDTH;
                 DD_SET_NAME(tile)(&t[i]);
                 t[i].b += DD_TILE_PANELS * t[i].b_pitch;
@@ -241,9 +194,10 @@ typedef struct stretch {
 static void multiply_stretch(const dd_matmul *m, const stretch *s, workspace *w)
 {
     const bool last = s->k0 + s->K == m->K, resumes = s->k0 > 0 || m->sink == DD_RESUME;
-    const bool in_place = s->cols < (m->a_col == 1 ? 512 : 64); /* packing would not pay */
-    const size_t row_parts = parts_of(s->rows, LEFT / tile_pitch(s->K) * DD_TILE_ROWS);
-    block b = {.m = m, .cols = s->cols, .K = s->K, .parts = parts_of(s->K, KC)};
+    /* rows that are contiguous lie well enough; few columns would not pay for packing */
+    const bool in_place = m->a_col == 1 || s->cols < 64;
+    const size_t row_parts = dd_parts_of(s->rows, LEFT / tile_pitch(s->K) * DD_TILE_ROWS);
+    block b = {.m = m, .cols = s->cols, .K = s->K, .parts = dd_parts_of(s->K, KC)};
     if (m->b) {
         DD_SET_NAME(pack_panels)
         (s->K, s->cols, m->b + s->k0 * m->b_row + s->j0 * m->b_col, m->b_row, m->b_col, w->right);
@@ -254,9 +208,9 @@ static void multiply_stretch(const dd_matmul *m, const stretch *s, workspace *w)
         b.panel_pitch = m->panel_pitch;
     }
     for (size_t i = 0; i < row_parts; i++) {
-        const size_t r = cut(s->rows, i, row_parts, DD_TILE_ROWS);
+        const size_t r = dd_cut(s->rows, i, row_parts, DD_TILE_ROWS);
         float *mid = s->mid + r * s->mid_row;
-        b.tiles = tiles_of(cut(s->rows, i + 1, row_parts, DD_TILE_ROWS) - r);
+        b.tiles = dd_row_tiles_of(dd_cut(s->rows, i + 1, row_parts, DD_TILE_ROWS) - r);
         b.a = m->a + (s->r0 + r) * m->a_row + s->k0 * m->a_col;
         if (resumes) {
             b.from = mid;
@@ -285,8 +239,8 @@ static void multiply_stretch(const dd_matmul *m, const stretch *s, workspace *w)
 static void multiply(const dd_matmul *m, stretch s, size_t stretches, workspace *w)
 {
     for (size_t i = 0; i < stretches; i++) {
-        s.k0 = cut(m->K, i, stretches, 8);
-        s.K = cut(m->K, i + 1, stretches, 8) - s.k0;
+        s.k0 = dd_cut(m->K, i, stretches, 8);
+        s.K = dd_cut(m->K, i + 1, stretches, 8) - s.k0;
         multiply_stretch(m, &s, w);
     }
 }
@@ -294,9 +248,9 @@ static void multiply(const dd_matmul *m, stretch s, size_t stretches, workspace 
 /* Most columns taken at once. */
 static size_t group_of(const dd_matmul *m, bool apart)
 {
-    const size_t pitch = dd_panel_pitch(least(m->K, KS)) * DD_TILE_PANELS;
+    const size_t pitch = dd_panel_pitch(dd_least(m->K, KS)) * DD_TILE_PANELS;
     const size_t most = m->b ? RIGHT / pitch * TILE_WIDTH : m->N;
-    return apart ? least(most, HELD) : most;
+    return apart ? dd_least(most, HELD) : most;
 }
 
 void DD_SET_NAME(matmul)(const dd_matmul *m, void *scratch)
@@ -307,17 +261,17 @@ void DD_SET_NAME(matmul)(const dd_matmul *m, void *scratch)
     assert(!(m->sink == DD_RESUME && m->bias));
     assert((uintptr_t)scratch % 64 == 0);
     workspace *w = scratch;
-    const size_t stretches = parts_of(m->K, KS);
+    const size_t stretches = dd_parts_of(m->K, KS);
     /* what C holds to be added to leaves it no room for chains */
     const bool apart = m->sink == DD_FOLD && stretches > 1;
     const size_t rows = apart ? LEFT / tile_pitch(KS) * DD_TILE_ROWS : m->M;
-    const size_t groups = parts_of(m->N, group_of(m, apart));
+    const size_t groups = dd_parts_of(m->N, group_of(m, apart));
     for (size_t i = 0; i < groups; i++) {
-        const size_t j0 = cut(m->N, i, groups, TILE_WIDTH);
-        const size_t cols = cut(m->N, i + 1, groups, TILE_WIDTH) - j0;
+        const size_t j0 = dd_cut(m->N, i, groups, TILE_WIDTH);
+        const size_t cols = dd_cut(m->N, i + 1, groups, TILE_WIDTH) - j0;
         for (size_t r = 0; r < m->M; r += rows) {
             const stretch s = {.r0 = r,
-                               .rows = least(rows, m->M - r),
+                               .rows = dd_least(rows, m->M - r),
                                .j0 = j0,
                                .cols = cols,
                                .mid = apart ? w->held : m->c + r * m->c_row + j0,
@@ -338,13 +292,24 @@ static void stream_block(size_t N, size_t K, size_t o, size_t k, const float *W,
                          float *input)
 {
     dd_v16 v[16];
+#pragma GCC unroll 16
     for (size_t r = 0; r < 16; r++) {
         v[r] = dd_v16_load(W + (o + r) * K + k, 16);
         dd_v16_stream(input + k * N + 16 * (o + r), v[r]);
     }
     dd_v16_transpose(v);
+#pragma GCC unroll 16
     for (size_t c = 0; c < 16; c++)
         dd_v16_stream(forward + o * K + 16 * (k + c), v[c]);
+}
+
+/* The same by way of the caches. */
+static void copy_block(size_t N, size_t K, size_t o, size_t k, const float *W, float *forward,
+                       float *input)
+{
+    for (size_t r = 0; r < 16; r++)
+        dd_v16_store(input + k * N + 16 * (o + r), 16, dd_v16_load(W + (o + r) * K + k, 16));
+    dd_turn_16(W + o * K + k, K, forward + o * K + 16 * k);
 }
 
 /* Rows o .. o + rows, columns k .. k + cols of W, all within one panel each way. */
@@ -369,11 +334,13 @@ static void pack_rows(size_t N, size_t K, size_t o, size_t rows, size_t k0, size
                       const float *W, float *forward, float *input)
 {
     for (size_t k = k0, cols; k < k1; k += cols) {
-        cols = least(16 - k % 16, k1 - k);
-        if (rows == 16 && cols == 16 && N * K * sizeof *W >= STREAMED)
+        cols = dd_least(16 - k % 16, k1 - k);
+        if (rows < 16 || cols < 16)
+            pack_block(N, K, o, rows, k, cols, W, forward, input);
+        else if (N * K * sizeof *W >= STREAMED)
             stream_block(N, K, o, k, W, forward, input);
         else
-            pack_block(N, K, o, rows, k, cols, W, forward, input);
+            copy_block(N, K, o, k, W, forward, input);
     }
 }
 
@@ -384,12 +351,12 @@ void DD_SET_NAME(pack)(size_t N, size_t K, size_t first, size_t last, const floa
     while (first < last) {
         const size_t o = first / K, k = first % K, left = last - first;
         if (k > 0 || left < K) { /* part of a row */
-            const size_t n = least(K - k, left);
+            const size_t n = dd_least(K - k, left);
             pack_rows(N, K, o, 1, k, k + n, W, forward, input);
             first += n;
             continue;
         }
-        const size_t rows = least(16 - o % 16, left / K);
+        const size_t rows = dd_least(16 - o % 16, left / K);
         pack_rows(N, K, o, rows, 0, K, W, forward, input);
         first += rows * K;
     }

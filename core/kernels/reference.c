@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * The scalar kernel set: what "SIMD off" means, and the yardstick of SIMD speedups. Plain loops in
  * the order of NUMERICS.md, outputs innermost. Compiled once or twice with the compiler's
- * vectorisers off: DD_VARIANT=portable calls the C library's fmaf, DD_VARIANT=fma has the
- * instruction. Refuses blocking, packing and every trick. */
+ * vectorisers off: on x86-64 DD_VARIANT=portable calls the C library's fmaf, DD_VARIANT=fma has the
+ * instruction; elsewhere portable has it where every CPU of the target does. Refuses blocking,
+ * packing and every trick. */
 #include <assert.h>
 #include <math.h>
 
@@ -11,7 +12,13 @@
 
 #define PASTE_(a, b) a##b
 #define PASTE(a, b) PASTE_(a, b)
+/* gcc says by __FP_FAST_FMAF that fmaf is an instruction. clang does not say; it is one for every
+ * aarch64, and for a riscv64 whose floats are in hardware. */
+#if !defined __x86_64__ && (defined __FP_FAST_FMAF || defined __aarch64__ || defined __riscv_flen)
+#define NAME_portable "reference+fma"
+#else
 #define NAME_portable "reference"
+#endif
 #define NAME_fma "reference+fma"
 
 enum { BLOCK = 64, PANEL = 16 }; /* columns whose chains are held at a time; columns of a panel */
@@ -94,6 +101,48 @@ static void matmul(const dd_matmul *m, void *scratch)
             sink_chains(n, acc, c, m->sink);
         }
     }
+}
+
+/* One panel of one row of C at a time. */
+static void matmul_lanes(const dd_matmul_lanes *m, void *scratch)
+{
+    (void)scratch;
+    assert(m->M && m->N && m->n_lanes);
+    assert(m->panel_pitch % PANEL == 0);
+    for (size_t i = 0; i < m->M; i++)
+        for (size_t j0 = 0; j0 < m->N; j0 += PANEL) {
+            const size_t n = least(PANEL, m->N - j0);
+            const float *a = m->a + i, *b = m->panels + j0 / PANEL * m->panel_pitch;
+            float value[DD_FOLD_VALUES][PANEL];
+            size_t n_values = 0;
+            for (size_t l = 0; l < m->n_lanes; l++) {
+                assert(m->lane[l].n && n_values < DD_FOLD_VALUES && m->lane[l].folds <= n_values);
+                float *chain = value[n_values++];
+                for (size_t j = 0; j < n; j++)
+                    chain[j] = 0.0f;
+                for (size_t r = 0; r < m->lane[l].n; r++, a += m->a_row, b += PANEL)
+                    for (size_t j = 0; j < n; j++)
+                        chain[j] = __builtin_fmaf(*a, b[j], chain[j]);
+                for (uint32_t f = 0; f < m->lane[l].folds; f++) {
+                    n_values--;
+                    for (size_t j = 0; j < n; j++)
+                        value[n_values - 1][j] = value[n_values - 1][j] + value[n_values][j];
+                }
+            }
+            assert(n_values == 1);
+            for (size_t j = 0; j < n; j++)
+                m->c[i * m->c_row + j0 + j] = value[0][j];
+        }
+}
+
+static void pack_rows(size_t R, size_t n, const float *b, size_t b_row, float *panels,
+                      size_t panel_pitch)
+{
+    assert(panel_pitch % PANEL == 0 && panel_pitch >= PANEL * R);
+    for (size_t j0 = 0; j0 < n; j0 += PANEL, panels += panel_pitch)
+        for (size_t r = 0; r < R; r++)
+            for (size_t j = 0; j < PANEL; j++)
+                panels[r * PANEL + j] = j0 + j < n ? b[r * b_row + j0 + j] : 0.0f;
 }
 
 static void pack(size_t N, size_t K, size_t first, size_t last, const float *W, float *forward,
@@ -198,7 +247,7 @@ static void layernorm(size_t R, size_t C, const float *x, const float *w, const 
 }
 
 static void layernorm_backward(size_t R, size_t C, const float *gy, const float *x, const float *w,
-                               const float *mean, const float *rstd, float *gx, bool add)
+                               const float *mean, const float *rstd, const float *base, float *gx)
 {
     assert(C);
     for (size_t r = 0; r < R; r++, gy += C, x += C, gx += C) {
@@ -214,7 +263,7 @@ static void layernorm_backward(size_t R, size_t C, const float *gy, const float 
         for (size_t c = 0; c < C; c++) {
             const float xhat = (x[c] - m) * rs;
             const float result = __builtin_fmaf(-xhat, s2, gy[c] * w[c] - s1) * rs;
-            gx[c] = add ? gx[c] + result : result;
+            gx[c] = base ? base[r * C + c] + result : result;
         }
     }
 }
@@ -341,6 +390,8 @@ const dd_kernels PASTE(dd_reference_, PASTE(DD_VARIANT, _)) = {
     .scratch_bytes = scratch_bytes,
     .matmul = matmul,
     .pack = pack,
+    .matmul_lanes = matmul_lanes,
+    .pack_rows = pack_rows,
     .attention_forward = attention_forward,
     .attention_backward = attention_backward,
     .layernorm = layernorm,

@@ -20,19 +20,30 @@ DD_INLINE_ dd_v16 sink_chain(dd_v16 chain, const float *out, size_t n, dd_sink s
     return sink == DD_FOLD ? dd_v16_add(dd_v16_load(out, n), chain) : chain;
 }
 
-/* LayerNorm takes each step for a few rows before the next: the sums of one row wait for one
- * another, those of several rows do not. */
+/* LayerNorm takes each step for a few rows before the next, and forward it sums along two rows at a
+ * time: the sums of one row wait for one another, those of several rows do not. The second of two
+ * rows may be the first again. */
 enum { LAYERNORM_ROWS = 4 };
 
-static inline float row_mean(size_t C, const float *x)
+DD_INLINE_ dd_v16 add_terms(dd_v16 p, const float *x, size_t n)
 {
-    dd_v16 p = dd_v16_set(0.0f);
+    return dd_v16_keep(p, dd_v16_add(p, dd_v16_load(x, n)), n);
+}
+
+static inline void two_means(size_t C, const float *x, const float *z, float *x_mean, float *z_mean)
+{
+    dd_v16 p = dd_v16_set(0.0f), q = p;
     size_t c = 0;
-    for (; c + 16 <= C; c += 16)
-        p = dd_v16_add(p, dd_v16_load(x + c, 16));
-    if (c < C)
-        p = dd_v16_keep(p, dd_v16_add(p, dd_v16_load(x + c, C - c)), C - c);
-    return dd_v16_combine(p) / (float)C;
+    for (; c + 16 <= C; c += 16) {
+        p = add_terms(p, x + c, 16);
+        q = add_terms(q, z + c, 16);
+    }
+    if (c < C) {
+        p = add_terms(p, x + c, C - c);
+        q = add_terms(q, z + c, C - c);
+    }
+    *x_mean = dd_v16_combine(p) / (float)C;
+    *z_mean = dd_v16_combine(q) / (float)C;
 }
 
 DD_INLINE_ dd_v16 add_square(dd_v16 p, const float *x, size_t n, dd_v16 m)
@@ -41,16 +52,27 @@ DD_INLINE_ dd_v16 add_square(dd_v16 p, const float *x, size_t n, dd_v16 m)
     return dd_v16_keep(p, dd_v16_fma(u, u, p), n);
 }
 
-static inline float row_rstd(size_t C, const float *x, float mean)
+static inline float rstd_of(dd_v16 squares, size_t C)
 {
-    const dd_v16 m = dd_v16_set(mean);
-    dd_v16 p = dd_v16_set(0.0f);
+    return 1.0f / sqrtf(dd_v16_combine(squares) / (float)C + 1e-5f);
+}
+
+static inline void two_rstds(size_t C, const float *x, const float *z, float x_mean, float z_mean,
+                             float *x_rstd, float *z_rstd)
+{
+    const dd_v16 xm = dd_v16_set(x_mean), zm = dd_v16_set(z_mean);
+    dd_v16 p = dd_v16_set(0.0f), q = p;
     size_t c = 0;
-    for (; c + 16 <= C; c += 16)
-        p = add_square(p, x + c, 16, m);
-    if (c < C)
-        p = add_square(p, x + c, C - c, m);
-    return 1.0f / sqrtf(dd_v16_combine(p) / (float)C + 1e-5f);
+    for (; c + 16 <= C; c += 16) {
+        p = add_square(p, x + c, 16, xm);
+        q = add_square(q, z + c, 16, zm);
+    }
+    if (c < C) {
+        p = add_square(p, x + c, C - c, xm);
+        q = add_square(q, z + c, C - c, zm);
+    }
+    *x_rstd = rstd_of(p, C);
+    *z_rstd = rstd_of(q, C);
 }
 
 DD_INLINE_ void normalize(const float *x, const float *w, const float *b, size_t n, dd_v16 m,
@@ -77,10 +99,14 @@ void DD_SET_NAME(layernorm)(size_t R, size_t C, const float *x, const float *w, 
     assert(C);
     for (size_t r0 = 0; r0 < R; r0 += LAYERNORM_ROWS) {
         const size_t end = R - r0 < LAYERNORM_ROWS ? R : r0 + LAYERNORM_ROWS;
-        for (size_t r = r0; r < end; r++)
-            mean[r] = row_mean(C, x + r * C);
-        for (size_t r = r0; r < end; r++)
-            rstd[r] = row_rstd(C, x + r * C, mean[r]);
+        for (size_t r = r0, next; r < end; r += 2) {
+            next = r + 1 < end ? r + 1 : r;
+            two_means(C, x + r * C, x + next * C, mean + r, mean + next);
+        }
+        for (size_t r = r0, next; r < end; r += 2) {
+            next = r + 1 < end ? r + 1 : r;
+            two_rstds(C, x + r * C, x + next * C, mean[r], mean[next], rstd + r, rstd + next);
+        }
         for (size_t r = r0; r < end; r++)
             normalize_row(C, x + r * C, w, b, mean[r], rstd[r], y + r * C);
     }
@@ -118,29 +144,29 @@ static inline lnb_row lnb_sums(lnb_row row, size_t C)
     return row;
 }
 
-DD_INLINE_ void lnb_step(lnb_row row, size_t c, size_t n, float *gx, bool add)
+DD_INLINE_ void lnb_step(lnb_row row, size_t c, size_t n, const float *base, float *gx)
 {
     dd_v16 h, xhat;
     lnb_terms(row, c, n, &h, &xhat);
     dd_v16 result = dd_v16_fnma(xhat, dd_v16_set(row.s2), dd_v16_sub(h, dd_v16_set(row.s1)));
     result = dd_v16_mul(result, dd_v16_set(row.rstd));
-    if (add)
-        result = dd_v16_add(dd_v16_load(gx + c, n), result);
+    if (base)
+        result = dd_v16_add(dd_v16_load(base + c, n), result);
     dd_v16_store(gx + c, n, result);
 }
 
-static inline void lnb_result(lnb_row row, size_t C, float *gx, bool add)
+static inline void lnb_result(lnb_row row, size_t C, const float *base, float *gx)
 {
     size_t c = 0;
     for (; c + 16 <= C; c += 16)
-        lnb_step(row, c, 16, gx, add);
+        lnb_step(row, c, 16, base, gx);
     if (c < C)
-        lnb_step(row, c, C - c, gx, add);
+        lnb_step(row, c, C - c, base, gx);
 }
 
 void DD_SET_NAME(layernorm_backward)(size_t R, size_t C, const float *gy, const float *x,
                                      const float *w, const float *mean, const float *rstd,
-                                     float *gx, bool add)
+                                     const float *base, float *gx)
 {
     assert(C);
     for (size_t r0 = 0; r0 < R; r0 += LAYERNORM_ROWS) {
@@ -153,7 +179,7 @@ void DD_SET_NAME(layernorm_backward)(size_t R, size_t C, const float *gy, const 
             rows[i] = lnb_sums(row, C);
         }
         for (size_t i = 0; i < n; i++)
-            lnb_result(rows[i], C, gx + (r0 + i) * C, add);
+            lnb_result(rows[i], C, base ? base + (r0 + i) * C : NULL, gx + (r0 + i) * C);
     }
 }
 
@@ -246,7 +272,7 @@ void DD_SET_NAME(cross_entropy)(size_t R, size_t V, float *logits, const uint32_
         assert(target[r] < V);
         const float M = dd_row_max(V, logits);
         const float below = M - logits[target[r]];
-        const float S = dd_row_exp(V, logits, 1.0f, M, logits);
+        const float S = dd_row_exp(V, logits, M, logits);
         const float inv = 1.0f / S;
         const float hit = logits[target[r]] * inv;
         const dd_v16 invs = dd_v16_set(inv);
@@ -265,13 +291,12 @@ void DD_SET_NAME(cross_entropy_loss)(size_t R, size_t V, const float *logits,
     for (size_t r = 0; r < R; r++, logits += V) {
         assert(target[r] < V);
         const float M = dd_row_max(V, logits);
-        const float S = dd_row_exp(V, logits, 1.0f, M, NULL);
+        const float S = dd_row_exp(V, logits, M, NULL);
         loss[r] = dd_log(S) + (M - logits[target[r]]);
     }
 }
 
-/* GELU runs in two passes over a block: the chain from x to its gelu is so long that a CPU which
- * looks ahead a few hundred instructions does not reach the next elements otherwise. */
+/* GELU runs in passes over a block: see dd_v16_reduced. */
 enum { GELU_BLOCK = 256 };
 
 typedef struct gelu_block {
@@ -280,24 +305,30 @@ typedef struct gelu_block {
 
 DD_INLINE_ void reduce_block(size_t n, const float *x, gelu_block *block)
 {
+    float *clamped = block->power;
+    for (size_t i = 0; i < n; i += 16)
+        dd_v16_store(clamped + i, 16, dd_v16_gelu_clamp(dd_v16_load(x + i, n - i)));
     for (size_t i = 0; i < n; i += 16) {
-        const dd_v16_gelu_tail tail = dd_v16_gelu_reduce(dd_v16_load(x + i, n - i));
-        dd_v16_store(block->r + i, 16, tail.r);
-        dd_v16_store(block->power + i, 16, tail.power);
+        const dd_v16_reduced u = dd_v16_gelu_reduce(dd_d16_load(clamped + i, 16));
+        dd_v16_store(block->r + i, 16, u.r);
+        dd_v16_store(block->power + i, 16, u.power);
     }
 }
 
-DD_INLINE_ dd_v16_gelu_tail reduced(const gelu_block *block, size_t i)
+DD_INLINE_ dd_v16 exp_of_block(const gelu_block *block, size_t i)
 {
-    return (dd_v16_gelu_tail){dd_v16_load(block->r + i, 16), dd_v16_load(block->power + i, 16)};
+    return dd_v16_gelu_exp(
+        (dd_v16_reduced){dd_v16_load(block->r + i, 16), dd_v16_load(block->power + i, 16)});
 }
 
 DD_INLINE_ void gelu_of_block(size_t n, const float *x, float *y)
 {
     gelu_block block;
     reduce_block(n, x, &block);
-    for (size_t i = 0; i < n; i += 16)
-        dd_v16_store(y + i, n - i, dd_v16_gelu_of(dd_v16_load(x + i, n - i), reduced(&block, i)));
+    for (size_t i = 0; i < n; i += 16) {
+        const dd_v16 e = exp_of_block(&block, i);
+        dd_v16_store(y + i, n - i, dd_v16_gelu_of(dd_v16_load(x + i, n - i), e));
+    }
 }
 
 void DD_SET_NAME(gelu)(size_t n, const float *x, float *y)
@@ -312,8 +343,11 @@ DD_INLINE_ void gelu_backward_of_block(size_t n, const float *gy, const float *x
 {
     gelu_block block;
     reduce_block(n, x, &block);
+    float *e = block.r;
+    for (size_t i = 0; i < n; i += 16)
+        dd_v16_store(e + i, 16, exp_of_block(&block, i));
     for (size_t i = 0; i < n; i += 16) {
-        const dd_v16 slope = dd_v16_dgelu_of(dd_v16_load(x + i, n - i), reduced(&block, i));
+        const dd_v16 slope = dd_v16_dgelu_of(dd_v16_load(x + i, n - i), dd_v16_load(e + i, 16));
         dd_v16_store(gx + i, n - i, dd_v16_mul(dd_v16_load(gy + i, n - i), slope));
     }
 }
@@ -339,14 +373,34 @@ void DD_SET_NAME(fold)(size_t n, float *dst, const float *src)
     DD_SET_NAME(add)(n, dst, src, dst);
 }
 
+/* Norm and update run once over all parameters and wait for memory: each line is asked for so many
+ * bytes ahead of its use, further than a CPU looks by itself and across the pages at which its
+ * prefetchers stop. */
+enum { AHEAD_BYTES = 2048 };
+
+DD_INLINE_ void fetch_ahead(const float *p)
+{
+    __builtin_prefetch((const char *)p + AHEAD_BYTES, 0, 3);
+}
+
+DD_INLINE_ void fetch_ahead_to_write(const float *p)
+{
+    __builtin_prefetch((const char *)p + AHEAD_BYTES, 1, 3);
+}
+
 double DD_SET_NAME(sum_squares)(size_t n, const float *g)
 {
     assert(n <= DD_NORM_BLOCK);
     dd_d16 p = dd_d16_set(0.0);
-    /* squares of floats are exact in double, so fma rounds as product and sum do; they are never
-     * -0, so adding the square of an absent zero changes no partial */
-    for (size_t i = 0; i < n; i += 16) {
-        const dd_d16 x = dd_d16_of(dd_v16_load(g + i, n - i));
+    size_t i = 0;
+    /* squares of floats are exact in double, so fma rounds as product and sum do */
+    for (; i + 16 <= n; i += 16) {
+        fetch_ahead(g + i);
+        const dd_d16 x = dd_d16_load(g + i, 16);
+        p = dd_d16_fma(x, x, p);
+    }
+    if (i < n) { /* never -0: adding the square of an absent zero changes no partial */
+        const dd_d16 x = dd_d16_load(g + i, n - i);
         p = dd_d16_fma(x, x, p);
     }
     return dd_d16_combine(p);
@@ -360,6 +414,10 @@ void DD_SET_NAME(adamw)(size_t n, float *w, float *m, float *v, const float *g, 
     const dd_v16 lr = dd_v16_set(opt->lr), decay = dd_v16_set(opt->weight_decay);
     for (size_t i = 0; i < n; i += 16) {
         const size_t left = n - i;
+        fetch_ahead(g + i);
+        fetch_ahead_to_write(w + i);
+        fetch_ahead_to_write(m + i);
+        fetch_ahead_to_write(v + i);
         const dd_v16 h = dd_v16_mul(dd_v16_load(g + i, left), clip);
         const dd_v16 old = dd_v16_load(w + i, left);
         const dd_v16 mi = dd_v16_fma(b1, dd_v16_load(m + i, left), dd_v16_mul(a1, h));

@@ -4,13 +4,17 @@
 #include "sets.h"
 #include "vector.h"
 
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 static size_t scratch_bytes(size_t max_n, size_t max_k, size_t max_T, size_t max_d)
 {
-    (void)max_n; /* matmul's blocks have their size */
+    (void)max_n; /* products' blocks have their size */
     (void)max_k;
-    const size_t matmul = DD_SET_NAME(matmul_scratch)();
-    const size_t attention = DD_SET_NAME(attention_scratch)(max_T, max_d);
-    return matmul > attention ? matmul : attention;
+    const size_t products = larger(DD_SET_NAME(matmul_scratch)(), DD_SET_NAME(lanes_scratch)());
+    return larger(products, DD_SET_NAME(attention_scratch)(max_T, max_d));
 }
 
 #define TABLE_OF_(set) dd_##set##_
@@ -23,6 +27,8 @@ const dd_kernels TABLE_OF(DD_SET) = {
     .scratch_bytes = scratch_bytes,
     .matmul = DD_SET_NAME(matmul),
     .pack = DD_SET_NAME(pack),
+    .matmul_lanes = DD_SET_NAME(matmul_lanes),
+    .pack_rows = DD_SET_NAME(pack_rows),
     .attention_forward = DD_SET_NAME(attention_forward),
     .attention_backward = DD_SET_NAME(attention_backward),
     .layernorm = DD_SET_NAME(layernorm),

@@ -13,10 +13,14 @@
 #define DD_SET_NAME(name) DD_PASTE_SET_(DD_SET, name)
 
 size_t DD_SET_NAME(matmul_scratch)(void);
+size_t DD_SET_NAME(lanes_scratch)(void);
 size_t DD_SET_NAME(attention_scratch)(size_t max_T, size_t max_d);
 void DD_SET_NAME(matmul)(const dd_matmul *m, void *scratch);
 void DD_SET_NAME(pack)(size_t N, size_t K, size_t first, size_t last, const float *W,
                        float *forward, float *input);
+void DD_SET_NAME(matmul_lanes)(const dd_matmul_lanes *m, void *scratch);
+void DD_SET_NAME(pack_rows)(size_t R, size_t n, const float *b, size_t b_row, float *panels,
+                            size_t panel_pitch);
 void DD_SET_NAME(attention_forward)(const dd_attention *a, void *scratch);
 void DD_SET_NAME(attention_backward)(const dd_attention *a, void *scratch);
 
@@ -24,7 +28,7 @@ void DD_SET_NAME(layernorm)(size_t R, size_t C, const float *x, const float *w, 
                             float *y, float *mean, float *rstd);
 void DD_SET_NAME(layernorm_backward)(size_t R, size_t C, const float *gy, const float *x,
                                      const float *w, const float *mean, const float *rstd,
-                                     float *gx, bool add);
+                                     const float *base, float *gx);
 void DD_SET_NAME(layernorm_grad)(size_t R, size_t C, const float *gy, const float *x,
                                  const float *mean, const float *rstd, float *gw, float *gb,
                                  dd_sink sink);

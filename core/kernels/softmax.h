@@ -25,27 +25,40 @@ static inline float dd_row_max(size_t n, const float *a)
     return dd_v16_largest(M);
 }
 
-/* Adds e = exp(a * scale - M), stored unless e is NULL, to sixteen partials. */
-DD_INLINE_ dd_v16 dd_row_exp_step(dd_v16 p, const float *a, size_t n, dd_v16 scale, dd_v16 M,
-                                  float *e)
+/* a * scale - M, in the form that dd_v16_exp_of takes, to r and power */
+DD_INLINE_ void dd_row_exp_reduce(const float *a, size_t n, dd_v16 scale, dd_v16 M, float *r,
+                                  float *power)
 {
-    const dd_v16 v = dd_v16_exp_down(dd_v16_sub(dd_v16_mul(dd_v16_load(a, n), scale), M));
-    if (e)
-        dd_v16_store(e, n, v);
-    return dd_v16_keep(p, dd_v16_add(p, v), n);
+    const dd_v16 x = dd_v16_sub(dd_v16_mul(dd_v16_load(a, n), scale), M);
+    const dd_v16_reduced reduced = dd_v16_exp_reduce(x);
+    dd_v16_store(r, 16, reduced.r);
+    dd_v16_store(power, 16, reduced.power);
 }
 
-/* e[i] = exp(a[i] * scale - M), M the largest a[i] * scale; e NULL or == a allowed
- * returns  sum16(e) */
-DD_INLINE_ float dd_row_exp(size_t n, const float *a, float scale, float M, float *e)
+DD_INLINE_ dd_v16 dd_row_exp_of(const float *r, const float *power)
 {
-    const dd_v16 scales = dd_v16_set(scale), top = dd_v16_set(M);
+    return dd_v16_exp_of((dd_v16_reduced){dd_v16_load(r, 16), dd_v16_load(power, 16)});
+}
+
+/* e[i] = exp(a[i] - M), M the largest a[i]; e NULL or == a allowed
+ * returns  sum16(e) */
+static inline float dd_row_exp(size_t n, const float *a, float M, float *e)
+{
+    enum { BLOCK = 256 };
+    float r[BLOCK], power[BLOCK];
+    const dd_v16 one = dd_v16_set(1.0f), top = dd_v16_set(M);
     dd_v16 p = dd_v16_set(0.0f);
-    size_t i = 0;
-    for (; i + 16 <= n; i += 16)
-        p = dd_row_exp_step(p, a + i, 16, scales, top, e ? e + i : NULL);
-    if (i < n)
-        p = dd_row_exp_step(p, a + i, n - i, scales, top, e ? e + i : NULL);
+    for (size_t i = 0; i < n; i += BLOCK) {
+        const size_t end = n - i < BLOCK ? n - i : BLOCK;
+        for (size_t j = 0; j < end; j += 16)
+            dd_row_exp_reduce(a + i + j, end - j, one, top, r + j, power + j);
+        for (size_t j = 0; j < end; j += 16) {
+            const dd_v16 v = dd_row_exp_of(r + j, power + j);
+            if (e)
+                dd_v16_store(e + i + j, end - j, v);
+            p = dd_v16_keep(p, dd_v16_add(p, v), end - j);
+        }
+    }
     return dd_v16_combine(p);
 }
 

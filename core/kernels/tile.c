@@ -11,7 +11,8 @@ const float DD_SET_NAME(zeros)[DD_TILE_PANELS * DD_TILE_COLS];
 
 /* Rows are written out one by one, so that each accumulator is a register under every compiler and
  * optimisation level; `rows` and `panels` are constants at each call and take the absent ones away.
- * Rows share pointers as far as addresses reach: arithmetic would take FMA's ports. */
+ * Rows share pointers as far as addresses reach, and eight k are written out, too: arithmetic would
+ * take FMA's ports. */
 // clang-format off
 #if DD_VECTOR_REGISTERS == 1
 #define EACH_ROW(X) X(0, a) X(1, a + a_row) X(2, a + 2 * a_row) X(3, a3) X(4, a + 4 * a_row)   \
@@ -41,16 +42,17 @@ const float DD_SET_NAME(zeros)[DD_TILE_PANELS * DD_TILE_COLS];
         if (panels > 1)                                                     \
             d##i = dd_v16_fma(x, b1, d##i);                                 \
     }
-#define FINISH(i, address)                                                  \
+#define FOLD(i, address)                                                    \
     if (rows > i) {                                                         \
-        if (t->fold)                                                        \
-            c##i = dd_v16_add(dd_v16_load(to + i * to_row, 16), c##i);      \
+        c##i = dd_v16_add(dd_v16_load(to + i * to_row, 16), c##i);          \
+        if (panels > 1)                                                     \
+            d##i = dd_v16_add(dd_v16_load(to + i * to_row + 16, 16), d##i); \
+    }
+#define STORE(i, address)                                                   \
+    if (rows > i) {                                                         \
         dd_v16_store(to + i * to_row, 16, c##i);                            \
-        if (panels > 1) {                                                   \
-            if (t->fold)                                                    \
-                d##i = dd_v16_add(dd_v16_load(to + i * to_row + 16, 16), d##i); \
+        if (panels > 1)                                                     \
             dd_v16_store(to + i * to_row + 16, 16, d##i);                   \
-        }                                                                   \
     }
 #define ONE_K                                                               \
     {                                                                       \
@@ -65,6 +67,14 @@ const float DD_SET_NAME(zeros)[DD_TILE_PANELS * DD_TILE_COLS];
         a12 += a_col;                                                       \
         b += 16;                                                            \
     }
+/* Clang would add from row to row rather than address each by its displacement. */
+#ifdef __clang__
+#define UNRELATED                                                           \
+    if (!__builtin_constant_p(a_row))                                       \
+        __asm__("" : "+r"(a), "+r"(a3), "+r"(a6), "+r"(a9), "+r"(a12));
+#else
+#define UNRELATED
+#endif
 // clang-format on
 
 DD_INLINE_ void tile(const size_t rows, const size_t panels, const size_t a_row, const size_t a_col,
@@ -87,18 +97,22 @@ DD_INLINE_ void tile(const size_t rows, const size_t panels, const size_t a_row,
         if (panels > 1)
             __builtin_prefetch(ahead + b_pitch * sizeof *b, 0, 2);
         ahead += ahead_step;
-        for (int i = 0; i < 4; i++) { /* more at a time make gcc spill accumulators */
-            ONE_K
-            ONE_K
-        }
-    }
-    for (; k >= 2; k -= 2) {
+        UNRELATED
+        ONE_K
+        ONE_K
+        ONE_K
+        ONE_K
+        ONE_K
+        ONE_K
         ONE_K
         ONE_K
     }
-    if (k > 0)
+    for (; k > 0; k--)
         ONE_K
-    EACH_ROW(FINISH)
+    if (t->fold) {
+        EACH_ROW(FOLD)
+    }
+    EACH_ROW(STORE)
 }
 
 /* Known strides become displacements. */
@@ -173,7 +187,10 @@ static void copy_panels(size_t K, size_t n, const float *b, size_t b_row, float 
 /* Rows of b to columns of one panel. */
 static void turn_panel(size_t K, size_t cols, const float *b, size_t b_col, float *panel)
 {
-    for (size_t k = 0; k < K; k += 16) {
+    size_t k = 0;
+    for (; cols == DD_TILE_COLS && k + 16 <= K; k += 16)
+        dd_turn_16(b + k, b_col, panel + k * DD_TILE_COLS);
+    for (; k < K; k += 16) {
         dd_v16 block[16];
         for (size_t j = 0; j < 16; j++)
             block[j] = j < cols ? dd_v16_load(b + j * b_col + k, K - k) : dd_v16_set(0.0f);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Sixteen vectors of sixteen floats turned over, in the registers of each set: after
- * dd_v16_transpose(v), v[i] holds what were the i-th lanes. */
+ * dd_v16_transpose(v), v[i] holds what were the i-th lanes. dd_turn_16(from, from_row, to) does it
+ * from memory to memory, to 16 x 16. Loops are unrolled by word: what an index that varies picks
+ * would live in memory. */
 #ifndef DD_TRANSPOSE_H
 #define DD_TRANSPOSE_H
 
@@ -24,6 +26,7 @@ DD_INLINE_ void dd_v8_transpose8(__m256 v[8])
     __m256 upper[4], lower[4];
     dd_v8_transpose4(v, upper);
     dd_v8_transpose4(v + 4, lower);
+#pragma GCC unroll 4
     for (int i = 0; i < 4; i++) {
         v[i] = _mm256_permute2f128_ps(upper[i], lower[i], 0x20);
         v[i + 4] = _mm256_permute2f128_ps(upper[i], lower[i], 0x31);
@@ -33,14 +36,44 @@ DD_INLINE_ void dd_v8_transpose8(__m256 v[8])
 DD_INLINE_ void dd_v16_transpose(dd_v16 v[16])
 {
     __m256 corner[2][2][8]; /* by half of the rows, half of the columns */
+#pragma GCC unroll 16
     for (int i = 0; i < 16; i++) {
         corner[i / 8][0][i % 8] = v[i].lo;
         corner[i / 8][1][i % 8] = v[i].hi;
     }
+#pragma GCC unroll 4
     for (int i = 0; i < 4; i++)
         dd_v8_transpose8(corner[i / 2][i % 2]);
+#pragma GCC unroll 16
     for (int i = 0; i < 16; i++)
         v[i] = (dd_v16){corner[0][i / 8][i % 8], corner[1][i / 8][i % 8]};
+}
+
+/* Halves of rows i and i + 4 are joined as they are loaded, which spares the permutation. */
+DD_INLINE_ void dd_turn_8(const float *from, size_t from_row, float *to)
+{
+    __m256 in[8], left[4], right[4];
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; i++) {
+        const float *a = from + i * from_row, *b = a + 4 * from_row;
+        in[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(a)), _mm_loadu_ps(b), 1);
+        in[i + 4] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(a + 4)),
+                                         _mm_loadu_ps(b + 4), 1);
+    }
+    dd_v8_transpose4(in, left);
+    dd_v8_transpose4(in + 4, right);
+#pragma GCC unroll 4
+    for (size_t i = 0; i < 4; i++) {
+        _mm256_storeu_ps(to + 16 * i, left[i]);
+        _mm256_storeu_ps(to + 16 * (i + 4), right[i]);
+    }
+}
+
+DD_INLINE_ void dd_turn_16(const float *from, size_t from_row, float *to)
+{
+    for (size_t i = 0; i < 16; i += 8)
+        for (size_t j = 0; j < 16; j += 8)
+            dd_turn_8(from + i * from_row + j, from_row, to + 16 * j + i);
 }
 
 #elif DD_VECTOR_REGISTERS == 1
@@ -49,6 +82,7 @@ DD_INLINE_ void dd_v16_transpose(dd_v16 v[16])
 DD_INLINE_ void dd_v16_transpose(dd_v16 v[16])
 {
     __m512 t[16];
+#pragma GCC unroll 4
     for (int i = 0; i < 16; i += 4) {
         const __m512d lo01 = _mm512_castps_pd(_mm512_unpacklo_ps(v[i].v, v[i + 1].v));
         const __m512d hi01 = _mm512_castps_pd(_mm512_unpackhi_ps(v[i].v, v[i + 1].v));
@@ -60,6 +94,7 @@ DD_INLINE_ void dd_v16_transpose(dd_v16 v[16])
         t[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(hi01, hi23));
     }
     /* t[4 r + c]: columns c, c + 4, c + 8, c + 12 of rows 4 r to 4 r + 3 */
+#pragma GCC unroll 4
     for (int c = 0; c < 4; c++) {
         const __m512 even01 = _mm512_shuffle_f32x4(t[c], t[c + 4], 0x88);
         const __m512 odd01 = _mm512_shuffle_f32x4(t[c], t[c + 4], 0xdd);
@@ -98,6 +133,20 @@ DD_INLINE_ void dd_v16_transpose(dd_v16 v[16])
     }
 }
 
+#endif
+
+#if DD_VECTOR_REGISTERS != 2
+DD_INLINE_ void dd_turn_16(const float *from, size_t from_row, float *to)
+{
+    dd_v16 v[16];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < 16; i++)
+        v[i] = dd_v16_load(from + i * from_row, 16);
+    dd_v16_transpose(v);
+#pragma GCC unroll 16
+    for (size_t i = 0; i < 16; i++)
+        dd_v16_store(to + 16 * i, 16, v[i]);
+}
 #endif
 
 #endif

@@ -16,7 +16,8 @@
  *   combine(p)                  adds neighbours at distance 8, 4, 2, 1 (NUMERICS 1)
  *   power_of_2(t, unit)         2^n * unit, n the low bits of t; unit a power of 2, the result a
  *                               normal float
- *   d16_of(v), d16_rounded(d)   to double, and rounded to float
+ *   d16_of(v), d16_load(p, n)   to double
+ *   d16_rounded(d)              rounded to float
  *   d16_power_of_2(t)           2^n as float, n the low word of t, -126 <= n <= 127           */
 #ifndef DD_VECTOR_H
 #define DD_VECTOR_H
@@ -43,9 +44,15 @@ DD_INLINE_ dd_v16 dd_v16_exp_reduced(dd_v16 r)
     return dd_v16_add(dd_v16_set(1.0f), dd_v16_fma(dd_v16_mul(r, r), q, r));
 }
 
-/* exp(x) for x <= 0 or NaN. scale()'s two factors are others: 2^(n + 64) and 2^-64, of which again
- * only the second product can round. */
-DD_INLINE_ dd_v16 dd_v16_exp_down(dd_v16 x)
+/* An exponential between its two halves: e^r * power. From end to end it is so long a chain that a
+ * CPU, which sees a few dozen operations that wait, does not reach the next elements; the kernels
+ * take each half for many elements before the next. */
+typedef struct dd_v16_reduced {
+    dd_v16 r, power;
+} dd_v16_reduced;
+
+/* For x <= 0 or NaN; power lacks a factor of 2^-64 */
+DD_INLINE_ dd_v16_reduced dd_v16_exp_reduce(dd_v16 x)
 {
     x = dd_v16_at_least(DD_EXP_MIN, x);
     const dd_v16 magic = dd_v16_set(DD_MAGIC_F32);
@@ -53,7 +60,14 @@ DD_INLINE_ dd_v16 dd_v16_exp_down(dd_v16 x)
     const dd_v16 n = dd_v16_sub(t, magic);
     dd_v16 r = dd_v16_fnma(n, dd_v16_set(DD_LN2_HIGH_F32), x);
     r = dd_v16_fnma(n, dd_v16_set(DD_LN2_LOW_F32), r);
-    const dd_v16 y = dd_v16_mul(dd_v16_exp_reduced(r), dd_v16_power_of_2(t, 0x1p+64f));
+    return (dd_v16_reduced){r, dd_v16_power_of_2(t, 0x1p+64f)};
+}
+
+/* exp of it. scale()'s two factors are others: 2^(n + 64) and 2^-64, of which again only the second
+ * product can round. */
+DD_INLINE_ dd_v16 dd_v16_exp_of(dd_v16_reduced x)
+{
+    const dd_v16 y = dd_v16_mul(dd_v16_exp_reduced(x.r), x.power);
     return dd_v16_mul(y, dd_v16_set(0x1p-64f));
 }
 
@@ -63,22 +77,28 @@ DD_INLINE_ dd_v16 dd_v16_exp_down(dd_v16 x)
  * through elementary.h. */
 #define DD_GELU_NORMAL 9.5f
 
-/* e^-u for gelu's u of |x|, with |x| at most DD_GELU_NORMAL, is e^r * power. */
-typedef struct dd_v16_gelu_tail {
-    dd_v16 r, power;
-} dd_v16_gelu_tail;
+/* |x|, at most DD_GELU_NORMAL */
+DD_INLINE_ dd_v16 dd_v16_gelu_clamp(dd_v16 x)
+{
+    return dd_v16_at_most(DD_GELU_NORMAL, dd_v16_abs(x));
+}
 
-DD_INLINE_ dd_v16_gelu_tail dd_v16_gelu_reduce(dd_v16 x)
+/* e^-u for gelu's u of a, which is clamped */
+DD_INLINE_ dd_v16_reduced dd_v16_gelu_reduce(dd_d16 a)
 {
     const dd_d16 magic = dd_d16_set(DD_MAGIC_F64);
-    const dd_d16 a = dd_d16_of(dd_v16_at_most(DD_GELU_NORMAL, dd_v16_abs(x)));
     const dd_d16 slope =
         dd_d16_fma(dd_d16_set(DD_GELU_B_F64), dd_d16_mul(a, a), dd_d16_set(DD_GELU_A_F64));
     const dd_d16 u = dd_d16_mul(a, slope);
     const dd_d16 t = dd_d16_fnma(u, dd_d16_set(DD_LOG2E_F64), magic);
     const dd_d16 n = dd_d16_sub(t, magic);
-    return (dd_v16_gelu_tail){dd_d16_rounded(dd_d16_fnms(n, dd_d16_set(DD_LN2_F64), u)),
-                              dd_d16_power_of_2(t)};
+    return (dd_v16_reduced){dd_d16_rounded(dd_d16_fnms(n, dd_d16_set(DD_LN2_F64), u)),
+                            dd_d16_power_of_2(t)};
+}
+
+DD_INLINE_ dd_v16 dd_v16_gelu_exp(dd_v16_reduced u)
+{
+    return dd_v16_mul(dd_v16_exp_reduced(u.r), u.power);
 }
 
 /* f(x) where x is below -DD_GELU_NORMAL, else y: rare, and out of the way of the others. */
@@ -93,21 +113,19 @@ __attribute__((noinline, unused)) static dd_v16 dd_v16_mend(dd_v16 x, dd_v16 y, 
     return dd_v16_load(out, 16);
 }
 
-/* gelu(x) of its reduction. Choices by the sign of x: for x = -0 both sides give the same bits. */
-DD_INLINE_ dd_v16 dd_v16_gelu_of(dd_v16 x, dd_v16_gelu_tail tail)
+/* gelu(x), e = e^-u. Choices by the sign of x: for x = -0 both sides give the same bits. */
+DD_INLINE_ dd_v16 dd_v16_gelu_of(dd_v16 x, dd_v16 e)
 {
     const dd_v16 one = dd_v16_set(1.0f);
-    const dd_v16 e = dd_v16_mul(dd_v16_exp_reduced(tail.r), tail.power);
     dd_v16 y = dd_v16_mul(x, dd_v16_by_sign(x, e, one));
     y = dd_v16_div(y, dd_v16_add(one, e));
     return dd_v16_any_below(x, -DD_GELU_NORMAL) ? dd_v16_mend(x, y, dd_gelu) : y;
 }
 
-/* dgelu(x) of the same reduction */
-DD_INLINE_ dd_v16 dd_v16_dgelu_of(dd_v16 x, dd_v16_gelu_tail tail)
+/* dgelu(x) of the same e */
+DD_INLINE_ dd_v16 dd_v16_dgelu_of(dd_v16 x, dd_v16 e)
 {
     const dd_v16 one = dd_v16_set(1.0f);
-    const dd_v16 e = dd_v16_mul(dd_v16_exp_reduced(tail.r), tail.power);
     const dd_v16 inv = dd_v16_div(one, dd_v16_add(one, e));
     const dd_v16 most = dd_v16_at_most(DD_GELU_X_MAX, x);
     const dd_v16 slope =

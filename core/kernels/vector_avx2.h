@@ -195,6 +195,15 @@ DD_INLINE_ dd_d16 dd_d16_of(dd_v16 x)
                     _mm256_cvtps_pd(_mm256_extractf128_ps(x.hi, 1))};
 }
 
+/* Converted as they are loaded: from registers each half would have to be moved first. */
+DD_INLINE_ dd_d16 dd_d16_load(const float *p, size_t n)
+{
+    if (n < 16)
+        return dd_d16_of(dd_v16_load(p, n));
+    return (dd_d16){_mm256_cvtps_pd(_mm_loadu_ps(p)), _mm256_cvtps_pd(_mm_loadu_ps(p + 4)),
+                    _mm256_cvtps_pd(_mm_loadu_ps(p + 8)), _mm256_cvtps_pd(_mm_loadu_ps(p + 12))};
+}
+
 DD_INLINE_ dd_v16 dd_d16_rounded(dd_d16 x)
 {
     return (dd_v16){_mm256_set_m128(_mm256_cvtpd_ps(x.b), _mm256_cvtpd_ps(x.a)),

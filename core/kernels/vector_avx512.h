@@ -157,6 +157,13 @@ DD_INLINE_ dd_d16 dd_d16_of(dd_v16 x)
                     _mm512_cvtps_pd(_mm512_extractf32x8_ps(x.v, 1))};
 }
 
+DD_INLINE_ dd_d16 dd_d16_load(const float *p, size_t n)
+{
+    if (n < 16)
+        return dd_d16_of(dd_v16_load(p, n));
+    return (dd_d16){_mm512_cvtps_pd(_mm256_loadu_ps(p)), _mm512_cvtps_pd(_mm256_loadu_ps(p + 8))};
+}
+
 DD_INLINE_ dd_v16 dd_d16_rounded(dd_d16 x)
 {
     return (dd_v16){_mm512_insertf32x8(_mm512_castps256_ps512(_mm512_cvtpd_ps(x.lo)),

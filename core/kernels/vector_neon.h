@@ -196,6 +196,11 @@ DD_INLINE_ dd_d16 dd_d16_of(dd_v16 x)
                     vcvt_f64_f32(vget_low_f32(x.d)), vcvt_high_f64_f32(x.d)};
 }
 
+DD_INLINE_ dd_d16 dd_d16_load(const float *p, size_t n)
+{
+    return dd_d16_of(dd_v16_load(p, n));
+}
+
 DD_INLINE_ dd_v16 dd_d16_rounded(dd_d16 x)
 {
     return (dd_v16){

@@ -19,32 +19,58 @@ typedef struct dd_model {
     float inv_tokens;     /* 1 / (B T) */
 } dd_model;
 
-/* The sequences of a lane: sequence i is tokens[first[i]] .. tokens[first[i] + T], the last a
- * target only. */
+/* Sequences laid end to end, those of a lane or of several that follow each other: sequence i is
+ * tokens[first[i]] .. tokens[first[i] + T], the last a target only. */
 typedef struct dd_lane {
     const uint16_t *tokens;
     const uint64_t *first;
     uint32_t n_sequences;
 } dd_lane;
 
-/* Activations and their gradients for lanes of up to max_sequences; one worker's own. */
+/* Activations of a number of sequences. Where operands are kept, both of every weight matrix's
+ * gradient are there after dd_gpt2_input_gradients.
+ * owns     *out on success, released by dd_acts_close
+ * errors   DD_ERR_MEMORY                                                                     */
+typedef struct dd_acts dd_acts;
+dd_status dd_acts_open(const dd_model *model, uint32_t sequences, bool keep_operands,
+                       dd_acts **out);
+/* About the bytes that would take. */
+uint64_t dd_acts_size(const dd_model *model, uint32_t sequences, bool keep_operands);
+void dd_acts_close(dd_acts *acts); /* NULL allowed */
+uint64_t dd_acts_bytes(const dd_acts *acts);
+
+/* What one worker needs for lanes of up to max_sequences, or several at once. */
 typedef struct dd_workspace dd_workspace;
 
-/* profile, NULL allowed: where the time of this workspace's lanes is added up.
- * owns     *out on success, released by dd_workspace_close; borrows profile
+/* acts: shared by workspaces that work on different sequences of them; NULL: the workspace has its
+ * own. profile, NULL allowed: where the time of this workspace's lanes is added up.
+ * owns     *out on success, released by dd_workspace_close; borrows acts and profile
  * errors   DD_ERR_MEMORY                                                                     */
-dd_status dd_workspace_open(const dd_model *model, uint32_t max_sequences, dd_profile *profile,
-                            dd_workspace **out);
+dd_status dd_workspace_open(const dd_model *model, uint32_t max_sequences, dd_acts *acts,
+                            dd_profile *profile, dd_workspace **out);
 void dd_workspace_close(dd_workspace *ws); /* NULL allowed */
 uint64_t dd_workspace_bytes(const dd_workspace *ws);
 
 /* Forward and backward. The lane's gradient and loss are stored into *out (DD_STORE) or added to
  * what it holds, *out = *out + lane (DD_FOLD).
+ * requires activations of the workspace's own
  * threads  re-entrant for different ws and out                                               */
 void dd_gpt2_gradient(const dd_model *model, dd_workspace *ws, const dd_lane *lane, dd_sink sink,
                       dd_segment *out);
 
-/* Forward only.  returns  the sum of the lane's losses */
-double dd_gpt2_loss(const dd_model *model, dd_workspace *ws, const dd_lane *lane);
+/* Forward and backward for several lanes at once, but for the gradients of weight matrices: for
+ * these the operands are left in the activations (gradient_owner.h). The sequences of all lanes are
+ * in *all; lane i has the next sequences[i] of them, each lane 1 at least, and the first is number
+ * `first` of the activations. What is made lane by lane is stored into out[i]: the gradients of
+ * vectors and of T rows of wpe, by `vectors` (dd_layout_make_vectors), lookup rows and loss.
+ * requires shared activations that keep operands
+ * threads  re-entrant for different ws, out and sequences of the activations                  */
+void dd_gpt2_input_gradients(const dd_model *model, dd_workspace *ws, const dd_lane *all,
+                             uint32_t first, const dd_layout *vectors, const uint32_t *sequences,
+                             uint32_t n_lanes, dd_segment *out);
+
+/* Forward only, of sequences that are number `first` of the activations and on; 0 in a workspace
+ * with its own.  returns  the sum of the lane's losses */
+double dd_gpt2_loss(const dd_model *model, dd_workspace *ws, const dd_lane *lane, uint32_t first);
 
 #endif

@@ -72,13 +72,20 @@ double dd_norm_total(double *block_sums, uint64_t n_blocks)
     return sqrt(block_sums[0]);
 }
 
+bool dd_gradient_find_nonfinite(const dd_layout *layout, const float *gradient, uint64_t *element)
+{
+    const uint64_t P = dd_layout_size(layout);
+    *element = 0;
+    while (*element < P && isfinite(gradient[*element]))
+        ++*element;
+    return *element < P;
+}
+
 bool dd_segment_find_nonfinite(const dd_layout *layout, const dd_segment *segment,
                                uint64_t *element)
 {
-    uint64_t P = dd_layout_size(layout), lowest = P, C = layout->shape.C;
-    for (uint64_t e = 0; e < P && lowest == P; e++)
-        if (!isfinite(segment->dense[e]))
-            lowest = e;
+    uint64_t P = dd_layout_size(layout), lowest, C = layout->shape.C;
+    (void)dd_gradient_find_nonfinite(layout, segment->dense, &lowest);
     const dd_rows *rows = &segment->lookup;
     for (uint32_t i = 0; i < rows->n; i++)
         for (uint64_t c = 0; c < C; c++) {

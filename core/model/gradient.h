@@ -24,8 +24,9 @@ void dd_norm_blocks(const dd_kernels *kernels, const dd_layout *layout, const fl
 /* Adds the block sums in a binary tree by index, overwriting them; sqrt of the total. */
 double dd_norm_total(double *block_sums, uint64_t n_blocks);
 
-/* The lowest canonical index whose gradient is not finite, dense or lookup part; false if all are
- * finite. */
+/* The lowest canonical index of a gradient (P) that is not finite; false if all are finite. */
+bool dd_gradient_find_nonfinite(const dd_layout *layout, const float *gradient, uint64_t *element);
+/* The same of a segment, dense or lookup part. */
 bool dd_segment_find_nonfinite(const dd_layout *layout, const dd_segment *segment,
                                uint64_t *element);
 

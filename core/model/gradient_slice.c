@@ -8,6 +8,7 @@
 #include "platform.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* Elements folded at a time: the values of a few operands fit a first-level cache together. */
 #define PIECE 1024
@@ -159,25 +160,22 @@ static uint64_t least(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Folds the dense parts of elements [first, last) into the root. */
-static void fold_dense(const dd_kernels *kernels, const dd_fold_list *list, uint64_t first,
-                       uint64_t last, dd_slice_scratch *scratch)
+void dd_gradient_fold(const dd_kernels *kernels, const dd_fold_list *list, uint64_t first,
+                      uint64_t n, dd_slice_scratch *scratch, float *into)
 {
-    if (!list->n)
-        return;
-    float *root = list->segment[list->root].dense;
-    for (uint64_t e = first; e < last; e += PIECE) {
-        const part p = {.e = e, .n = least(PIECE, last - e)};
-        fold_part(kernels, list, &p, scratch, root + e);
+    for (uint64_t e = 0; e < n; e += PIECE) {
+        const part p = {.e = first + e, .n = least(PIECE, n - e)};
+        const float *made = fold_part(kernels, list, &p, scratch, into + e);
+        if (made != into + e)
+            memcpy(into + e, made, p.n * sizeof *into);
     }
 }
 
-/* Adds the folded lookup rows to the root's elements [first, last), as far as they are wte's. */
-static void add_lookup(const dd_kernels *kernels, const dd_layout *layout, const dd_fold_list *list,
-                       uint64_t first, uint64_t last, dd_slice_scratch *scratch)
+void dd_gradient_add_lookup(const dd_kernels *kernels, const dd_layout *layout,
+                            const dd_fold_list *list, uint64_t first, uint64_t last,
+                            dd_slice_scratch *scratch, float *gradient)
 {
     const uint64_t C = layout->shape.C, begin = layout->offset[DD_WTE];
-    float *root = list->segment[list->root].dense;
     last = least(last, layout->offset[DD_WTE + 1]);
     for (uint64_t e = first, end; e < last; e = end) {
         const uint64_t token = (e - begin) / C, row = begin + token * C;
@@ -185,7 +183,7 @@ static void add_lookup(const dd_kernels *kernels, const dd_layout *layout, const
         const part p = {.lookup = true, .token = (uint32_t)token, .e = e - row, .n = end - e};
         const float *lookup = fold_part(kernels, list, &p, scratch, NULL);
         if (lookup)
-            kernels->add(p.n, root + e, lookup, root + e);
+            kernels->add(p.n, gradient + e, lookup, gradient + e);
     }
 }
 
@@ -194,10 +192,11 @@ void dd_gradient_slice(const dd_kernels *kernels, const dd_layout *layout, const
                        double *block_sums)
 {
     const uint64_t P = dd_layout_size(layout);
+    float *root = list->segment[list->root].dense;
     for (uint64_t b = first_block; b < last_block; b++) {
         const uint64_t first = b * DD_NORM_BLOCK, last = least(first + DD_NORM_BLOCK, P);
-        fold_dense(kernels, list, first, last, scratch);
-        add_lookup(kernels, layout, list, first, last, scratch);
-        block_sums[b] = kernels->sum_squares(last - first, list->segment[list->root].dense + first);
+        dd_gradient_fold(kernels, list, first, last - first, scratch, root + first);
+        dd_gradient_add_lookup(kernels, layout, list, first, last, scratch, root);
+        block_sums[b] = kernels->sum_squares(last - first, root + first);
     }
 }

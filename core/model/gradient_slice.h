@@ -26,6 +26,16 @@ dd_status dd_slice_scratch_open(uint32_t max_values, dd_slice_scratch **out);
 void dd_slice_scratch_close(dd_slice_scratch *scratch); /* NULL allowed */
 uint64_t dd_slice_scratch_bytes(const dd_slice_scratch *scratch);
 
+/* into[0 .. n) = the fold of the dense elements [first, first + n) of all segments of the list.
+ * alias    into may be the root's elements themselves                                       */
+void dd_gradient_fold(const dd_kernels *kernels, const dd_fold_list *list, uint64_t first,
+                      uint64_t n, dd_slice_scratch *scratch, float *into);
+/* Adds the folded lookup rows to elements [first, last) of the gradient, as far as they are wte's.
+ */
+void dd_gradient_add_lookup(const dd_kernels *kernels, const dd_layout *layout,
+                            const dd_fold_list *list, uint64_t first, uint64_t last,
+                            dd_slice_scratch *scratch, float *gradient);
+
 /* Blocks [first_block, last_block) of the norm: folds the dense parts into root, adds the folded
  * lookup rows of wte to it, and sets their block_sums.
  * threads  re-entrant for disjoint slices and different scratch; a segment's elements outside the

@@ -15,6 +15,7 @@ const char *dd_profile_name(dd_profile_phase phase, bool *flops)
         [DD_PROFILE_GELU] = "GELU",
         [DD_PROFILE_RESIDUAL] = "residual",
         [DD_PROFILE_BIAS_GRAD] = "bias gradients",
+        [DD_PROFILE_PACK] = "packing operands",
         [DD_PROFILE_LOSS] = "loss",
         [DD_PROFILE_EMBEDDING] = "embedding",
         [DD_PROFILE_FOLD] = "fold",

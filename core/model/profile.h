@@ -16,6 +16,7 @@ typedef enum dd_profile_phase {
     DD_PROFILE_GELU,
     DD_PROFILE_RESIDUAL,
     DD_PROFILE_BIAS_GRAD,
+    DD_PROFILE_PACK, /* operands of weight gradients */
     DD_PROFILE_LOSS,
     DD_PROFILE_EMBEDDING,
     DD_PROFILE_FOLD,

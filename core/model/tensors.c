@@ -52,6 +52,23 @@ void dd_layout_make(const dd_shape *shape, dd_layout *out)
         out->offset[k + 1] = out->offset[k] + size[k];
 }
 
+void dd_layout_make_vectors(const dd_shape *shape, uint32_t T, dd_layout *out)
+{
+    dd_layout whole;
+    dd_layout_make(shape, &whole);
+    out->shape = *shape;
+    out->offset[0] = 0;
+    for (int k = 0; k < DD_N_TENSORS; k++) {
+        dd_matrix matrix;
+        uint64_t size = whole.offset[k + 1] - whole.offset[k];
+        if (dd_layout_matrix(&whole, (dd_tensor)k, &matrix))
+            size = 0;
+        else if (k == DD_WPE)
+            size = (uint64_t)T * shape->C;
+        out->offset[k + 1] = out->offset[k] + size;
+    }
+}
+
 const char *dd_tensor_name(dd_tensor k)
 {
     return tensors[k].name;

@@ -35,6 +35,10 @@ typedef struct dd_layout {
 /* requires a valid shape (dd_shape_n_parameters > 0) */
 void dd_layout_make(const dd_shape *shape, dd_layout *out);
 
+/* What is left of it without the weight matrices, wte among them, and with T rows of wpe: the
+ * tensors whose gradients are made lane by lane where those of matrices are not. */
+void dd_layout_make_vectors(const dd_shape *shape, uint32_t T, dd_layout *out);
+
 static inline uint64_t dd_layout_size(const dd_layout *layout)
 {
     return layout->offset[DD_N_TENSORS];

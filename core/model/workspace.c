@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT
- * The memory of a workspace: how much each array takes, and where it lies. */
+ * The memory of activations and workspaces: how much each array takes, and where it lies. */
 #include "workspace.h"
 
 #include "pages.h"
 #include "platform.h"
 
-/* Hands out consecutive pieces of the workspace; with base NULL it only counts. */
+#include <assert.h>
+
+/* ---- Arrays ---- */
+
+/* Hands out consecutive pieces of memory; with base NULL it only counts. */
 typedef struct carver {
     float *base;
     size_t used; /* floats */
@@ -18,79 +22,258 @@ static float *carve(carver *c, size_t n)
     return p;
 }
 
-static void carve_all(dd_workspace *ws, carver *c, const dd_model *m)
+/* One array of activations: `each` floats a sequence; or n_panels, of which every row has 16. */
+typedef struct array {
+    size_t each, n_panels;
+} array;
+
+typedef void visitor(void *arg, float **at, array what);
+
+/* Every array of activations but the tokens, once. */
+static void visit_all(const dd_model *m, dd_acts *a, visitor *visit, void *arg)
 {
     const dd_shape *s = &m->layout.shape;
-    size_t S = ws->max_sequences, T = m->T, R = S * T, C = s->C, V = s->V;
+    const size_t T = m->T, C = s->C;
+    const array rows = {.each = T}, wide = {.each = T * C}, wide3 = {.each = 3 * T * C},
+                wide4 = {.each = 4 * T * C}, weights = {.each = s->NH * T * T},
+                logits = {.each = T * s->V}, panels = {.n_panels = (C + 15) / 16},
+                panels4 = {.n_panels = (4 * C + 15) / 16};
     for (uint32_t l = 0; l < s->L; l++) {
-        dd_layer_acts *a = &ws->layer[l];
-        a->x = carve(c, R * C);
-        a->mean1 = carve(c, R);
-        a->rstd1 = carve(c, R);
-        a->n1 = carve(c, R * C);
-        a->qkv = carve(c, R * 3 * C);
-        a->P = carve(c, S * s->NH * T * T);
-        a->att = carve(c, R * C);
-        a->x2 = carve(c, R * C);
-        a->mean2 = carve(c, R);
-        a->rstd2 = carve(c, R);
-        a->n2 = carve(c, R * C);
-        a->f = carve(c, R * 4 * C);
-        a->g = carve(c, R * 4 * C);
+        dd_layer_acts *layer = &a->layer[l];
+        visit(arg, &layer->x, wide);
+        visit(arg, &layer->mean1, rows);
+        visit(arg, &layer->rstd1, rows);
+        visit(arg, &layer->qkv, wide3);
+        visit(arg, &layer->P, weights);
+        visit(arg, &layer->x2, wide);
+        visit(arg, &layer->mean2, rows);
+        visit(arg, &layer->rstd2, rows);
+        visit(arg, &layer->f, wide4);
+        if (a->keeps_operands) {
+            visit(arg, &layer->gqkv, wide3);
+            visit(arg, &layer->in_qkv, panels);
+            visit(arg, &layer->in_attproj, panels);
+            visit(arg, &layer->in_fc, panels);
+            visit(arg, &layer->in_fcproj, panels4);
+        } else {
+            if (l == 0)
+                visit(arg, &layer->gqkv, wide3);
+            else
+                layer->gqkv = a->layer[0].gqkv;
+            visit(arg, &layer->n1, wide);
+            visit(arg, &layer->att, wide);
+            visit(arg, &layer->n2, wide);
+            visit(arg, &layer->g, wide4);
+        }
     }
-    ws->xf = carve(c, R * C);
-    ws->meanf = carve(c, R);
-    ws->rstdf = carve(c, R);
-    ws->nf = carve(c, R * C);
-    ws->logits = carve(c, R * V);
-    ws->loss = carve(c, R);
-    ws->branch = carve(c, R * C);
-    ws->gx = carve(c, R * C);
-    ws->gn = carve(c, R * C);
-    ws->gatt = carve(c, R * C);
-    ws->gf = carve(c, R * 4 * C);
-    ws->gqkv = carve(c, R * 3 * C);
+    visit(arg, &a->xf, wide);
+    visit(arg, &a->meanf, rows);
+    visit(arg, &a->rstdf, rows);
+    visit(arg, a->keeps_operands ? &a->in_wte : &a->nf, a->keeps_operands ? panels : wide);
+    visit(arg, &a->logits, logits);
+    visit(arg, &a->loss, rows);
 }
 
-dd_status dd_workspace_open(const dd_model *m, uint32_t max_sequences, dd_profile *profile,
-                            dd_workspace **out)
+/* ---- Activations ---- */
+
+typedef struct carving {
+    carver carver;
+    const dd_acts *acts;
+} carving;
+
+static void carve_one(void *arg, float **at, array what)
+{
+    carving *c = arg;
+    *at = carve(&c->carver, c->acts->sequences * what.each + what.n_panels * c->acts->panel_pitch);
+}
+
+/* An upper bound in double, in which no product wraps. */
+static bool too_many(const dd_model *m, uint32_t sequences)
+{
+    const dd_shape *s = &m->layout.shape;
+    const double rows = (double)sequences * m->T, C = s->C;
+    const double floats =
+        s->L * rows * ((double)s->NH * m->T + 32 * C) + (rows + 1) * (s->V + 32 * C);
+    return !(floats < 0x1p50);
+}
+
+static size_t panel_pitch(const dd_model *m, uint32_t sequences)
+{
+    /* one row more, lest the same row of all panels fall into one set of the cache */
+    return ((size_t)sequences * m->T + 1) * 16;
+}
+
+uint64_t dd_acts_size(const dd_model *m, uint32_t sequences, bool keep_operands)
+{
+    dd_layer_acts *layer = dd_alloc((m->layout.shape.L + (size_t)1) * sizeof *layer);
+    dd_acts a = {.sequences = sequences,
+                 .keeps_operands = keep_operands,
+                 .panel_pitch = panel_pitch(m, sequences),
+                 .layer = layer};
+    carving c = {.acts = &a};
+    if (!layer || too_many(m, sequences))
+        c.carver.used = SIZE_MAX / sizeof(float);
+    else
+        visit_all(m, &a, carve_one, &c);
+    dd_free(layer);
+    return c.carver.used * sizeof(float);
+}
+
+dd_status dd_acts_open(const dd_model *m, uint32_t sequences, bool keep_operands, dd_acts **out)
+{
+    const uint32_t L = m->layout.shape.L;
+    *out = NULL;
+    if (too_many(m, sequences))
+        return DD_ERR_MEMORY;
+    dd_acts *a = dd_alloc(sizeof *a);
+    if (!a)
+        return DD_ERR_MEMORY;
+    const size_t R = (size_t)sequences * m->T;
+    *a = (dd_acts){.sequences = sequences,
+                   .keeps_operands = keep_operands,
+                   .panel_pitch = panel_pitch(m, sequences)};
+    a->layer = dd_alloc((L + (size_t)1) * sizeof *a->layer);
+    a->tok = dd_alloc(R * sizeof *a->tok);
+    a->tgt = dd_alloc(R * sizeof *a->tgt);
+    if (!a->layer || !a->tok || !a->tgt)
+        goto fail;
+    carving c = {.acts = a};
+    visit_all(m, a, carve_one, &c); /* counts */
+    const size_t bytes = c.carver.used * sizeof *a->memory;
+    a->memory = dd_alloc(bytes);
+    if (!a->memory)
+        goto fail;
+    dd_pages_huge(a->memory, bytes);
+    c.carver = (carver){.base = a->memory};
+    visit_all(m, a, carve_one, &c);
+    a->bytes = sizeof *a + (L + (uint64_t)1) * sizeof *a->layer + bytes + 2 * R * sizeof *a->tok;
+    *out = a;
+    return DD_OK;
+
+fail:
+    dd_acts_close(a);
+    return DD_ERR_MEMORY;
+}
+
+void dd_acts_close(dd_acts *a)
+{
+    if (!a)
+        return;
+    dd_free(a->memory);
+    dd_free(a->tgt);
+    dd_free(a->tok);
+    dd_free(a->layer);
+    dd_free(a);
+}
+
+uint64_t dd_acts_bytes(const dd_acts *a)
+{
+    return a->bytes;
+}
+
+/* ---- A view ---- */
+
+typedef struct shift {
+    size_t sequences, rows;
+} shift;
+
+static void shift_one(void *arg, float **at, array what)
+{
+    const shift *by = arg;
+    *at += what.n_panels ? 16 * by->rows : by->sequences * what.each;
+}
+
+void dd_workspace_turn_to(const dd_model *m, dd_workspace *ws, uint32_t first, uint32_t n)
+{
+    assert(n <= ws->max_sequences && first + n <= ws->all->sequences);
+    shift by = {.sequences = first, .rows = (size_t)first * m->T};
+    dd_layer_acts *layer = ws->at.layer;
+    for (uint32_t l = 0; l < m->layout.shape.L; l++)
+        layer[l] = ws->all->layer[l];
+    ws->at = *ws->all;
+    ws->at.layer = layer;
+    ws->at.memory = NULL;
+    ws->at.sequences = n;
+    ws->at.tok += by.rows;
+    ws->at.tgt += by.rows;
+    visit_all(m, &ws->at, shift_one, &by);
+    if (ws->at.keeps_operands) {
+        for (uint32_t l = 0; l < m->layout.shape.L; l++) {
+            layer[l].n1 = layer[l].n2 = ws->gn;
+            layer[l].att = ws->gatt;
+            layer[l].g = ws->gg;
+        }
+        ws->at.nf = ws->gn;
+    }
+    ws->n_sequences = n;
+    ws->R = (size_t)n * m->T;
+}
+
+float *dd_acts_operand(const dd_acts *acts, dd_tensor k, uint32_t l)
+{
+    switch (k) {
+    case DD_WTE:
+        return acts->in_wte;
+    case DD_QKVW:
+        return acts->layer[l].in_qkv;
+    case DD_ATTPROJW:
+        return acts->layer[l].in_attproj;
+    case DD_FCW:
+        return acts->layer[l].in_fc;
+    default:
+        assert(k == DD_FCPROJW);
+        return acts->layer[l].in_fcproj;
+    }
+}
+
+/* ---- Workspaces ---- */
+
+static void carve_own(dd_workspace *ws, carver *c, const dd_model *m)
+{
+    const size_t RC = (size_t)ws->max_sequences * m->T * m->layout.shape.C;
+    ws->branch = carve(c, RC);
+    ws->gn = carve(c, RC);
+    ws->gatt = carve(c, RC);
+    ws->gg = carve(c, 4 * RC);
+}
+
+dd_status dd_workspace_open(const dd_model *m, uint32_t max_sequences, dd_acts *acts,
+                            dd_profile *profile, dd_workspace **out)
 {
     const dd_shape *s = &m->layout.shape;
     *out = NULL;
-    /* more floats than carve_all could ask for, in double: no product there wraps below 2^50 */
-    double rows = (double)max_sequences * m->T, C = s->C;
-    double floats = s->L * rows * ((double)s->NH * m->T + 32 * C) + rows * (s->V + 32 * C);
-    if (!(floats < 0x1p50))
+    if (too_many(m, max_sequences))
         return DD_ERR_MEMORY;
     dd_workspace *ws = dd_alloc(sizeof *ws);
     if (!ws)
         return DD_ERR_MEMORY;
     ws->max_sequences = max_sequences;
     ws->profile = profile;
-    ws->layer = dd_alloc(s->L * sizeof *ws->layer);
-    if (!ws->layer)
+    ws->all = acts;
+    if (!acts && dd_acts_open(m, max_sequences, false, &ws->own))
         goto fail;
+    if (!acts)
+        ws->all = ws->own;
 
     carver count = {0};
-    carve_all(ws, &count, m);
-    size_t R = (size_t)max_sequences * m->T;
-    size_t wide = s->V > 4 * s->C ? s->V : 4 * s->C;
-    size_t deep = R > wide ? R : wide;
-    size_t scratch_bytes = m->kernels->scratch_bytes(wide, deep, m->T, s->C / s->NH);
-    uint32_t capacity = R < s->V ? (uint32_t)R : s->V;
-
+    carve_own(ws, &count, m);
+    const size_t R = (size_t)max_sequences * m->T;
+    const size_t wide = s->V > 4 * s->C ? s->V : 4 * s->C;
+    const size_t deep = R > wide ? R : wide;
+    const size_t scratch_bytes = m->kernels->scratch_bytes(wide, deep, m->T, s->C / s->NH);
+    const uint32_t capacity = R < s->V ? (uint32_t)R : s->V;
+    ws->at.layer = dd_alloc((s->L + (size_t)1) * sizeof *ws->at.layer);
     ws->memory = dd_alloc(count.used * sizeof *ws->memory);
     ws->scratch = dd_alloc(scratch_bytes);
-    ws->tok = dd_alloc(R * sizeof *ws->tok);
-    ws->tgt = dd_alloc(R * sizeof *ws->tgt);
-    if (!ws->memory || !ws->scratch || !ws->tok || !ws->tgt ||
+    if (!ws->at.layer || !ws->memory || !ws->scratch ||
         dd_rows_open(&ws->lookup, capacity, s->C, s->V))
         goto fail;
     dd_pages_huge(ws->memory, count.used * sizeof *ws->memory);
     carver pieces = {.base = ws->memory};
-    carve_all(ws, &pieces, m);
-    ws->bytes = sizeof *ws + s->L * sizeof *ws->layer + count.used * sizeof *ws->memory +
-                scratch_bytes + 2 * R * sizeof *ws->tok + dd_rows_bytes(&ws->lookup);
+    carve_own(ws, &pieces, m);
+    ws->bytes = sizeof *ws + (s->L + (uint64_t)1) * sizeof *ws->at.layer +
+                count.used * sizeof *ws->memory + scratch_bytes + dd_rows_bytes(&ws->lookup) +
+                (ws->own ? ws->own->bytes : 0);
     *out = ws;
     return DD_OK;
 
@@ -104,11 +287,10 @@ void dd_workspace_close(dd_workspace *ws)
     if (!ws)
         return;
     dd_rows_close(&ws->lookup);
-    dd_free(ws->tgt);
-    dd_free(ws->tok);
     dd_free(ws->scratch);
     dd_free(ws->memory);
-    dd_free(ws->layer);
+    dd_free(ws->at.layer);
+    dd_acts_close(ws->own);
     dd_free(ws);
 }
 

@@ -35,6 +35,21 @@ struct dd_combine {
     fold_node *node;
 };
 
+dd_plan_kind dd_reduce_plan(dd_reduce reduce, bool stealing)
+{
+    assert(reduce != DD_REDUCE_AUTO);
+    if (reduce == DD_REDUCE_OWNER)
+        return stealing ? DD_PLAN_APART_STEALING : DD_PLAN_APART;
+    return stealing ? DD_PLAN_STEALING : DD_PLAN_FOLDING;
+}
+
+bool dd_reduce_slices(dd_reduce reduce)
+{
+    return reduce == DD_REDUCE_SLICED || reduce == DD_REDUCE_OWNER;
+}
+
+/* ---- Opening ---- */
+
 /* Counting sort of the shared nodes by their control; stable, so that children stay first. */
 static dd_status sort_by_control(dd_combine *c)
 {
@@ -215,7 +230,7 @@ bool dd_combine_fold_control(dd_combine *c, uint32_t control, dd_folder *folder,
 /* In the order of the nodes, which is depth first. */
 uint32_t dd_combine_list(dd_combine *c, const dd_fold_pair **list, uint32_t *root)
 {
-    assert(c->reduce == DD_REDUCE_SLICED);
+    assert(dd_reduce_slices(c->reduce));
     *list = c->list;
     if (c->n_shared == 0) {
         DD_READ(&c->root, sizeof c->root);

@@ -26,10 +26,17 @@ typedef struct dd_folder {
  * cancelled nodes had. It may be another thread's. */
 typedef void dd_freed(void *arg, uint32_t segment);
 
+/* The plan that goes with a reduction, which is none of DD_REDUCE_AUTO. */
+dd_plan_kind dd_reduce_plan(dd_reduce reduce, bool stealing);
+/* Whether every worker does what folds are left after Point B for its slice of the parameters, by
+ * dd_combine_list. */
+bool dd_reduce_slices(dd_reduce reduce);
+
 typedef struct dd_combine dd_combine;
 
 /* Which nodes are folded on arrival: with DD_REDUCE_TREE all; else those of one worker (stealing),
- * while operands of shared nodes are parked.
+ * while operands of shared nodes are parked. With DD_REDUCE_OWNER all nodes are shared.
+ * requires plan is of the kind dd_reduce_plan
  * owns     *out, released by dd_combine_close; borrows plan
  * errors   DD_ERR_MEMORY                                                                   */
 dd_status dd_combine_open(const dd_plan *plan, dd_reduce reduce, dd_combine **out);
@@ -60,9 +67,11 @@ bool dd_combine_resume(dd_combine *c, uint32_t node, uint32_t segment, dd_folder
  * returns  true if the root is complete, *root as above                                    */
 bool dd_combine_fold_control(dd_combine *c, uint32_t control, dd_folder *folder, uint32_t *root);
 
-/* `sliced`: after Point B, the folds still to do, in order: into = into + from. The order is depth
- * first: right before a fold stand the folds that make its right operand, before these the folds
- * that make its left one, so that 3 * lane depth + 1 values are at hand at most.
+/* dd_reduce_slices: after Point B, the folds still to do, in order: into = into + from. The order
+ * is depth first: right before a fold stand the folds that make its right operand, before these the
+ * folds that make its left one, so that 3 * lane depth + 1 values are at hand at most. With `owner`
+ * that is the whole tree: take the lanes in order onto a stack, and each fold is that of the two
+ * topmost values, once its right operand is there.
  * returns  their number; *root is the segment that then holds the gradient, or DD_NO_SEGMENT if an
  *          operand was cancelled (then the folds must not be done). The list stays until the next
  *          call.

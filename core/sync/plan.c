@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Builds plans: first the fold tree over the non-empty lanes, pruned as it grows, then each
- * worker's ops for the subtrees that are its own. */
+ * worker's ops: for the subtrees that are its own, or for its lanes in bundles. */
 #include "plan.h"
 
 #include <assert.h>
@@ -38,12 +38,18 @@ struct dd_plan {
 typedef struct builder {
     dd_plan *plan;
     const dd_hierarchy *hierarchy;
-    bool stealing;
+    dd_plan_kind kind;
+    const uint64_t *weight;  /* (12^lane_depth) */
     const uint32_t *runs_on; /* (12^lane_depth) a lane's worker, DD_NO_WORKER if it is empty */
     term *term;              /* (2 n_lanes - 1) children before parents */
     uint32_t n_terms;
     uint32_t held; /* bit s: the present worker's s-th segment is in use; posted ones stay so */
 } builder;
+
+static bool is_apart(const builder *b)
+{
+    return b->kind == DD_PLAN_APART || b->kind == DD_PLAN_APART_STEALING;
+}
 
 /* ---- The fold tree ---- */
 
@@ -81,14 +87,15 @@ static value joined(builder *b, value left, value right, dd_place owner, dd_plac
     r->is_right = true;
     l->acting = left.acting;
     r->acting = right.acting;
-    b->term[b->n_terms] = (term){.left = left.term,
-                                 .right = right.term,
-                                 .lane = l->lane,
-                                 .low = l->low,
-                                 .high = r->high,
-                                 .parent = NO_TERM,
-                                 .node = shared || b->stealing ? b->plan->n_nodes++ : DD_NO_NODE,
-                                 .owner = owner};
+    b->term[b->n_terms] =
+        (term){.left = left.term,
+               .right = right.term,
+               .lane = l->lane,
+               .low = l->low,
+               .high = r->high,
+               .parent = NO_TERM,
+               .node = shared || b->kind != DD_PLAN_FOLDING ? b->plan->n_nodes++ : DD_NO_NODE,
+               .owner = owner};
     return (value){b->n_terms++, acting};
 }
 
@@ -121,10 +128,10 @@ static value place_value(builder *b, dd_place place)
 
 /* ---- Nodes ---- */
 
-/* The lowest sphere above two different workers. */
+/* The lowest control above two workers. */
 static uint32_t control_above(const dd_hierarchy *h, uint32_t a, uint32_t b)
 {
-    uint32_t x = h->worker[a], y = h->worker[b];
+    uint32_t x = h->sphere[h->worker[a]].parent, y = h->sphere[h->worker[b]].parent;
     while (x != y) {
         if (h->sphere[x].place.level >= h->sphere[y].place.level)
             x = h->sphere[x].parent;
@@ -137,13 +144,15 @@ static uint32_t control_above(const dd_hierarchy *h, uint32_t a, uint32_t b)
 static void nodes_fill(builder *b)
 {
     dd_plan *plan = b->plan;
+    uint32_t segment = 0;
     for (const term *t = b->term; t < b->term + b->n_terms; t++) {
         const uint32_t parent = t->parent == NO_TERM ? DD_NO_NODE : b->term[t->parent].node;
-        if (t->left == NO_TERM)
-            plan->leaf[t->lane] = (dd_leaf){parent, t->is_right, t->acting};
+        if (t->left == NO_TERM) /* lanes come up in ascending order */
+            plan->leaf[t->lane] =
+                (dd_leaf){parent, t->is_right, t->acting, is_apart(b) ? segment++ : DD_NO_SEGMENT};
         if (t->node == DD_NO_NODE)
             continue;
-        const bool shared = t->low != t->high;
+        const bool shared = t->low != t->high || is_apart(b);
         plan->node[t->node] = (dd_node){
             .parent = parent,
             .right = t->is_right,
@@ -154,7 +163,7 @@ static void nodes_fill(builder *b)
     }
 }
 
-/* ---- Ops ---- */
+/* ---- Ops: subtrees folded by their worker ---- */
 
 static void emit(builder *b, uint32_t worker, dd_op op)
 {
@@ -190,13 +199,15 @@ static uint32_t own_value(builder *b, uint32_t worker, const term *t)
 {
     if (t->left == NO_TERM) {
         uint32_t into = segment_take(b, worker);
-        emit(b, worker, (dd_op){.kind = DD_OP_RUN_STORE, .lane = t->lane, .into = into});
+        emit(b, worker,
+             (dd_op){.kind = DD_OP_RUN_STORE, .lane = t->lane, .n_lanes = 1, .into = into});
         return into;
     }
     uint32_t into = own_value(b, worker, &b->term[t->left]);
     const term *right = &b->term[t->right];
     if (right->left == NO_TERM) {
-        emit(b, worker, (dd_op){.kind = DD_OP_RUN_FOLD, .lane = right->lane, .into = into});
+        emit(b, worker,
+             (dd_op){.kind = DD_OP_RUN_FOLD, .lane = right->lane, .n_lanes = 1, .into = into});
     } else {
         uint32_t from = own_value(b, worker, right);
         emit(b, worker, (dd_op){.kind = DD_OP_FOLD, .into = into, .from = from});
@@ -236,11 +247,59 @@ static void segments_for_stealing(dd_plan *plan)
 {
     for (uint32_t w = 0; w < plan->n_workers; w++) {
         plan_worker *worker = &plan->worker[w];
-        worker->n_ops = 0;
         worker->n_segments = DD_PLAN_SEGMENTS(plan->lane_depth);
         worker->first_segment = w * worker->n_segments;
     }
     plan->n_segments = plan->n_workers * DD_PLAN_SEGMENTS(plan->lane_depth);
+}
+
+/* ---- Ops: lanes apart ---- */
+
+/* How many of the lanes list[0 .. n) run together. */
+static uint32_t bundle_of(const uint64_t *weight, const uint32_t *list, uint32_t n)
+{
+    uint32_t k = 1;
+    for (uint64_t tokens = weight[list[0]]; k < n; k++)
+        if ((tokens += weight[list[k]]) > DD_PLAN_BUNDLE_TOKENS)
+            break;
+    return k;
+}
+
+/* A worker's lanes in bundles, each lane into its own segment and posted by itself. */
+static void bundles_fill(builder *b, uint32_t worker)
+{
+    const dd_plan *plan = b->plan;
+    plan_worker *w = &b->plan->worker[worker];
+    w->first_op = plan->n_ops;
+    for (uint32_t i = 0; i < w->n_lanes;) {
+        const uint32_t *lane = &plan->lane[w->first_lane + i];
+        const uint32_t n = bundle_of(b->weight, lane, w->n_lanes - i);
+        emit(b, worker,
+             (dd_op){.kind = DD_OP_RUN_STORE,
+                     .lane = lane[0],
+                     .n_lanes = n,
+                     .into = plan->leaf[lane[0]].segment});
+        for (uint32_t k = 0; k < n; k++) {
+            const dd_leaf leaf = plan->leaf[lane[k]];
+            emit(b, worker,
+                 (dd_op){.kind = DD_OP_POST,
+                         .from = leaf.segment,
+                         .node = leaf.node,
+                         .right = leaf.right,
+                         .acting = leaf.acting});
+        }
+        i += n;
+    }
+}
+
+/* A segment for each lane: a worker's are numbered as its lanes are. */
+static void segments_for_lanes(dd_plan *plan)
+{
+    for (uint32_t w = 0; w < plan->n_workers; w++) {
+        plan->worker[w].first_segment = plan->worker[w].first_lane;
+        plan->worker[w].n_segments = plan->worker[w].n_lanes;
+    }
+    plan->n_segments = plan->n_lanes;
 }
 
 /* ---- Opening ---- */
@@ -289,9 +348,14 @@ static dd_status plan_build(builder *b)
     value root = place_value(b, (dd_place){0});
     b->term[root.term].acting = root.acting;
     nodes_fill(b);
-    ops_fill(b, &b->term[root.term]);
-    if (b->stealing)
+    if (b->kind == DD_PLAN_FOLDING)
+        ops_fill(b, &b->term[root.term]);
+    else if (b->kind == DD_PLAN_STEALING)
         segments_for_stealing(plan);
+    else
+        segments_for_lanes(plan);
+    for (uint32_t w = 0; b->kind == DD_PLAN_APART && w < plan->n_workers; w++)
+        bundles_fill(b, w);
     st = DD_OK;
 done:
     dd_free(b->term);
@@ -299,7 +363,7 @@ done:
 }
 
 dd_status dd_plan_open(const uint64_t *weight, uint32_t lane_depth, const dd_hierarchy *hierarchy,
-                       const dd_share *share, bool stealing, dd_plan **out)
+                       const dd_share *share, dd_plan_kind kind, dd_plan **out)
 {
     assert(lane_depth >= 1 && lane_depth <= 3);
     dd_plan *plan = dd_alloc(sizeof *plan);
@@ -314,7 +378,8 @@ dd_status dd_plan_open(const uint64_t *weight, uint32_t lane_depth, const dd_hie
         goto done;
 
     lanes_share_out(plan, weight, share, runs_on);
-    builder b = {.plan = plan, .hierarchy = hierarchy, .stealing = stealing, .runs_on = runs_on};
+    builder b = {
+        .plan = plan, .hierarchy = hierarchy, .kind = kind, .weight = weight, .runs_on = runs_on};
     st = plan_build(&b);
 done:
     dd_free(runs_on);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Slices: which blocks of the parameter vector each worker folds (`sliced`) and updates. Sizes
- * adapt to measured speed; which worker has a block leaves no trace in the bits. Pure arithmetic:
- * no threads, no clock. */
+ * Slices: which blocks of the parameter vector each worker folds (`sliced`, `owner`) and updates.
+ * Sizes adapt to measured speed; which worker has a block leaves no trace in the bits. Pure
+ * arithmetic: no threads, no clock. */
 #ifndef DD_SLICES_H
 #define DD_SLICES_H
 

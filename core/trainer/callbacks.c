@@ -8,6 +8,7 @@
 #include "packed.h"
 #include "tokens.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -98,18 +99,27 @@ static void run_end(void *user, dd_request request)
 
 /* ---- A step ---- */
 
-static dd_lane lane_of(const dd_trainer *t, uint32_t lane)
+/* The sequences of the n non-empty lanes from `lane`, one of them, on. */
+static dd_lane lanes_of(const dd_trainer *t, uint32_t lane, uint32_t n)
 {
-    uint32_t first = dd_lane_begin_(t, lane);
-    return (dd_lane){.tokens = t->tokens,
-                     .first = t->first_token + first,
-                     .n_sequences = dd_lane_begin_(t, lane + 1) - first};
+    dd_lane work = {.tokens = t->tokens, .first = t->first_token + dd_lane_begin_(t, lane)};
+    for (uint32_t i = 0; i < n; i++)
+        work.n_sequences += t->sequences[t->lane_number[lane] + i];
+    return work;
 }
 
-static void run_lane(void *user, uint32_t worker, uint32_t lane, uint32_t segment, bool fold)
+static void run_lane(void *user, uint32_t worker, uint32_t lane, uint32_t n_lanes, uint32_t segment,
+                     bool fold)
 {
     dd_trainer *t = user;
-    dd_lane work = lane_of(t, lane);
+    dd_lane work = lanes_of(t, lane, n_lanes);
+    if (t->acts) {
+        assert(segment == t->lane_number[lane]);
+        dd_gpt2_input_gradients(&t->model, t->workspace[worker], &work, dd_lane_begin_(t, lane),
+                                &t->vectors, &t->sequences[segment], n_lanes,
+                                &t->segments.at[segment]);
+        return;
+    }
     gain(t, segment);
     dd_gpt2_gradient(&t->model, t->workspace[worker], &work, fold ? DD_FOLD : DD_STORE,
                      &t->segments.at[segment]);
@@ -150,14 +160,38 @@ static void run_root(void *user, uint32_t thread, uint32_t segment)
     shared_end(t, &t->norms, begin, t->P * sizeof(float));
 }
 
+static dd_batch_gradient batch_gradient(const dd_trainer *t)
+{
+    return (dd_batch_gradient){.model = &t->model,
+                               .acts = t->acts,
+                               .sequences = t->sequences,
+                               .n_lanes = t->non_empty_lanes,
+                               .vectors = &t->vectors,
+                               .lane = t->segments.at};
+}
+
+static void make_slice(dd_trainer *t, uint32_t worker, const dd_fold_pair *pair, uint32_t n,
+                       uint32_t root, uint64_t first, uint64_t last)
+{
+    const dd_batch_gradient batch = batch_gradient(t);
+    dd_owner_scratch *scratch = t->owner_scratch[worker];
+    dd_owner_slice(&batch, pair, n, root, first, last, scratch, t->gradient, t->block_sums);
+    if (first == 0)
+        t->slice_loss = dd_owner_loss(&batch, pair, n, root, scratch);
+}
+
 /* The worker whose slice begins the vector folds the loss too. */
 static void run_slice(void *user, uint32_t worker, const dd_fold_pair *pair, uint32_t n,
                       uint32_t root, uint64_t first, uint64_t last)
 {
     dd_trainer *t = user;
-    const dd_fold_list list = {.segment = t->segments.at, .pair = pair, .n = n, .root = root};
     if (first == last)
         return;
+    if (t->acts) {
+        make_slice(t, worker, pair, n, root, first, last);
+        return;
+    }
+    const dd_fold_list list = {.segment = t->segments.at, .pair = pair, .n = n, .root = root};
     gain(t, root);
     dd_profile *profile = profile_of(t, worker);
     const uint64_t begin = dd_profile_begin(profile);
@@ -180,8 +214,10 @@ static bool run_verdict(void *user, uint32_t segment)
     if (!t->advanced)
         return false;
     t->root = segment;
-    double loss =
-        t->config.reduce == DD_REDUCE_SLICED ? t->slice_loss : t->segments.at[segment].loss;
+    if (!t->acts)
+        t->gradient = t->segments.at[segment].dense;
+    const bool slices = t->config.reduce == DD_REDUCE_SLICED || t->acts;
+    double loss = slices ? t->slice_loss : t->segments.at[segment].loss;
     dd_step *step = &t->result;
     step->step = dd_u64_load(&t->step, DD_RELAXED);
     step->loss = loss / ((double)t->config.batch * t->config.seq);
@@ -211,7 +247,7 @@ static void run_update(void *user, uint32_t worker, uint64_t first_block, uint64
     const uint64_t begin = dd_profile_begin(profile);
     dd_adamw_slice(t->model.kernels, &t->model.layout, &t->adamw, first, last,
                    t->kept_array[DD_KEPT_WEIGHTS], t->packed, t->kept_array[DD_KEPT_M],
-                   t->kept_array[DD_KEPT_V], t->segments.at[t->root].dense);
+                   t->kept_array[DD_KEPT_V], t->gradient);
     /* weights and moments read and written, the gradient read, packed weights written twice; the
      * few elements that are no matrix's count as if they were */
     dd_profile_end(profile, DD_PROFILE_UPDATE, begin, 9 * (last - first) * sizeof(float));
@@ -225,12 +261,22 @@ _Static_assert(DD_NORM_BLOCK * sizeof(float) % DD_SNAPSHOT_PAGE_BYTES == 0,
 static void run_each(void *user, uint32_t worker, uint32_t lane, uint32_t segment)
 {
     dd_trainer *t = user;
-    dd_lane work = lane_of(t, lane);
+    dd_lane work = lanes_of(t, lane, 1);
+    const uint32_t begin = t->acts ? dd_lane_begin_(t, lane) : 0;
     dd_lane_result *result = &t->lane_result[lane];
     *result = (dd_lane_result){.worker = worker};
     if (t->each_mode == DD_EACH_VALIDATE) {
         give_up(t, segment); /* the rights of an earlier request go with it */
-        result->loss = dd_gpt2_loss(&t->model, t->workspace[worker], &work);
+        result->loss = dd_gpt2_loss(&t->model, t->workspace[worker], &work, begin);
+        return;
+    }
+    if (t->acts) {
+        const uint32_t number = t->lane_number[lane];
+        const dd_batch_gradient batch = batch_gradient(t);
+        run_lane(t, worker, lane, 1, number, false);
+        result->loss = t->segments.at[number].loss;
+        result->nonfinite =
+            dd_owner_find_nonfinite(&batch, number, t->owner_scratch[worker], &result->element);
         return;
     }
     dd_segment *gradient = &t->segments.at[segment];

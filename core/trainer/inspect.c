@@ -42,7 +42,7 @@ static void info_of_members(const dd_trainer *t, dd_trainer_info *out)
     uint64_t tokens = 0, most = 0;
     for (uint32_t w = 0; w < out->workers; w++) {
         uint32_t first, segments = dd_plan_segments(now.plan, w, &first);
-        if (segments > out->most_segments)
+        if (!t->acts && segments > out->most_segments)
             out->most_segments = segments;
         tokens += now.share[w].tokens;
         if (now.share[w].tokens > most)
@@ -77,6 +77,7 @@ void dd_trainer_info_get(const dd_trainer *t, dd_trainer_info *out)
         .weights_bytes = t->P * sizeof(float),
         .packed_weights_bytes = dd_packed_size(&t->model.layout) * sizeof(float),
         .moments_bytes = 2 * t->P * sizeof(float),
+        .reduce = t->config.reduce,
         .segments_bytes = dd_segments_bytes(&t->segments, t->P),
         .n_segments = t->segments.n,
         .requests = dd_team_requests(t->team),
@@ -86,11 +87,20 @@ void dd_trainer_info_get(const dd_trainer *t, dd_trainer_info *out)
         out->workspaces_bytes += dd_workspace_bytes(t->workspace[w]);
     for (uint32_t w = 0; t->slice_scratch && w < t->config.max_workers; w++)
         out->workspaces_bytes += dd_slice_scratch_bytes(t->slice_scratch[w]);
-    out->other_bytes = sizeof *t + t->n_blocks * sizeof *t->block_sums +
-                       t->config.batch * sizeof *t->first_token +
-                       t->n_lanes * (sizeof *t->lane_result + sizeof *t->lane_tokens) +
-                       t->segments.n * sizeof *t->segment_owner +
-                       (t->profile ? t->config.max_workers * sizeof *t->profile : 0);
+    for (uint32_t w = 0; t->owner_scratch && w < t->config.max_workers; w++)
+        out->workspaces_bytes += dd_owner_scratch_bytes(t->owner_scratch[w]);
+    if (t->acts) {
+        out->workspaces_bytes += dd_acts_bytes(t->acts);
+        out->segments_bytes = dd_segments_bytes(&t->segments, dd_layout_size(&t->vectors)) +
+                              t->P * sizeof *t->gradient;
+        out->n_segments = 1;
+    }
+    out->other_bytes =
+        sizeof *t + t->n_blocks * sizeof *t->block_sums + t->config.batch * sizeof *t->first_token +
+        t->n_lanes * (sizeof *t->lane_result + sizeof *t->lane_tokens + sizeof *t->lane_number) +
+        t->non_empty_lanes * sizeof *t->sequences +
+        (t->segment_owner ? t->segments.n * sizeof *t->segment_owner : 0) +
+        (t->profile ? t->config.max_workers * sizeof *t->profile : 0);
     info_of_members(t, out);
     info_of_threads(t, out);
     dd_team_idle(t->team, &out->node_zero_lane_cpu_ns, &out->node_zero_lane_wall_ns);
@@ -147,7 +157,8 @@ static void sphere_now(const dd_trainer *t, uint32_t thread, dd_sphere_info *out
     uint32_t first;
     out->first_lane = now.share[sphere->first_worker].first;
     out->n_lanes = now.share[sphere->first_worker].n_lanes;
-    out->segments = dd_plan_segments(now.plan, sphere->first_worker, &first);
+    if (!t->acts) /* else its lanes' segments are no gradients */
+        out->segments = dd_plan_segments(now.plan, sphere->first_worker, &first);
 }
 
 bool dd_trainer_sphere_get(const dd_trainer *t, uint32_t i, bool between_steps, dd_sphere_info *out)

@@ -73,7 +73,8 @@ static dd_status find_culprit(dd_trainer *t, dd_culprit *culprit, dd_error *erro
     uint64_t element;
     if (t->guard) /* a right to read comes with that: an old thread had none so far */
         dd_guard_let_go(t->guard, t->root);
-    bool in_root = dd_segment_find_nonfinite(layout, &t->segments.at[t->root], &element);
+    /* the root's lookup rows are in wte by now */
+    bool in_root = dd_gradient_find_nonfinite(layout, t->gradient, &element);
 
     t->each_mode = DD_EACH_REPLAY;
     dd_status st = request(t, DD_TEAM_EACH, error);

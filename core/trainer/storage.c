@@ -23,8 +23,8 @@ static dd_status plan_segments(const dd_trainer *t, uint32_t n, dd_share *share,
     dd_plan *plan = NULL;
     st = dd_placement(t->lane_tokens, t->config.lane_depth, n, NULL, share);
     if (!st)
-        st = dd_plan_open(t->lane_tokens, t->config.lane_depth, hierarchy, share, t->config.steal,
-                          &plan);
+        st = dd_plan_open(t->lane_tokens, t->config.lane_depth, hierarchy, share,
+                          t->config.steal ? DD_PLAN_STEALING : DD_PLAN_FOLDING, &plan);
     if (!st)
         *out = dd_plan_n_segments(plan);
     dd_plan_close(plan);
@@ -32,8 +32,8 @@ static dd_status plan_segments(const dd_trainer *t, uint32_t n, dd_share *share,
     return st;
 }
 
-/* The most segments that a membership can need. With stealing each worker has 3D + 1; else, beyond
- * COUNTED_WORKERS, the bound is used: 3D + 1 a worker, and one a lane. */
+/* The most segments that a membership that folds can need. With stealing each worker has 3D + 1;
+ * else, beyond COUNTED_WORKERS, the bound is used: 3D + 1 a worker, and one a lane. */
 static dd_status most_segments(const dd_trainer *t, uint32_t *out)
 {
     const uint32_t max_workers = t->config.max_workers;
@@ -89,23 +89,60 @@ static dd_status open_parameters(dd_trainer *t)
     return all ? DD_OK : DD_ERR_MEMORY;
 }
 
+/* Of the longest lane. */
+static uint32_t most_sequences(const dd_trainer *t)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < t->non_empty_lanes; i++)
+        most = t->sequences[i] > most ? t->sequences[i] : most;
+    return most;
+}
+
+/* Workers that can ever need a workspace; with `owner` idle ones do, for their slices. */
+static uint32_t most_running(const dd_trainer *t)
+{
+    const bool all = t->config.steal || t->config.reduce == DD_REDUCE_OWNER;
+    const uint32_t n = t->config.max_workers;
+    return !all && t->non_empty_lanes < n ? t->non_empty_lanes : n;
+}
+
+dd_status dd_storage_reduce_(const dd_trainer *t, dd_reduce *out)
+{
+    *out = DD_REDUCE_TREE;
+    if (t->guard)
+        return DD_OK;
+    uint32_t n_segments;
+    const dd_status st = most_segments(t, &n_segments);
+    if (st)
+        return st;
+    const double gradient = (double)t->P * sizeof(float);
+    const double tree = n_segments * gradient +
+                        most_running(t) * (double)dd_acts_size(&t->model, most_sequences(t), false);
+    const double acts = (double)dd_acts_size(&t->model, t->config.batch, true);
+    if (acts <= 0x1p30 || gradient + acts <= 2 * tree)
+        *out = DD_REDUCE_OWNER;
+    return DD_OK;
+}
+
 static dd_status open_workspaces(dd_trainer *t)
 {
-    uint32_t sequences = 0; /* of the longest lane */
-    for (uint32_t l = 0; l < t->n_lanes; l++) {
-        uint32_t n = dd_lane_begin_(t, l + 1) - dd_lane_begin_(t, l);
-        sequences = n > sequences ? n : sequences;
+    uint32_t sequences = most_sequences(t);
+    if (t->config.reduce == DD_REDUCE_OWNER) {
+        const uint32_t bundle = DD_PLAN_BUNDLE_TOKENS / t->config.seq;
+        sequences = bundle > sequences ? bundle : sequences;
+        sequences = t->config.batch < sequences ? t->config.batch : sequences;
+        const dd_status st = dd_acts_open(&t->model, t->config.batch, true, &t->acts);
+        if (st)
+            return st;
     }
-    uint32_t n = t->config.max_workers;
-    if (!t->config.steal && t->non_empty_lanes < n)
-        n = t->non_empty_lanes;
+    const uint32_t n = most_running(t);
     t->workspace = dd_storage_locked_(t, n * sizeof(dd_workspace *));
     if (!t->workspace)
         return DD_ERR_MEMORY;
     while (t->n_workspaces < n) { /* close() releases exactly these */
         const uint32_t w = t->n_workspaces;
-        dd_status st = dd_workspace_open(&t->model, sequences, t->profile ? &t->profile[w] : NULL,
-                                         &t->workspace[w]);
+        dd_status st = dd_workspace_open(&t->model, sequences, t->acts,
+                                         t->profile ? &t->profile[w] : NULL, &t->workspace[w]);
         if (st)
             return st;
         t->n_workspaces++;
@@ -124,12 +161,45 @@ static dd_status open_slice_scratch(dd_trainer *t)
     return DD_OK;
 }
 
-dd_status dd_storage_open_(dd_trainer *t)
+/* `owner`: a segment of vectors for each lane, one gradient. */
+static dd_status open_owner(dd_trainer *t)
 {
     const dd_shape *s = &t->config.shape;
-    uint64_t rows = (uint64_t)t->config.batch * t->config.seq;
-    uint32_t n_segments;
-    dd_status st = most_segments(t, &n_segments);
+    const uint64_t rows = (uint64_t)most_sequences(t) * t->config.seq;
+    dd_layout_make_vectors(s, t->config.seq, &t->vectors);
+    t->owner_scratch = dd_storage_locked_(t, t->config.max_workers * sizeof(dd_owner_scratch *));
+    t->gradient = large(t->P);
+    if (!t->owner_scratch || !t->gradient)
+        return DD_ERR_MEMORY;
+    for (uint32_t w = 0; w < t->config.max_workers; w++) {
+        const dd_status st = dd_owner_scratch_open(&t->model, t->non_empty_lanes,
+                                                   DD_PLAN_SEGMENTS(t->config.lane_depth),
+                                                   t->workspace[w], &t->owner_scratch[w]);
+        if (st)
+            return st;
+    }
+    return dd_segments_open(&t->segments, NULL, t->non_empty_lanes, dd_layout_size(&t->vectors),
+                            rows < s->V ? (uint32_t)rows : s->V, s->C, s->V);
+}
+
+static dd_status open_segments(dd_trainer *t, uint32_t n_segments)
+{
+    const dd_shape *s = &t->config.shape;
+    const uint64_t rows = (uint64_t)t->config.batch * t->config.seq;
+    t->segment_owner = dd_alloc(n_segments * sizeof *t->segment_owner);
+    if (!t->segment_owner)
+        return DD_ERR_MEMORY;
+    const dd_status st = t->config.reduce == DD_REDUCE_SLICED ? open_slice_scratch(t) : DD_OK;
+    return st ? st
+              : dd_segments_open(&t->segments, t->guard, n_segments, t->P,
+                                 rows < s->V ? (uint32_t)rows : s->V, s->C, s->V);
+}
+
+dd_status dd_storage_open_(dd_trainer *t)
+{
+    const bool owner = t->config.reduce == DD_REDUCE_OWNER;
+    uint32_t n_segments = 0;
+    dd_status st = owner ? DD_OK : most_segments(t, &n_segments);
     if (st || (st = open_parameters(t)))
         return st;
     size_t batch_bytes = t->config.batch * sizeof *t->first_token;
@@ -137,18 +207,13 @@ dd_status dd_storage_open_(dd_trainer *t)
                               : dd_alloc(batch_bytes);
     t->block_sums = dd_alloc(t->n_blocks * sizeof *t->block_sums);
     t->lane_result = dd_alloc(t->n_lanes * sizeof *t->lane_result);
-    t->segment_owner = dd_alloc(n_segments * sizeof *t->segment_owner);
     if (t->config.profile)
         t->profile = dd_alloc(t->config.max_workers * sizeof *t->profile);
-    if (!t->first_token || !t->block_sums || !t->lane_result || !t->segment_owner ||
-        (t->config.profile && !t->profile))
+    if (!t->first_token || !t->block_sums || !t->lane_result || (t->config.profile && !t->profile))
         return DD_ERR_MEMORY;
-    if ((st = open_workspaces(t)) ||
-        (t->config.reduce == DD_REDUCE_SLICED && (st = open_slice_scratch(t))))
+    if ((st = open_workspaces(t)) || (st = owner ? open_owner(t) : open_segments(t, n_segments)))
         return st;
-    st = dd_segments_open(&t->segments, t->guard, n_segments, t->P,
-                          rows < s->V ? (uint32_t)rows : s->V, s->C, s->V);
-    return st || !t->guard ? st : dd_guard_lock(t->guard);
+    return t->guard ? dd_guard_lock(t->guard) : DD_OK;
 }
 
 void dd_storage_close_(dd_trainer *t)
@@ -157,8 +222,13 @@ void dd_storage_close_(dd_trainer *t)
     dd_segments_close(&t->segments);
     for (uint32_t w = 0; t->slice_scratch && w < t->config.max_workers; w++)
         dd_slice_scratch_close(t->slice_scratch[w]);
+    for (uint32_t w = 0; t->owner_scratch && w < t->config.max_workers; w++)
+        dd_owner_scratch_close(t->owner_scratch[w]);
     for (uint32_t w = 0; w < t->n_workspaces; w++)
         dd_workspace_close(t->workspace[w]);
+    dd_acts_close(t->acts);
+    if (t->config.reduce == DD_REDUCE_OWNER)
+        dd_free(t->gradient);
     dd_free(t->profile);
     dd_free(t->segment_owner);
     dd_free(t->lane_result);
@@ -170,7 +240,10 @@ void dd_storage_close_(dd_trainer *t)
         dd_free(t->packed);
         dd_free(t->kept_array[DD_KEPT_WEIGHTS]);
         dd_free(t->slice_scratch);
+        dd_free(t->owner_scratch);
         dd_free(t->workspace);
+        dd_free(t->sequences);
+        dd_free(t->lane_number);
         dd_free(t->lane_tokens);
     }
     dd_guard_close(t->guard);

@@ -54,11 +54,18 @@ static dd_status open_lanes(dd_trainer *t)
     t->n_lanes = dd_power_of_12(t->config.lane_depth);
     t->non_empty_lanes = dd_config_non_empty_lanes(&t->config);
     t->lane_tokens = dd_storage_locked_(t, t->n_lanes * sizeof *t->lane_tokens);
-    if (!t->lane_tokens)
+    t->lane_number = dd_storage_locked_(t, t->n_lanes * sizeof *t->lane_number);
+    t->sequences = dd_storage_locked_(t, t->non_empty_lanes * sizeof *t->sequences);
+    if (!t->lane_tokens || !t->lane_number || !t->sequences)
         return DD_ERR_MEMORY;
-    for (uint32_t l = 0; l < t->n_lanes; l++)
-        t->lane_tokens[l] =
-            (uint64_t)(dd_lane_begin_(t, l + 1) - dd_lane_begin_(t, l)) * t->config.seq;
+    uint32_t number = 0;
+    for (uint32_t l = 0; l < t->n_lanes; l++) {
+        const uint32_t n = dd_lane_begin_(t, l + 1) - dd_lane_begin_(t, l);
+        t->lane_tokens[l] = (uint64_t)n * t->config.seq;
+        t->lane_number[l] = number;
+        if (n)
+            t->sequences[number++] = n;
+    }
     return DD_OK;
 }
 
@@ -147,6 +154,8 @@ dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_train
         st = dd_guard_open(true, &t->guard, &t->guard_why); /* before there are threads */
     if (!st && !(st = open_lanes(t)))
         resolve(t);
+    if (!st && t->config.reduce == DD_REDUCE_AUTO)
+        st = dd_storage_reduce_(t, &t->config.reduce);
     if (st || (st = dd_storage_open_(t))) {
         dd_error_set(error, st,
                      "out of memory: %" PRIu64 " parameters, batch %u x %u tokens, %u workers",

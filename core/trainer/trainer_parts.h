@@ -10,6 +10,7 @@
 
 #include "adamw.h"
 #include "gpt2.h"
+#include "gradient_owner.h"
 #include "gradient_slice.h"
 #include "guard.h"
 #include "platform.h"
@@ -47,23 +48,31 @@ struct dd_trainer {
     uint64_t n_blocks;
     uint64_t P;
     uint64_t *lane_tokens; /* (n_lanes); locked once open, as are the tables marked so below */
+    uint32_t *lane_number; /* (n_lanes) of each lane among those that are not empty */
+    uint32_t *sequences;   /* (non_empty_lanes) */
+    dd_layout vectors;     /* `owner`: of segments */
     size_t stack_bytes;    /* of each thread */
     dd_team *team;
 
     float *kept_array[DD_KEPT_ARRAYS]; /* V to U: each worker its slice; A to V read-only */
     float *packed;                     /* the weights once more, packed.h: as kept_array */
-    dd_segments segments;     /* A to B: by plan; B to V the folder, or each worker its slice of the
-                                 root; V to U read-only */
-    uint32_t n_workspaces;    /* workers from this number on are idle */
-    dd_workspace **workspace; /* (n_workspaces) locked; worker w only */
+    dd_segments segments;  /* A to B: by plan; B to V the folder, or each worker its slice of the
+                              root; V to U read-only. `owner`: one a lane, of vectors alone */
+    dd_acts *acts;         /* `owner`: of the whole batch, each lane's its worker's from A to B;
+                              read-only from there to U */
+    float *gradient;       /* (P) the whole gradient of the last step. `owner`: memory of its own,
+                              B to V each worker its slice; else of segment `root` */
+    uint32_t n_workspaces; /* workers from this number on are idle */
+    dd_workspace **workspace;         /* (n_workspaces) locked; worker w only */
     dd_slice_scratch **slice_scratch; /* `sliced`, (max_workers) locked; worker w only */
+    dd_owner_scratch **owner_scratch; /* `owner`, likewise */
     double *block_sums;          /* who completes the root, or each worker its slice; then until V
                                     who gives the verdict */
     uint64_t *first_token;       /* the batch: Node Zero before A, from there to U read-only */
     dd_each_mode each_mode;      /* caller before A */
     uint64_t validation_batch;   /* likewise: the number of the one to validate on */
     dd_lane_result *lane_result; /* (n_lanes) the lane's worker until B */
-    double slice_loss;           /* `sliced`: the worker of the first block, until V */
+    double slice_loss;           /* `sliced` and `owner`: the worker of the first block, until V */
 
     /* Profile: by whose hands time was spent. The caller reads between requests. */
     dd_profile *profile; /* (max_workers) worker w only; NULL: off, and with it what follows */
@@ -109,6 +118,10 @@ dd_work dd_trainer_work_(dd_trainer *t);
  * requests, or who begins or ends one.  returns  false: the system refused */
 bool dd_trainer_lift_(dd_trainer *t);
 
+/* What `auto` stands for: `owner`, but `tree` with guard, and where the activations of a whole
+ * batch take more than 1 GiB and more than twice what `tree` takes for gradients and activations.
+ * The workers are resolved. errors  DD_ERR_MEMORY */
+dd_status dd_storage_reduce_(const dd_trainer *t, dd_reduce *out);
 /* All memory of a run, from `config` on: arrays, segments, workspaces. Half-built storage is
  * released by dd_storage_close_ too.
  * errors   DD_ERR_MEMORY                                                                     */

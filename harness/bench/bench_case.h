@@ -35,6 +35,7 @@ typedef enum dd_pass {
     DD_PASS_INPUT,
     DD_PASS_WEIGHT,
     DD_PASS_PACK,
+    DD_PASS_LANE,  /* one lane's part of a weight gradient: another way to do the same */
     DD_PASS_OTHER, /* no part of the sum over a step's products */
 } dd_pass;
 

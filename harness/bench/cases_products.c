@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * The matrix products of a step as cases: forward, input gradient and weight gradient of each of
- * the five weight matrices, for the rows of one lane. Weights lie packed, as the trainer keeps
- * them. */
+ * The matrix products of a step as cases: forward and input gradient of each of the five weight
+ * matrices, for the rows of one lane, weights packed as the trainer keeps them; the weight gradient
+ * over all lanes, as the reduction `owner` computes it, and beside it one lane's, as the others do.
+ */
 #include <stdio.h>
 
 #include "bench_case.h"
@@ -25,8 +26,56 @@ static void run_panels(const dd_case *c, const dd_kernels *set, float *const *at
     set->matmul(&m, scratch);
 }
 
-/* gW (M, N) = gy' x, gy (R, M), x (R, N) */
-static void run_weight(const dd_case *c, const dd_kernels *set, float *const *at, void *scratch)
+enum { LANES = 12, CHUNK = 384 }; /* lanes at depth 1; rows of a weight matrix taken at a time */
+
+/* The lanes of a workload that are not empty, each of n rows, with the folds of their tree: inside
+ * the four triangles, in the two pairs of these, and of the pairs.  returns  their number */
+static size_t lane_list(const dd_workload *w, uint32_t n, dd_lane_rows lane[LANES])
+{
+    size_t n_lanes = 0, begin[4];
+    for (uint32_t t = 0; t < 4; t++) {
+        begin[t] = n_lanes;
+        for (uint32_t l = 3 * t; l < 3 * t + 3; l++)
+            if ((l + 1) * w->B / LANES > l * w->B / LANES) {
+                lane[n_lanes] = (dd_lane_rows){.n = n, .folds = n_lanes > begin[t]};
+                n_lanes++;
+            }
+        if (t % 2 && n_lanes > begin[t] && begin[t] > begin[t - 1])
+            lane[n_lanes - 1].folds++;
+    }
+    if (n_lanes > begin[2] && begin[2] > 0)
+        lane[n_lanes - 1].folds++;
+    return n_lanes;
+}
+
+static size_t lanes_pitch(size_t R)
+{
+    return 16 * (R + 1); /* a row more, lest the same row of all panels fall into one cache set */
+}
+
+/* gW (M, N) = gy' x over all lanes, gy (K, M), x (K, N) */
+static void run_lanes(const dd_case *c, const dd_kernels *set, float *const *at, void *scratch)
+{
+    dd_lane_rows lane[LANES];
+    const dd_lanes_of lanes = dd_lanes_of_workload(&c->workload);
+    dd_matmul_lanes m = {.N = c->N,
+                         .a_row = c->M,
+                         .panels = at[3],
+                         .panel_pitch = lanes_pitch(c->K),
+                         .lane = lane,
+                         .n_lanes = lane_list(&c->workload, (uint32_t)lanes.rows, lane),
+                         .c_row = c->N};
+    set->pack_rows(c->K, c->N, at[1], c->N, at[3], m.panel_pitch);
+    for (size_t i = 0; i < c->M; i += CHUNK) {
+        m.M = c->M - i < CHUNK ? c->M - i : CHUNK;
+        m.a = at[0] + i;
+        m.c = at[2] + i * c->N;
+        set->matmul_lanes(&m, scratch);
+    }
+}
+
+/* gW (M, N) = gy' x of one lane, gy (K, M), x (K, N) */
+static void run_lane(const dd_case *c, const dd_kernels *set, float *const *at, void *scratch)
 {
     const dd_matmul m = {.M = c->M,
                          .N = c->N,
@@ -98,17 +147,36 @@ static bool add_products(dd_case_list *list, const dd_workload *w, const dd_shap
     if (!dd_case_add(list, &c))
         return false;
 
-    /* Of two lanes whose gradients meet, one is stored and one folded to it. */
+    const size_t all = R * lanes.n_lanes;
+    c.kernel = "weight gradient";
     c.pass = DD_PASS_WEIGHT;
-    c.run = run_weight;
-    c.calls = calls / 2;
+    c.run = run_lanes;
+    c.calls = x->per_layer ? s->L : 1;
+    c.flops *= (double)lanes.n_lanes;
     c.M = N;
     c.N = K;
+    c.K = all;
+    c.n_arrays = 4;
+    c.array[0] = (dd_array){.n = all * N, .cold = x->per_layer};
+    c.array[1] = (dd_array){.n = all * K, .cold = x->per_layer};
+    c.array[2] = (dd_array){.n = N * K, .role = DD_ROLE_OUT, .cold = true};
+    c.array[3] = (dd_array){.n = (K + 15) / 16 * lanes_pitch(all), .role = DD_ROLE_OUT};
+    (void)snprintf(c.shape, sizeof c.shape, "%s %zu x %zu x %zu", x->name, c.M, c.N, c.K);
+    if (!dd_case_add(list, &c))
+        return false;
+
+    /* Of two lanes whose gradients meet, one is stored and one folded to it. */
+    c.pass = DD_PASS_LANE;
+    c.run = run_lane;
+    c.calls = calls / 2;
+    c.flops /= (double)lanes.n_lanes;
     c.K = R;
+    c.n_arrays = 3;
+    c.array[0] = (dd_array){.n = R * N};
     c.array[1] = (dd_array){.n = R * K, .cold = x->per_layer};
     (void)snprintf(c.shape, sizeof c.shape, "%s %zu x %zu x %zu", x->name, c.M, c.N, c.K);
     for (int folded = 0; folded < 2; folded++) {
-        c.kernel = folded ? "weight gradient, folded" : "weight gradient";
+        c.kernel = folded ? "lane's weight gradient, folded" : "lane's weight gradient";
         c.sink = folded ? DD_FOLD : DD_STORE;
         c.array[2] =
             (dd_array){.n = N * K, .role = folded ? DD_ROLE_INOUT : DD_ROLE_OUT, .cold = true};

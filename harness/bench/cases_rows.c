@@ -35,7 +35,7 @@ static void run_layernorm_backward(const dd_case *c, const dd_kernels *set, floa
                                    void *scratch)
 {
     (void)scratch;
-    set->layernorm_backward(c->M, c->N, at[0], at[1], at[3], at[4], at[5], at[2], true);
+    set->layernorm_backward(c->M, c->N, at[0], at[1], at[3], at[4], at[5], at[2], at[2]);
 }
 
 static void run_layernorm_grad(const dd_case *c, const dd_kernels *set, float *const *at,
@@ -70,6 +70,8 @@ static void run_cross_entropy_loss(const dd_case *c, const dd_kernels *set, floa
     set->cross_entropy_loss(c->M, c->N, at[0], targets(at[1]), at[2]);
 }
 
+/* What a kernel reads of the forward pass is cold in the backward pass only: forward the kernel
+ * before has just written it. */
 static bool add_rows(dd_case_list *list, const dd_workload *w, const dd_shape *s)
 {
     const size_t R = dd_lanes_of_workload(w).rows, C = s->C;
@@ -93,10 +95,10 @@ static bool add_rows(dd_case_list *list, const dd_workload *w, const dd_shape *s
         unsigned n_arrays;
         dd_array array[6];
     } kernels[] = {
-        {"gelu", 4 * C, run_gelu, 2, {wide, wide_out}},
+        {"gelu", 4 * C, run_gelu, 2, {wide_in, wide_out}},
         {"gelu_backward", 4 * C, run_gelu_backward, 3, {wide_in, wide, wide_to}},
         {"add", C, run_add, 3, {kept, in, out}},
-        {"layernorm", C, run_layernorm, 6, {kept, out, row, row, per_row_out, per_row_out}},
+        {"layernorm", C, run_layernorm, 6, {in, out, row, row, per_row_out, per_row_out}},
         {"layernorm_backward",
          C,
          run_layernorm_backward,
@@ -180,7 +182,7 @@ static bool add_attention(dd_case_list *list, const dd_workload *w, const dd_sha
                  .flops = 2 * product,
                  .copies = s->L,
                  .n_arrays = 3,
-                 .array = {{.n = T * 3 * C, .cold = true},
+                 .array = {{.n = T * 3 * C},
                            {.n = NH * T * T, .role = DD_ROLE_OUT, .cold = true},
                            {.n = T * C, .role = DD_ROLE_OUT, .cold = true}},
                  .run = run_attention_forward,
@@ -193,6 +195,7 @@ static bool add_attention(dd_case_list *list, const dd_workload *w, const dd_sha
     c.kernel = "attention_backward";
     c.flops = 4 * product;
     c.n_arrays = 4;
+    c.array[0].cold = true;
     c.array[1] = (dd_array){.n = NH * T * T, .fill = DD_FILL_POSITIVE, .cold = true};
     c.array[2] = (dd_array){.n = T * C};
     c.array[3] = (dd_array){.n = T * 3 * C, .role = DD_ROLE_OUT};

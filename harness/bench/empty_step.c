@@ -11,9 +11,10 @@
 #include "stats.h"
 #include "team.h"
 
-static void lane(void *user, uint32_t worker, uint32_t number, uint32_t segment, bool fold)
+static void lane(void *user, uint32_t worker, uint32_t number, uint32_t n_lanes, uint32_t segment,
+                 bool fold)
 {
-    (void)user, (void)worker, (void)number, (void)segment, (void)fold;
+    (void)user, (void)worker, (void)number, (void)n_lanes, (void)segment, (void)fold;
 }
 
 static void fold(void *user, uint32_t thread, uint32_t into, uint32_t from)

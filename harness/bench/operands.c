@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "pages.h"
 #include "platform.h"
 #include "probe.h"
 
@@ -79,6 +80,15 @@ static bool grow_scratch(dd_operands *o, const dd_kernels *set)
     return o->scratch != NULL;
 }
 
+/* As weights and activations of a trainer lie. */
+static float *floats_alloc(size_t n)
+{
+    float *memory = dd_alloc(n * sizeof *memory);
+    if (memory)
+        dd_pages_huge(memory, n * sizeof *memory);
+    return memory;
+}
+
 static size_t floats_of(const dd_operands *o, unsigned i)
 {
     return (o->c->copies - 1) * o->stride[i] + o->c->array[i].n;
@@ -93,11 +103,11 @@ bool dd_operands_clone(const dd_operands *o, dd_operands *out)
     if (!out->scratch)
         goto fail;
     for (unsigned i = 0; i < o->c->n_arrays; i++) {
-        const size_t bytes = floats_of(o, i) * sizeof(float);
-        out->memory[i] = dd_alloc(bytes);
+        const size_t n = floats_of(o, i);
+        out->memory[i] = floats_alloc(n);
         if (!out->memory[i])
             goto fail;
-        memcpy(out->memory[i], o->memory[i], bytes);
+        memcpy(out->memory[i], o->memory[i], n * sizeof(float));
     }
     return true;
 
@@ -112,7 +122,7 @@ bool dd_operands_open(dd_operands *o, const dd_case *c, const dd_kernels *refere
     for (unsigned i = 0; i < c->n_arrays; i++) {
         const dd_array *a = &c->array[i];
         o->stride[i] = a->cold ? (a->n + 15) / 16 * 16 : 0;
-        o->memory[i] = dd_alloc(floats_of(o, i) * sizeof(float));
+        o->memory[i] = floats_alloc(floats_of(o, i));
         if (a->role != DD_ROLE_IN)
             o->want[i] = dd_alloc(a->n * sizeof(float));
         if (!o->memory[i] || (a->role != DD_ROLE_IN && !o->want[i]))

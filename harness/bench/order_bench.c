@@ -152,7 +152,7 @@ static bool compare_workload(dd_order_table *t, const dd_workload *w, const char
     dd_case_list list = {0};
     bool ok = dd_cases_products_(&list, w);
     for (size_t i = 0; ok && i < list.n; i++)
-        if (list.at[i].pass == DD_PASS_WEIGHT && list.at[i].sink == DD_STORE)
+        if (list.at[i].pass == DD_PASS_LANE && list.at[i].sink == DD_STORE)
             ok = compare_lanes(t, &list.at[i], set, fixed, loose);
     dd_cases_close(&list);
     if (!ok || t->failed)

@@ -49,11 +49,12 @@ typedef struct variant {
 } variant;
 
 static const char *const barrier_names[] = {"tree", "pthread"};
-static const char *const reduce_names[] = {"tree", "control", "sliced"};
-enum { BARRIERS = 2, REDUCES = 3 };
+static const char *const reduce_names[] = {"tree", "control", "sliced", "owner"};
+enum { BARRIERS = 2, REDUCES = 4 };
 
 static const variant few[] = {
     {1, 1, false, DD_BARRIER_TREE, DD_REDUCE_TREE},
+    {2, 1, false, DD_BARRIER_TREE, DD_REDUCE_OWNER},
     {3, 1, true, DD_BARRIER_PTHREAD, DD_REDUCE_SLICED},
 };
 
@@ -71,7 +72,7 @@ static const variant shapes[] = {
 
 /* The sets of this architecture. A forced one is handed out whatever the trainer asks for. */
 static const struct {
-    const char *name;
+    const char *name; /* NULL: any */
     dd_simd simd;
     const dd_kernels *forced;
     int speed;
@@ -82,7 +83,7 @@ static const struct {
     {"avx2", DD_SIMD_AVX2, NULL, VECTORS},
     {"avx512", DD_SIMD_AVX512, NULL, VECTORS},
 #else
-    {"reference", DD_SIMD_OFF, NULL, SCALARS},
+    {NULL, DD_SIMD_OFF, NULL, SCALARS}, /* as the build names it */
 #endif
 #if defined(__aarch64__)
     {"neon", DD_SIMD_NEON, NULL, VECTORS},
@@ -218,12 +219,13 @@ static void train_sets(const model *m, bool all, dd_config c, const dd_data *dat
         c.simd = sets[i].simd;
         forced_set = sets[i].forced;
         const dd_kernels *set = dd_kernels_select(c.simd, &why);
-        if (set && strcmp(set->name, sets[i].name) != 0)
+        const char *name = sets[i].name ? sets[i].name : set->name;
+        if (set && strcmp(set->name, name) != 0)
             why = "this CPU lacks AVX or FMA";
         if (why)
-            printf("skip %s %s\n", sets[i].name, why);
+            printf("skip %s %s\n", name, why);
         else
-            train_variants(sets[i].name, m->least == SCALARS && sets[i].speed == SCALARS,
+            train_variants(name, m->least == SCALARS && sets[i].speed == SCALARS,
                            all && sets[i].speed > CALLS, &c, data);
     }
 }

@@ -67,7 +67,8 @@ static const dd_check checks[] = {
     {"controls-idle", 'i', "no sphere processed a lane while it had children", has_spheres,
      dd_judge_controls_idle_, false},
     {"segments-bound", 'b',
-     "no worker holds more than 3 x lane depth + 1 gradients, and the bytes are those of as many",
+     "no worker holds more than 3 x lane depth + 1 gradients, with reduce owner none and the team "
+     "one; the bytes are those of as many",
      has_spheres, dd_judge_segments_bound_, false},
     {"timetable-kept", 't', "membership changed as often as the timetable says", has_timetable,
      dd_judge_timetable_kept_, false},

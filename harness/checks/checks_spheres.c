@@ -56,37 +56,69 @@ dd_verdict dd_judge_controls_idle_(const dd_settings *settings, const dd_run *ru
     return info->control_lanes ? DD_FAIL : DD_PASS;
 }
 
+/* The bytes that `info` must state, at least and at most. A gradient is dense but for the rows of
+ * the embedding's lookup, at most one a token, with their index. */
+typedef struct range {
+    uint64_t least, most;
+} range;
+
+/* A number of whole gradients. */
+static range bytes_of_segments(const dd_config *c, const dd_trainer_info *info)
+{
+    uint64_t tokens = (uint64_t)c->batch * c->seq, n = info->n_segments;
+    uint64_t rows = tokens < c->shape.V ? tokens : c->shape.V;
+    uint64_t lookup = rows * (c->shape.C + 1) * 4 + (uint64_t)c->shape.V * 4;
+    uint64_t least = n * info->n_parameters * sizeof(float);
+    return (range){least, least + n * (lookup + DD_SEGMENT_SLACK_BYTES)};
+}
+
+/* One gradient, and of every lane the vectors: 13 C a layer and the last LayerNorm's, rows of
+ * positions, and the lookup's rows. */
+static range bytes_of_owner(const dd_config *c, const dd_trainer_info *info)
+{
+    uint64_t C = c->shape.C, lanes = info->non_empty_lanes;
+    uint64_t tokens = ((uint64_t)c->batch + lanes - 1) / lanes * c->seq; /* of the largest lane */
+    uint64_t rows = tokens < c->shape.V ? tokens : c->shape.V;
+    uint64_t vectors = (13 * (uint64_t)c->shape.L + 2) * C * sizeof(float);
+    uint64_t positions = (uint64_t)c->shape.T_max * C * sizeof(float);
+    uint64_t lookup = rows * (C + 1) * 4 + (uint64_t)c->shape.V * 4;
+    uint64_t least = info->n_parameters * sizeof(float) + lanes * vectors;
+    return (range){least, least + lanes * (positions + lookup + DD_SEGMENT_SLACK_BYTES) +
+                              DD_SEGMENT_SLACK_BYTES};
+}
+
 dd_verdict dd_judge_segments_bound_(const dd_settings *settings, const dd_run *run,
                                     const dd_run *oracle, char reason[DD_REASON_MAX])
 {
     (void)oracle;
     const dd_trainer_info *info = &run->end.info;
-    const dd_config *c = &settings->config;
-    uint32_t bound = 3 * c->lane_depth + 1, most = info->most_segments;
+    dd_config c = settings->config;
+    c.seq = c.seq ? c.seq : c.shape.T_max;
+    if (c.reduce != DD_REDUCE_AUTO && info->reduce != c.reduce) {
+        snprintf(reason, DD_REASON_MAX, "reduce %s was asked for, it was %s",
+                 dd_reduce_name(c.reduce), dd_reduce_name(info->reduce));
+        return DD_FAIL;
+    }
+    bool owner = info->reduce == DD_REDUCE_OWNER;
+    uint32_t bound = owner ? 0 : 3 * c.lane_depth + 1, most = info->most_segments;
     uint64_t held = 0;
     for (uint32_t i = 0; i < info->n_threads; i++) {
         uint32_t n = run->end.sphere[i].segments;
         held += n;
         most = n > most ? n : most;
     }
-    if (most > bound || held > info->n_segments || !held) {
+    if (most > bound || (owner ? info->n_segments != 1 : held > info->n_segments || !held)) {
         snprintf(reason, DD_REASON_MAX,
-                 "a worker holds %u segments, %u are allowed; all of them hold %" PRIu64 " of %u",
-                 most, bound, held, info->n_segments);
+                 "a worker holds %u segments, %u are allowed; all of them hold %" PRIu64 " of %u%s",
+                 most, bound, held, info->n_segments, owner ? ", the team owns 1" : "");
         return DD_FAIL;
     }
-    /* A segment is the dense gradient and at most a row a token for the lookup, with their index.
-     */
-    uint64_t tokens = (uint64_t)c->batch * (c->seq ? c->seq : c->shape.T_max);
-    uint64_t rows = tokens < c->shape.V ? tokens : c->shape.V;
-    uint64_t dense = info->n_parameters * sizeof(float);
-    uint64_t lookup = rows * (c->shape.C + 1) * 4 + (uint64_t)c->shape.V * 4;
-    uint64_t least = info->n_segments * dense;
-    uint64_t largest = least + info->n_segments * (lookup + DD_SEGMENT_SLACK_BYTES);
+    range right = owner ? bytes_of_owner(&c, info) : bytes_of_segments(&c, info);
     snprintf(reason, DD_REASON_MAX,
              "%u segments take %" PRIu64 " bytes, between %" PRIu64 " and %" PRIu64 " are right",
-             info->n_segments, info->segments_bytes, least, largest);
-    return info->segments_bytes >= least && info->segments_bytes <= largest ? DD_PASS : DD_FAIL;
+             info->n_segments, info->segments_bytes, right.least, right.most);
+    return info->segments_bytes >= right.least && info->segments_bytes <= right.most ? DD_PASS
+                                                                                     : DD_FAIL;
 }
 
 dd_verdict dd_judge_timetable_kept_(const dd_settings *settings, const dd_run *run,

@@ -79,10 +79,8 @@ static void count_run(dd_ledger *l, uint32_t lane)
     l->runs[lane]++;
 }
 
-static void run_lane(void *user, uint32_t worker, uint32_t lane, uint32_t segment, bool fold)
+static void run_lane(dd_ledger *l, uint32_t lane, uint32_t segment, bool fold)
 {
-    dd_ledger *l = user;
-    (void)worker;
     count_run(l, lane);
     uint64_t *row = l->segment[segment];
     DD_WRITE(row, sizeof l->segment[segment]);
@@ -92,9 +90,25 @@ static void run_lane(void *user, uint32_t worker, uint32_t lane, uint32_t segmen
     }
 }
 
+static void run_lanes(void *user, uint32_t worker, uint32_t lane, uint32_t n_lanes,
+                      uint32_t segment, bool fold)
+{
+    dd_ledger *l = user;
+    (void)worker;
+    DD_CHECK(n_lanes == 1 || l->how->reduce == DD_REDUCE_OWNER, "several lanes at once", lane,
+             n_lanes);
+    DD_CHECK(!fold || l->how->reduce != DD_REDUCE_OWNER, "a fold before Point B", lane, segment);
+    for (; n_lanes > 0; lane++)
+        if (l->weight[lane]) {
+            run_lane(l, lane, segment++, fold);
+            n_lanes--;
+        }
+}
+
 static void run_each(void *user, uint32_t worker, uint32_t lane, uint32_t segment)
 {
-    run_lane(user, worker, lane, segment, false);
+    (void)worker;
+    run_lane(user, lane, segment, false);
 }
 
 static void fold_blocks(dd_ledger *l, dd_fold_pair pair, uint64_t first, uint64_t last)
@@ -108,8 +122,10 @@ static void fold_blocks(dd_ledger *l, dd_fold_pair pair, uint64_t first, uint64_
 
 static void fold_segments(void *user, uint32_t thread, uint32_t into, uint32_t from)
 {
+    dd_ledger *l = user;
     (void)thread;
-    fold_blocks(user, (dd_fold_pair){into, from}, 0, DD_LEDGER_BLOCKS);
+    DD_CHECK(l->how->reduce != DD_REDUCE_OWNER, "a fold before Point B", into, from);
+    fold_blocks(l, (dd_fold_pair){into, from}, 0, DD_LEDGER_BLOCKS);
 }
 
 static void let_go(void *user, uint32_t thread, uint32_t segment)
@@ -128,13 +144,35 @@ static void take_root(void *user, uint32_t thread, uint32_t segment)
     l->roots++;
 }
 
+/* `owner`: whatever lanes left is read whole, and stays as it is. */
+static void own_slice(dd_ledger *l, const dd_fold_pair *list, uint32_t n, uint32_t root,
+                      uint64_t first, uint64_t last)
+{
+    uint64_t value[DD_LEDGER_SEGMENTS];
+    DD_READ(l->segment, sizeof l->segment);
+    DD_WRITE(&l->owned[first], (last - first) * sizeof *l->owned);
+    for (uint64_t b = first; b < last; b++) {
+        for (uint32_t s = 0; s < DD_LEDGER_SEGMENTS; s++)
+            value[s] = l->segment[s][b];
+        for (uint32_t i = 0; i < n; i++)
+            value[list[i].into] = mix(value[list[i].into], value[list[i].from]);
+        l->owned[b] = value[root];
+    }
+}
+
 static void fold_slice(void *user, uint32_t worker, const dd_fold_pair *list, uint32_t n,
                        uint32_t root, uint64_t first, uint64_t last)
 {
     dd_ledger *l = user;
     (void)worker;
-    (void)root;
     DD_READ(list, n * sizeof *list);
+    DD_READ(l->runs, sizeof l->runs);
+    for (uint32_t p = 0; p < DD_POSITIONS; p++)
+        DD_CHECK(l->runs[p] == (l->weight[p] > 0), "slices of a step that lacks a lane", p, n);
+    if (l->how->reduce == DD_REDUCE_OWNER) {
+        own_slice(l, list, n, root, first, last);
+        return;
+    }
     for (uint32_t i = 0; i < n; i++)
         fold_blocks(l, list[i], first, last);
 }
@@ -147,10 +185,11 @@ static bool decide(void *user, uint32_t segment)
     if (segment == DD_NO_SEGMENT)
         return false;
     DD_READ(&l->roots, sizeof l->roots);
-    const uint64_t roots = l->how->reduce != DD_REDUCE_SLICED;
+    const uint64_t roots = !dd_reduce_slices(l->how->reduce);
     DD_CHECK(l->roots == roots, "the root was not taken as often as it should", l->roots, roots);
-    DD_READ(l->segment[segment], sizeof l->segment[segment]);
-    memcpy(l->gradient, l->segment[segment], sizeof l->gradient);
+    const uint64_t *gradient = l->how->reduce == DD_REDUCE_OWNER ? l->owned : l->segment[segment];
+    DD_READ(gradient, sizeof l->gradient);
+    memcpy(l->gradient, gradient, sizeof l->gradient);
     l->accepted = !l->how->discard || DD_CHOOSE(2, "is the gradient finite?");
     return l->accepted;
 }
@@ -170,7 +209,7 @@ dd_work dd_ledger_work_(dd_ledger *l)
     return (dd_work){.user = l,
                      .begin = begin_generation,
                      .end = end_generation,
-                     .lane = run_lane,
+                     .lane = run_lanes,
                      .fold = fold_segments,
                      .let_go = let_go,
                      .root = take_root,
@@ -187,7 +226,7 @@ void dd_ledger_open_(dd_ledger *l, const dd_team_case *how)
     memset(l, 0, sizeof *l);
     l->how = how;
     for (uint32_t p = 0; p < DD_POSITIONS; p++)
-        l->weight[p] = (how->lanes >> p & 1) << (how->heavy >> p & 1);
+        l->weight[p] = (how->lanes >> p & 1) * (DD_LEDGER_TOKENS << (how->heavy >> p & 1));
     for (uint32_t b = 0; b < DD_LEDGER_BLOCKS; b++)
         l->model[b] = b + 1;
 }

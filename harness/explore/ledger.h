@@ -10,6 +10,7 @@
 
 #define DD_LEDGER_BLOCKS 2 /* of the parameter vector */
 #define DD_LEDGER_SEGMENTS 12
+#define DD_LEDGER_TOKENS 100u /* of a lane that is not heavy: two may run together */
 
 typedef struct dd_ledger {
     const dd_team_case *how;
@@ -23,7 +24,8 @@ typedef struct dd_ledger {
     uint64_t segment[DD_LEDGER_SEGMENTS][DD_LEDGER_BLOCKS]; /* gradients */
     uint64_t roots, verdicts, accepted;  /* calls of root and verdict, and the verdict */
     uint64_t gradient[DD_LEDGER_BLOCKS]; /* what the verdict saw */
-    uint64_t model[DD_LEDGER_BLOCKS];    /* the weights: read by lanes, written by updates */
+    uint64_t owned[DD_LEDGER_BLOCKS]; /* `owner`: the gradient, each block by its slice's worker */
+    uint64_t model[DD_LEDGER_BLOCKS]; /* the weights: read by lanes, written by updates */
 } dd_ledger;
 
 void dd_ledger_open_(dd_ledger *l, const dd_team_case *how);

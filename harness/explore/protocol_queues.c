@@ -61,7 +61,7 @@ void dd_protocol_queues_(const void *arg)
     dd_hierarchy *hierarchy;
     dd_plan *plan;
     DD_CHECK(dd_spread_open_((dd_spread){.workers = how->workers}, &hierarchy) == DD_OK &&
-                 dd_plan_open(weight, 1, hierarchy, share, true, &plan) == DD_OK &&
+                 dd_plan_open(weight, 1, hierarchy, share, DD_PLAN_STEALING, &plan) == DD_OK &&
                  dd_queues_open(plan, hierarchy, &f->queues) == DD_OK,
              "open failed", 0, 0);
     hand h[MAX_WORKERS];

@@ -84,16 +84,22 @@ static const dd_team_case step_tree_sliced = {TEAM(TREE, SLICED, 2, 0, 1, TWO_LA
 static const dd_team_case step_pthread_tree = {TEAM(PTHREAD, TREE, 2, 0, 2, ALL_LANES)};
 static const dd_team_case step_pthread_control = {TEAM(PTHREAD, CONTROL, 2, 0, 2, ALL_LANES)};
 static const dd_team_case step_pthread_sliced = {TEAM(PTHREAD, SLICED, 2, 0, 2, ALL_LANES)};
+static const dd_team_case step_tree_owner = {TEAM(TREE, OWNER, 2, 0, 1, TWO_LANES)};
+static const dd_team_case step_pthread_owner = {TEAM(PTHREAD, OWNER, 2, 0, 2, ALL_LANES)};
 static const dd_team_case steps_tree_tree = {TEAM(TREE, TREE, 2, 0, 2, TWO_LANES),
                                              .generation = WRAP};
 static const dd_team_case steps_tree_control = {TEAM(TREE, CONTROL, 2, 0, 2, TWO_LANES)};
 static const dd_team_case steps_tree_sliced = {TEAM(TREE, SLICED, 2, 0, 2, TWO_LANES)};
+static const dd_team_case steps_tree_owner = {TEAM(TREE, OWNER, 2, 0, 2, TWO_LANES)};
 static const dd_team_case sparse = {TEAM(PTHREAD, TREE, 2, 0, 2, 0x482u)}; /* lanes 1, 7 and 10 */
 static const dd_team_case three = {TEAM(PTHREAD, TREE, 3, 0, 1, FOUR_LANES)};
+static const dd_team_case three_owner = {TEAM(PTHREAD, OWNER, 3, 0, 1, FOUR_LANES)};
+static const dd_team_case alone_owner = {TEAM(PTHREAD, OWNER, 1, 0, 2, ALL_LANES)};
 
 static const dd_team_case deep_pthread = {TEAM(PTHREAD, TREE, 2, 1, 1, TWO_LANES)};
 static const dd_team_case deep_control = {TEAM(PTHREAD, CONTROL, 2, 1, 1, TWO_LANES)};
 static const dd_team_case deep_sliced = {TEAM(PTHREAD, SLICED, 2, 1, 1, TWO_LANES)};
+static const dd_team_case deep_owner = {TEAM(PTHREAD, OWNER, 2, 1, 1, TWO_LANES)};
 static const dd_team_case deep_tree = {TEAM(TREE, TREE, 2, 1, 1, TWO_LANES)};
 static const dd_team_case wide_pthread = {TEAM(PTHREAD, CONTROL, 2, 2, 1, TWO_LANES)};
 
@@ -102,6 +108,9 @@ static const dd_team_case steal_pthread = {TEAM(PTHREAD, TREE, 2, 0, 1, STEALING
 static const dd_team_case steal_twice = {TEAM(PTHREAD, TREE, 2, 0, 2, 0x043u), .stealing = true};
 static const dd_team_case steal_control = {TEAM(PTHREAD, CONTROL, 2, 0, 1, STEALING_LANES),
                                            .heavy = 0x003u, .stealing = true};
+/* The thief may take all that is left, one by one: every lane has its segment. */
+static const dd_team_case steal_owner = {TEAM(PTHREAD, OWNER, 2, 0, 1, STEALING_LANES),
+                                         .heavy = 0x003u, .stealing = true};
 static const dd_team_case steal_tree = {TEAM(TREE, TREE, 2, 0, 1, FOUR_LANES), .stealing = true};
 
 /* ---- Teams of whom somebody asks something, or with whom something goes wrong ---------------- */
@@ -146,6 +155,10 @@ static const dd_team_case cancel_pthread_control = {TEAM(PTHREAD, CONTROL, 2, 0,
                                                     .sender = {cancel}};
 static const dd_team_case cancel_pthread_sliced = {TEAM(PTHREAD, SLICED, 2, 0, 1, FOUR_LANES),
                                                    .sender = {cancel}};
+static const dd_team_case cancel_pthread_owner = {TEAM(PTHREAD, OWNER, 2, 0, 1, SIX_LANES),
+                                                  .sender = {cancel}};
+static const dd_team_case cancel_steal_owner = {TEAM(PTHREAD, OWNER, 2, 0, 1, 0x043u),
+                                                .stealing = true, .sender = {cancel}};
 static const dd_team_case each_pthread = {TEAM(PTHREAD, TREE, 2, 0, 1, SIX_LANES), .each = true,
                                           .sender = {cancel}};
 static const dd_team_case discard_pthread = {TEAM(PTHREAD, CONTROL, 2, 0, 2, ALL_LANES),
@@ -184,6 +197,8 @@ static const dd_team_case terminate_tree = {TEAM(TREE, TREE, 2, 1, 0, TWO_LANES)
                                             .first = terminate};
 static const dd_team_case terminate_between = {TEAM(PTHREAD, TREE, 2, 1, 2, TWO_LANES),
                                                .between = terminate};
+static const dd_team_case terminate_owner = {TEAM(PTHREAD, OWNER, 2, 1, 2, FOUR_LANES),
+                                             .between = terminate};
 static const dd_team_case terminate_any_time = {TEAM(PTHREAD, TREE, 2, 1, 1, TWO_LANES),
                                                 .sender = {terminate}};
 static const dd_team_case pool = {TEAM(PTHREAD, TREE, 2, 1, 0, TWO_LANES),
@@ -228,24 +243,32 @@ const dd_program dd_protocols[] = {
            step_tree_tree, 2, 1)},
     {TEAMS("step-tree-control", "control reduction; 31-bit wrap", step_tree_control, 2, 1)},
     {TEAMS("step-tree-sliced", "sliced reduction", step_tree_sliced, 2, 1)},
+    {TEAMS("step-tree-owner", "owner reduction", step_tree_owner, 2, 1)},
     {TEAMS("step-pthread-tree", "pthread barrier, tree reduction", step_pthread_tree, 2, 2)},
     {TEAMS("step-pthread-control", "control reduction", step_pthread_control, 2, 2)},
     {TEAMS("step-pthread-sliced", "sliced reduction", step_pthread_sliced, 2, 2)},
+    {TEAMS("step-pthread-owner", "owner reduction, six lanes a worker in bundles of two",
+           step_pthread_owner, 2, 2)},
     {TEAMS("steps-tree-tree", "as step-tree-tree, two steps", steps_tree_tree, 2, 2), SLOW},
     {TEAMS("steps-tree-control", "as step-tree-control, two steps", steps_tree_control, 2, 2),
      SLOW},
     {TEAMS("steps-tree-sliced", "as step-tree-sliced, two steps", steps_tree_sliced, 2, 2), SLOW},
+    {TEAMS("steps-tree-owner", "as step-tree-owner, two steps", steps_tree_owner, 2, 2), SLOW},
     {TEAMS("sparse-pthread-tree", "three non-empty lanes: pruned folds", sparse, 2, 2)},
     {TEAMS("three-pthread-tree", "three workers on four lanes", three, 3, 1)},
+    {TEAMS("three-pthread-owner", "the same, owner reduction", three_owner, 3, 1)},
+    {TEAMS("alone-pthread-owner", "one worker on all lanes, owner reduction", alone_owner, 1, 2)},
 
     {TEAMS("deep-pthread-tree", "two workers under one control", deep_pthread, 2, 1)},
     {TEAMS("deep-pthread-control", "control reduction", deep_control, 2, 1)},
     {TEAMS("deep-pthread-sliced", "sliced reduction", deep_sliced, 2, 1)},
+    {TEAMS("deep-pthread-owner", "owner reduction", deep_owner, 2, 1)},
     {TEAMS("deep-tree-tree", "tree barrier", deep_tree, 2, 1), SLOW},
     {TEAMS("wide-pthread-control", "one worker under each of two controls", wide_pthread, 2, 1)},
 
     {TEAMS("steal-pthread-tree", "stealing from each other, six lanes", steal_pthread, 2, 1)},
     {TEAMS("steal-pthread-control", "control reduction", steal_control, 2, 1)},
+    {TEAMS("steal-pthread-owner", "owner reduction", steal_owner, 2, 1)},
     {TEAMS("steal-twice", "three lanes, two steps", steal_twice, 2, 2)},
     {TEAMS("steal-tree-tree", "tree barrier, four lanes", steal_tree, 2, 1), SLOW},
 
@@ -256,6 +279,10 @@ const dd_program dd_protocols[] = {
            cancel_pthread_control, 2, 1)},
     {TEAMS("cancel-pthread-sliced", "as step-pthread-sliced, cancelled at any moment",
            cancel_pthread_sliced, 2, 1)},
+    {TEAMS("cancel-pthread-owner", "as step-pthread-owner, cancelled at any moment",
+           cancel_pthread_owner, 2, 1)},
+    {TEAMS("cancel-steal-owner", "with stealing, three lanes, cancelled at any moment",
+           cancel_steal_owner, 2, 1)},
     {TEAMS("cancel-tree-tree", "as step-tree-tree, cancelled at any moment", cancel_tree_tree, 2,
            1),
      SLOW},
@@ -288,6 +315,9 @@ const dd_program dd_protocols[] = {
     {TEAMS("terminate", "a control of two becomes a worker, then a step", terminate_first, 2, 1)},
     {TEAMS("terminate-tree", "as terminate, tree barrier, no step", terminate_tree, 2, 0), SLOW},
     {TEAMS("terminate-between", "the same, between two steps", terminate_between, 2, 2), SLOW},
+    {TEAMS("terminate-owner", "the same, owner reduction: lanes keep their segments",
+           terminate_owner, 2, 2),
+     SLOW},
     {TEAMS("terminate-any-time", "as terminate, at any moment of a step", terminate_any_time, 2, 1),
      SLOW},
     {TEAMS("pool", "a control's two threads are parked and called again", pool, 2, 0), SLOW},

@@ -126,11 +126,14 @@ static json_t *effective_json(const dd_run_end *end, bool *ok)
     put(o, "changes_failed", whole(info->n_changes_failed), ok);
     put(o, "unpinned", whole(info->n_unpinned), ok);
     put(o, "kernels", text(end->kernels), ok);
+    if (info->n_spheres)
+        put(o, "reduce", text(dd_reduce_name(info->reduce)), ok);
     put(o, "parameters", whole(info->n_parameters), ok);
     put(o, "lanes", whole(info->n_lanes), ok);
     put(o, "non_empty_lanes", whole(info->non_empty_lanes), ok);
     put(o, "lane_bound", real(info->lane_bound), ok);
     put(o, "weights_bytes", whole(info->weights_bytes), ok);
+    put(o, "packed_weights_bytes", whole(info->packed_weights_bytes), ok);
     put(o, "moments_bytes", whole(info->moments_bytes), ok);
     put(o, "segments", whole(info->n_segments), ok);
     put(o, "segments_most", whole(info->most_segments), ok);

@@ -85,6 +85,12 @@ static void add_settings(dd_table *t, const dd_speedup *s)
     }
 }
 
+/* Subjects without spheres have none. */
+static bool has_reduction(const dd_speedup_row *row)
+{
+    return row->run && row->run->end.info.n_spheres;
+}
+
 static void add_effective(dd_table *t, const dd_speedup *s)
 {
     COLUMN(t, s, "data_used", false, "%s", END(data));
@@ -93,12 +99,17 @@ static void add_effective(dd_table *t, const dd_speedup *s)
     COLUMN(t, s, "oversubscribed", false, "%s", row->oversubscribed ? "true" : "false");
     COLUMN(t, s, "bit_equal", false, "%s", row->subject->bit_equal ? "true" : "false");
     COLUMN(t, s, "kernels", false, "%s", END(kernels));
+    COLUMN(t, s, "reduce_effective", false, "%s",
+           has_reduction(row) ? dd_reduce_name(row->run->end.info.reduce) : "");
     COUNT(t, s, "depth_effective", depth);
     COUNT(t, s, "spheres", n_spheres);
     COUNT(t, s, "controls", n_controls);
     COUNT(t, s, "threads", n_threads);
     COUNT(t, s, "changes", n_changes);
     COUNT(t, s, "changes_failed", n_changes_failed);
+    COUNT(t, s, "weights_bytes", weights_bytes);
+    COUNT(t, s, "packed_weights_bytes", packed_weights_bytes);
+    COUNT(t, s, "moments_bytes", moments_bytes);
     COUNT(t, s, "segments", n_segments);
     COUNT(t, s, "segments_most", most_segments);
     COUNT(t, s, "segments_bytes", segments_bytes);

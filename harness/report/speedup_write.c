@@ -94,7 +94,13 @@ static bool is_of_spheres(const char *name)
     return false;
 }
 
-/* A setting: as the file says it, where it varies. */
+/* What auto became; NULL where no run says so. */
+static const char *chosen_reduction(const dd_speedup_row *row)
+{
+    return row->run ? dd_reduce_name(row->run->end.info.reduce) : NULL;
+}
+
+/* A setting: as the file says it, where it varies; auto is told as what it became. */
 static void add_key(page *p, const char *name)
 {
     const dd_scenario *scenario = p->s->sweep->scenario;
@@ -106,8 +112,12 @@ static void add_key(page *p, const char *name)
         char value[DD_SPEC_MAX];
         const dd_speedup_row *row = &p->s->rows[i];
         dd_settings_get(&row->cell->plan->settings, name, value);
-        if (row->subject->spheres || !is_of_spheres(name))
-            PUT(p, i, "%s", k < scenario->n_swept ? row->cell->plan->values[k] : value);
+        const char *said = k < scenario->n_swept ? row->cell->plan->values[k] : value;
+        if (strcmp(name, "reduce") == 0 &&
+            row->cell->plan->settings.config.reduce == DD_REDUCE_AUTO)
+            said = chosen_reduction(row);
+        if (said && (row->subject->spheres || !is_of_spheres(name)))
+            PUT(p, i, "%s", said);
     }
 }
 

@@ -115,6 +115,7 @@ static const field info_fields[] = {
     INFO_WIDE(n_changes_failed),
     INFO_WIDE(n_parameters),
     INFO_WIDE(weights_bytes),
+    INFO_WIDE(packed_weights_bytes),
     INFO_WIDE(moments_bytes),
     INFO_WIDE(segments_bytes),
     INFO_WIDE(workspaces_bytes),
@@ -177,6 +178,7 @@ char *dd_record_end(const dd_run_end *end)
     put(o, "message", text(end->message), &ok);
     put(o, "hash", text(end->hash), &ok);
     put(o, "kernels", text(end->kernels), &ok);
+    put(o, "reduce", whole(end->info.reduce), &ok);
     put(o, "lane_bound", real(end->info.lane_bound), &ok);
     put(o, "guard_share", real(end->info.guard_share), &ok);
     put(o, "guard_why", text(end->guard_why), &ok);
@@ -249,6 +251,16 @@ static bool get_status(const json_t *o, dd_status *out)
     if (!get_whole(o, "status", DD_ERR_REFUSED, &n))
         return false;
     *out = (dd_status)n;
+    return true;
+}
+
+/* What auto became, so never that. */
+static bool get_reduce(const json_t *o, dd_reduce *out)
+{
+    uint64_t n;
+    if (!get_whole(o, "reduce", DD_REDUCE_OWNER, &n))
+        return false;
+    *out = (dd_reduce)n;
     return true;
 }
 
@@ -333,7 +345,7 @@ static bool read_end(const json_t *o, dd_run_end *end)
            get_text(o, "message", end->message, sizeof end->message) &&
            get_text(o, "hash", end->hash, sizeof end->hash) && is_hash(end->hash) &&
            get_text(o, "kernels", end->kernels, sizeof end->kernels) &&
-           get_real(o, "lane_bound", &end->info.lane_bound) &&
+           get_reduce(o, &end->info.reduce) && get_real(o, "lane_bound", &end->info.lane_bound) &&
            get_real(o, "guard_share", &end->info.guard_share) &&
            get_text(o, "guard_why", end->guard_why, sizeof end->guard_why) &&
            get_text(o, "data", end->data, sizeof end->data) &&

@@ -3,6 +3,7 @@
  * writes none; takes some seconds. */
 #include "checks.h"
 #include "commands.h"
+#include "kernels.h"
 #include "nearest.h"
 #include "options.h"
 #include "sweep.h"
@@ -31,23 +32,26 @@ typedef struct varied {
 static const varied blocks[][N_KEYS_MAX] = {
     {{"batch", {"12", "10"}},
      {"workers", {"1", "2", "5", "12"}},
-     {"simd", {"off", "auto"}},
      {"barrier", {"tree", "pthread"}},
-     {"reduce", {"tree", "control", "sliced"}}},
+     {"reduce", {"tree", "control", "sliced", "owner"}}},
+    {{"simd", {"off", "avx2", "avx512", "neon"}}, /* those that this CPU runs */
+     {"batch", {"12", "10"}},
+     {"workers", {"2", "5"}},
+     {"reduce", {"tree", "owner"}}},
     {{"depth", {"2"}},
      {"lane-depth", {"1", "2"}},
      {"workers", {"5", "13"}},
      {"barrier", {"tree", "pthread"}},
-     {"reduce", {"tree", "control", "sliced"}},
+     {"reduce", {"tree", "control", "sliced", "owner"}},
      {"batch", {"24"}}},
     {{"steal", {"true"}},
      {"lane-depth", {"1", "2"}},
      {"workers", {"2", "5"}},
-     {"reduce", {"tree", "control", "sliced"}},
+     {"reduce", {"tree", "control", "sliced", "owner"}},
      {"batch", {"24"}}},
     {{"timetable", {"3 spawn 0 4; 6 checkpoint; 12 terminate 0"}},
      {"workers", {"3"}},
-     {"reduce", {"tree", "control", "sliced"}},
+     {"reduce", {"tree", "control", "sliced", "owner"}},
      {"batch", {"24"}},
      {"lane-depth", {"2"}}},
     {{"subject", {"locks", "locks-gradient"}}, {"workers", {"1", "3"}}},
@@ -60,12 +64,33 @@ typedef struct cell_set {
     char (*labels)[192];
 } cell_set;
 
-static size_t n_values(const varied *v)
+/* Why this machine cannot have a value, NULL if it can: only kernel sets may be out of reach. */
+static const char *why_not(const varied *v, const char *value)
+{
+    const char *const *sets = dd_key_named("simd")->choices, *why = NULL;
+    for (size_t i = 0; strcmp(v->key, "simd") == 0 && sets[i]; i++)
+        if (strcmp(sets[i], value) == 0)
+            (void)dd_kernels_select((dd_simd)i, &why);
+    return why;
+}
+
+/* The values that this machine can have; *value is number i of them. */
+static size_t find_values(const varied *v, size_t i, const char **value)
 {
     size_t n = 0;
-    while (n < sizeof v->values / sizeof *v->values && v->values[n])
-        n++;
+    for (size_t k = 0; k < sizeof v->values / sizeof *v->values && v->values[k]; k++) {
+        if (why_not(v, v->values[k]))
+            continue;
+        if (n++ == i)
+            *value = v->values[k];
+    }
     return n;
+}
+
+static size_t n_values(const varied *v)
+{
+    const char *any;
+    return find_values(v, 0, &any);
 }
 
 static size_t n_keys(const varied *block)
@@ -96,7 +121,7 @@ static bool make_cell(cell_set *set, size_t at, const varied *block, size_t i,
                       char message[DD_MESSAGE_MAX])
 {
     dd_scenario_cell *cell = &set->scenario.cells[at];
-    const char *values[N_KEYS_MAX];
+    const char *values[N_KEYS_MAX] = {NULL};
     char *label = set->labels[at];
     size_t used = 0, n = n_keys(block);
     dd_settings_default(&cell->settings);
@@ -104,7 +129,7 @@ static bool make_cell(cell_set *set, size_t at, const varied *block, size_t i,
         if (!dd_settings_set(&cell->settings, base[k][0], base[k][1], message))
             return false;
     for (size_t k = n; k-- > 0; i /= n_values(&block[k]))
-        values[k] = block[k].values[i % n_values(&block[k])];
+        (void)find_values(&block[k], i % n_values(&block[k]), &values[k]);
     for (size_t k = 0; k < n; k++) {
         if (!dd_settings_set(&cell->settings, block[k].key, values[k], message))
             return false;
@@ -187,6 +212,20 @@ static dd_verdict print_check(const dd_sweep *sweep, size_t check)
     return verdict;
 }
 
+static void print_out_of_reach(void)
+{
+    for (size_t b = 0; b < N_BLOCKS; b++)
+        for (size_t k = 0; k < n_keys(blocks[b]); k++) {
+            const varied *v = &blocks[b][k];
+            for (size_t i = 0; i < sizeof v->values / sizeof *v->values && v->values[i]; i++) {
+                const char *why = why_not(v, v->values[i]);
+                if (why)
+                    printf("%s  %s %s: %.*s\n", dd_verdict_name(DD_SKIP), v->key, v->values[i],
+                           (int)strcspn(why, ":"), why);
+            }
+        }
+}
+
 static void print_covered(const dd_sweep *sweep)
 {
     printf("\n%zu cells, each in a process of its own:\n", sweep->scenario->n_cells);
@@ -194,12 +233,14 @@ static void print_covered(const dd_sweep *sweep)
         printf("  %3zu ", n_cells(blocks[b]));
         for (size_t k = 0; k < n_keys(blocks[b]); k++) {
             const varied *v = &blocks[b][k];
+            const char *value = NULL;
             printf("%s %s", k ? " x" : "", v->key);
-            for (size_t i = 0; i < n_values(v); i++)
-                printf("%s%s", i ? "," : " ", v->values[i]);
+            for (size_t i = 0; i < find_values(v, i, &value); i++)
+                printf("%s%s", i ? "," : " ", value);
         }
         putchar('\n');
     }
+    print_out_of_reach();
     printf("all with");
     for (size_t k = 0; k < N_BASE; k++)
         printf("%s %s %s", k ? "," : "", base[k][0], base[k][1]);
@@ -250,7 +291,9 @@ static int run_checks(const request *r)
            : worst == DD_SKIP ? DD_EXIT_ENVIRONMENT /* nothing could be judged here */
                               : DD_EXIT_FAILED;
     fflush(stdout);
-    dd_stop_close(stop_fd);
+    int number = dd_stop_close(stop_fd);
+    if (code == DD_EXIT_INTERRUPTED && number)
+        code = 128 + number;
 out:
     dd_sweep_close(sweep);
     close_cells(&set);
@@ -301,7 +344,8 @@ int dd_cmd_check(int argc, char **argv)
         .parser = parse,
         .args_doc = "[NAME…]",
         .doc = "Run the checks, or those named, on a small built-in set of cells.\v"
-               "Exit: 0 all held; 1 a check failed; 2 bad usage; 130 interrupted.",
+               "Exit: 0 all held; 1 a check failed; 2 bad usage; 130 interrupted by Ctrl-C, 143 by "
+               "SIGTERM.",
     };
     request r = {0};
     if (argp_parse(&argp, argc, argv, 0, NULL, &r) != 0)

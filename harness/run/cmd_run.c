@@ -175,7 +175,9 @@ static int run(const request *r)
         code = make_folders(r, jobs);
         if (code == DD_EXIT_HELD)
             code = run_jobs(jobs, r->n_files, stop_fd);
-        dd_stop_close(stop_fd);
+        int number = dd_stop_close(stop_fd);
+        if (code == DD_EXIT_INTERRUPTED && number)
+            code = 128 + number;
     }
     for (size_t i = 0; i < r->n_files; i++) {
         dd_sweep_close(jobs[i].sweep);
@@ -235,7 +237,8 @@ int dd_cmd_run(int argc, char **argv)
             "  dodeca run scenarios/quick.yaml --set steps=10 --set repeats=1 --out /tmp/quick\n"
             "\n"
             "Exit: 0 all held; 1 a cell is FAIL, HANG or CRASH; 2 bad usage or input; 3 the "
-            "machine lacks what a cell needs, which is then a SKIP; 130 interrupted.",
+            "machine lacks what a cell needs, which is then a SKIP; 130 interrupted by "
+            "Ctrl-C, 143 by SIGTERM.",
     };
     request r = {0};
     /* argv bounds both lists. */

@@ -245,7 +245,7 @@ static int train(dd_train *t)
     if (st == DD_ERR_CANCELLED) {
         int number = atomic_load(&interrupted);
         fprintf(stderr,
-                "dodeca train: stopped by %s; the weights are those after step %" PRIu64 "\n",
+                "dodeca train: stopped by %s; the weights are those after %" PRIu64 " steps\n",
                 number == SIGTERM ? "SIGTERM" : "Ctrl-C", t->done);
         code = 128 + (number ? number : SIGINT);
     } else if (st != DD_OK) {
@@ -299,6 +299,7 @@ static error_t parse(int id, char *argument, struct argp_state *state)
     dd_train *t = state->input;
     if (dd_option_key(id)) {
         dd_option_set(&t->settings, id, argument, state);
+        t->given |= UINT64_C(1) << (id - DD_OPTION_KEY);
         return 0;
     }
     switch (id) {
@@ -346,7 +347,8 @@ int dd_cmd_train(int argc, char **argv)
     dd_options_add_settings(&options, NULL);
     dd_options_add(&options, "serial", OPTION_SERIAL, NULL, "short for --subject serial");
     dd_options_add(&options, "no-pin", OPTION_NO_PIN, NULL, "takes an earlier --pin back");
-    dd_options_add(&options, "stop-after", OPTION_STOP_AFTER, "N", "end after step N of --steps");
+    dd_options_add(&options, "stop-after", OPTION_STOP_AFTER, "N",
+                   "end when N of the --steps are done");
     dd_options_add(&options, "status-every", OPTION_STATUS_EVERY, "N",
                    "after every N steps a table of all spheres: who did what, who waits where");
     dd_options_add(&options, "profile", OPTION_PROFILE, NULL,
@@ -383,7 +385,10 @@ int dd_cmd_train(int argc, char **argv)
                "The weights depend on what is trained (model, data, seed, batch, seq, lane-depth, "
                "optimiser, steps) and never on how (workers, depth, timetable, simd, barrier, "
                "reduce, steal). Ctrl-C ends the run with the weights of the last whole step; a "
-               "second Ctrl-C ends it at once.",
+               "second Ctrl-C ends it at once.\n"
+               "\n"
+               "Steps are numbered from 0, in timetables, messages and JSON alike: --steps 100 are "
+               "steps 0 to 99. \"20 of 100 steps\" says how many are done.",
     };
     dd_train t = {.validation_batches = 20,
                   .validation = (double)NAN,

@@ -9,7 +9,8 @@ enum {
     DD_EXIT_FAILED = 1,      /* a check failed, a step was not finite */
     DD_EXIT_USAGE = 2,       /* bad usage or bad input */
     DD_EXIT_ENVIRONMENT = 3, /* the machine or the build lacks something that is required */
-    DD_EXIT_INTERRUPTED = 130,
+    DD_EXIT_INTERRUPTED =
+        130, /* by Ctrl-C; by another signal 128 + its number, as shells have it */
 };
 
 int dd_cmd_run(int argc, char **argv);

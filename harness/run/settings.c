@@ -15,7 +15,7 @@
 /* Indexed by the enums of dodeca.h and settings.h. */
 static const char *const simd_names[] = {"auto", "off", "avx2", "avx512", "neon", NULL};
 static const char *const barrier_names[] = {"tree", "pthread", NULL};
-static const char *const reduce_names[] = {"tree", "control", "sliced", NULL};
+static const char *const reduce_names[] = {"tree", "control", "sliced", "owner", "auto", NULL};
 static const char *const nan_names[] = {"abort", "skip-step", NULL};
 static const char *const subject_names[] = {"dodeca", "serial", "locks", "locks-gradient", NULL};
 static const char *const plant_names[] = {"none", "stray-write", NULL};
@@ -69,13 +69,20 @@ static const dd_key keys[] = {
     {"max-workers", DD_KEY_UINT, "N", "memory is held for as many (what the timetable reaches)",
      AT(config.max_workers), .low = 1, .high = DD_SETTINGS_WORKERS_MAX, .why = "depth 3 holds 1728"},
     {"timetable", DD_KEY_STRING, "TEXT",
-     "commands by step: \"5 spawn 0 4; 12 terminate 0\" or \"random 200 in 500 seed 7\"",
+     "commands, each before a step, the first of which is 0: \"5 spawn 0 4; 12 terminate 0\" or "
+     "\"random 200 in 500 seed 7\"",
      AT(timetable)},
     {"simd", DD_KEY_CHOICE, NULL, "kernel set; off: scalar reference",
      AT(config.simd), .choices = simd_names},
     {"barrier", DD_KEY_CHOICE, NULL, "how Points A to U are passed",
      AT(config.barrier), .choices = barrier_names},
-    {"reduce", DD_KEY_CHOICE, NULL, "who folds: the last to arrive, the controls, everybody a slice",
+    {"reduce", DD_KEY_CHOICE, NULL,
+     "who adds the workers' gradients up.\n"
+     "tree: the last to arrive at each fold\n"
+     "control: each control those of its children\n"
+     "sliced: after Point B every worker a slice of them\n"
+     "owner: as sliced, and a slice's weight gradients are computed only then: one gradient in all\n"
+     "auto: owner; tree with --guard, and where memory forbids",
      AT(config.reduce), .choices = reduce_names},
     {"steal", DD_KEY_BOOL, NULL, "workers take lanes from touching neighbours",
      AT(config.steal)},
@@ -112,6 +119,11 @@ const dd_key *dd_key_named(const char *name)
         if (strcmp(keys[i].name, name) == 0)
             return &keys[i];
     return NULL;
+}
+
+const char *dd_reduce_name(dd_reduce reduce)
+{
+    return reduce_names[reduce];
 }
 
 void dd_settings_default(dd_settings *s)

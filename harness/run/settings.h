@@ -78,6 +78,9 @@ const dd_key *dd_keys(size_t *n);
 /* The entry of that name, NULL if there is none. */
 const dd_key *dd_key_named(const char *name);
 
+/* "tree", "owner", …: as the key `reduce` says it. */
+const char *dd_reduce_name(dd_reduce reduce);
+
 void dd_settings_default(dd_settings *s);
 
 /* Sets one key from its text. `model` and `data` are checked in form; whether a file is there

@@ -97,6 +97,9 @@ static bool check_subject(const dd_settings *s, char message[DD_MESSAGE_MAX])
         return dd_text_refuse(message, "plant stray-write: only subject dodeca has it");
     if (s->plant == DD_PLANT_STRAY_WRITE && !c->guard)
         return dd_text_refuse(message, "plant stray-write: needs guard, or the write goes unseen");
+    if (c->guard && c->reduce == DD_REDUCE_OWNER && s->subject == DD_SUBJECT_DODECA)
+        return dd_text_refuse(message, "guard: protects gradients that one worker holds, with "
+                                       "reduce owner none does; choose tree, sliced or control");
     if (s->subject != DD_SUBJECT_LOCKS && s->subject != DD_SUBJECT_LOCKS_GRADIENT)
         return true;
     const char *key = s->timetable[0] ? "timetable"

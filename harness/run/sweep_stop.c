@@ -29,14 +29,16 @@ int dd_stop_open(void)
     return fd;
 }
 
-void dd_stop_close(int fd)
+int dd_stop_close(int fd)
 {
     sigset_t set = stop_signals();
     struct signalfd_siginfo info;
+    int first = 0;
     if (fd < 0)
-        return;
+        return 0;
     while (read(fd, &info, sizeof info) == (ssize_t)sizeof info)
-        continue;
+        first = first ? first : (int)info.ssi_signo;
     close(fd);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
+    return first;
 }

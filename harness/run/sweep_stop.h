@@ -6,7 +6,8 @@
 
 /* returns  a descriptor that is readable once a signal came, -1 where that cannot be had    */
 int dd_stop_open(void);
-/* Gives the signals their usual effect back, without the one that came. */
-void dd_stop_close(int fd);
+/* Gives the signals their usual effect back, without those that came.
+ * returns  the first of them, 0 if none came                                                */
+int dd_stop_close(int fd);
 
 #endif

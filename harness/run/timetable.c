@@ -140,6 +140,8 @@ bool dd_timetable_check(const char *text, char message[DD_MESSAGE_MAX])
 {
     reading r = {0};
     bool ok = read_text(text, &r, message);
+    if (ok && !r.n && !r.random)
+        ok = malformed(text, "there is no entry", message);
     free(r.entry);
     return ok;
 }

@@ -40,7 +40,7 @@ typedef struct dd_timetable {
     uint32_t most_workers, most_depth; /* that it reaches, the start included */
 } dd_timetable;
 
-/* Judges the form alone.
+/* Judges the form alone; a text without entries is refused.
  * returns  false, message says what is wrong and what would be right                           */
 bool dd_timetable_check(const char *text, char message[DD_MESSAGE_MAX]);
 /* Reads a timetable and carries it out on paper. "" is one without changes.

@@ -13,6 +13,7 @@
 
 typedef struct dd_train {
     dd_settings settings;
+    uint64_t given; /* settings on the command line: bits by index in dd_keys() */
     bool print_hash, json;
     uint64_t stop_after;   /* 0: run to the end */
     uint64_t status_every; /* steps; 0: never */

@@ -48,16 +48,41 @@ static const char *plural(uint64_t n)
 
 /* ---- Before ---- */
 
+/* The oracle obeys what decides the bits. What was said of threads is not passed over in silence;
+ * busy threads beside it there are all the same. */
+static void tell_ignored(const dd_train *t)
+{
+    size_t n = 0, told = 0;
+    const dd_key *keys = dd_keys(&n);
+    for (size_t k = 0; k < n; k++)
+        if (t->given >> k & 1 && !keys[k].decides_bits && strcmp(keys[k].name, "subject") != 0 &&
+            strcmp(keys[k].name, "hog") != 0)
+            fprintf(stderr, "%s--%s",
+                    told++ ? ", " : "note: the oracle is single-threaded, ignored: ", keys[k].name);
+    if (told)
+        fputc('\n', stderr);
+}
+
+/* What auto took is told with its reason. */
+static const char *why_reduction(const dd_config *c, const dd_trainer_info *i)
+{
+    if (c->reduce != DD_REDUCE_AUTO)
+        return "";
+    return i->reduce == DD_REDUCE_OWNER ? " (auto)"
+           : c->guard                   ? " (auto, with guard)"
+                                        : " (auto, owner would take too much memory)";
+}
+
 static void describe_threads(const dd_train *t)
 {
     const dd_config *c = &t->settings.config;
     dd_trainer_info i;
-    char barrier[DD_SPEC_MAX], reduce[DD_SPEC_MAX];
+    char barrier[DD_SPEC_MAX];
     t->subject->describe(t->self, &i);
     dd_settings_get(&t->settings, "barrier", barrier);
-    dd_settings_get(&t->settings, "reduce", reduce);
     if (t->settings.subject == DD_SUBJECT_SERIAL) {
         fprintf(stderr, "subject: the oracle, one thread, kernels: %s\n", i.kernels);
+        tell_ignored(t);
         return;
     }
     if (!t->trainer) {
@@ -67,10 +92,11 @@ static void describe_threads(const dd_train *t)
     }
     fprintf(stderr,
             "threads: %u worker%s and Node Zero%s, depth %u%s, %u of %u lanes in use, kernels %s, "
-            "barrier %s, reduce %s%s%s\n",
+            "barrier %s, reduce %s%s%s%s\n",
             i.workers, plural(i.workers), i.n_controls > 1 ? " with controls" : "", i.depth,
             c->depth == DD_DEPTH_AUTO ? " for now" : "", i.non_empty_lanes, i.n_lanes, i.kernels,
-            barrier, reduce, c->steal ? ", stealing" : "", c->pin ? ", pinned" : "");
+            barrier, dd_reduce_name(i.reduce), why_reduction(c, &i), c->steal ? ", stealing" : "",
+            c->pin ? ", pinned" : "");
     fprintf(stderr,
             "memory: weights %.1f MiB, packed weights %.1f MiB, moments %.1f MiB, gradient "
             "segments %.1f MiB, activations %.1f MiB, other %.1f MiB\n",
@@ -144,8 +170,8 @@ void dd_train_progress(dd_train *t)
     char left[32];
     format_time((double)(last - t->done) * (double)t->step_ns / (double)t->done / 1e9, left);
     fprintf(stderr,
-            "%sstep %" PRIu64 "/%" PRIu64
-            "  loss %.4f  lr %.3g  norm %.3g  %.0f tokens/s  %s left%s",
+            "%s%" PRIu64 " of %" PRIu64
+            " steps  loss %.4f  lr %.3g  norm %.3g  %.0f tokens/s  %s left%s",
             t->terminal ? "\r" : "", t->done, last, unsigned_nan(t->last.loss), (double)t->last.lr,
             unsigned_nan(t->last.norm), tokens_per_s(t), left, t->terminal ? "\033[K" : "\n");
     t->line_open = t->terminal;
@@ -225,22 +251,22 @@ static json_t *json_of_info(const dd_train *t)
     if (!o || !t->trainer)
         return o;
     json_t *more = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-        "s:I, s:I, s:I, s:I, s:o, s:s, s:I, s:I}",
-        "depth", (json_int_t)i.depth, "spheres", (json_int_t)i.n_spheres, "controls",
-        (json_int_t)i.n_controls, "threads", (json_int_t)i.n_threads, "unpinned",
-        (json_int_t)i.n_unpinned, "changes", (json_int_t)i.n_changes, "changes_failed",
-        (json_int_t)i.n_changes_failed, "change_ns", (json_int_t)t->command_ns, "lanes_done",
-        (json_int_t)i.lanes_done, "folds", (json_int_t)i.folds, "steals", (json_int_t)i.steals,
-        "control_lanes", (json_int_t)i.control_lanes, "segments", (json_int_t)i.n_segments,
-        "most_segments", (json_int_t)i.most_segments, "segments_bytes",
-        (json_int_t)i.segments_bytes, "weights_bytes", (json_int_t)i.weights_bytes,
-        "packed_weights_bytes", (json_int_t)i.packed_weights_bytes, "moments_bytes",
-        (json_int_t)i.moments_bytes, "activations_bytes", (json_int_t)i.workspaces_bytes,
-        "other_bytes", (json_int_t)i.other_bytes, "guard_keys", (json_int_t)i.guard_keys,
-        "guard_share", number(i.guard_share), "guard_why", i.guard_why ? i.guard_why : "",
-        "snapshot_pages", (json_int_t)i.snapshot_pages, "snapshot_pages_copied",
-        (json_int_t)i.snapshot_pages_copied);
+        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:I, s:I, s:I, s:I, s:I, s:o, s:s, s:I, s:I}",
+        "reduce", dd_reduce_name(i.reduce), "depth", (json_int_t)i.depth, "spheres",
+        (json_int_t)i.n_spheres, "controls", (json_int_t)i.n_controls, "threads",
+        (json_int_t)i.n_threads, "unpinned", (json_int_t)i.n_unpinned, "changes",
+        (json_int_t)i.n_changes, "changes_failed", (json_int_t)i.n_changes_failed, "change_ns",
+        (json_int_t)t->command_ns, "lanes_done", (json_int_t)i.lanes_done, "folds",
+        (json_int_t)i.folds, "steals", (json_int_t)i.steals, "control_lanes",
+        (json_int_t)i.control_lanes, "segments", (json_int_t)i.n_segments, "most_segments",
+        (json_int_t)i.most_segments, "segments_bytes", (json_int_t)i.segments_bytes,
+        "weights_bytes", (json_int_t)i.weights_bytes, "packed_weights_bytes",
+        (json_int_t)i.packed_weights_bytes, "moments_bytes", (json_int_t)i.moments_bytes,
+        "activations_bytes", (json_int_t)i.workspaces_bytes, "other_bytes",
+        (json_int_t)i.other_bytes, "guard_keys", (json_int_t)i.guard_keys, "guard_share",
+        number(i.guard_share), "guard_why", i.guard_why ? i.guard_why : "", "snapshot_pages",
+        (json_int_t)i.snapshot_pages, "snapshot_pages_copied", (json_int_t)i.snapshot_pages_copied);
     (void)json_object_update(o, more);
     json_decref(more);
     if (t->settings.config.profile)
@@ -293,8 +319,12 @@ static void summarise_trainer(const dd_train *t)
     printf("lanes            %" PRIu64 " run, %" PRIu64 " of them stolen, %" PRIu64
            " by controls; %" PRIu64 " folds\n",
            i.lanes_done, i.steals, i.control_lanes, i.folds);
-    printf("segments         %u, at most %u on one worker, %.1f MiB\n", i.n_segments,
-           i.most_segments, MIB(i.segments_bytes));
+    if (i.reduce == DD_REDUCE_OWNER)
+        printf("segments         1 for all workers, with a record for each lane %.1f MiB\n",
+               MIB(i.segments_bytes));
+    else
+        printf("segments         %u, at most %u on one worker, %.1f MiB\n", i.n_segments,
+               i.most_segments, MIB(i.segments_bytes));
     if (i.guard_keys)
         printf("guard            %.1f %% of the segments in flight had one of %u keys\n",
                100 * i.guard_share, i.guard_keys);

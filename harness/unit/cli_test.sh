@@ -72,7 +72,9 @@ refuse 'depth auto' train --depth auto --workers 2 --timetable '5 spawn 0 4'
 refuse 'there are 2 workers to slow' train --workers 2 --pin --hog 3
 refuse 'stop-after 11: there are 10 steps' train --steps 10 --stop-after 11
 refuse 'this build has auto, off, avx2, avx512, neon' train --simd sse2
-refuse 'this build has tree, control, sliced' train --reduce owner
+refuse 'this build has tree, control, sliced, owner, auto' train --reduce owners
+refuse 'choose tree, sliced or control' train --reduce owner --guard
+refuse 'there is no entry' train --timetable ''
 refuse 'this build has tree, pthread' train --barrier spin
 refuse 'there are only options' train book.txt
 refuse 'model "nano" knows 64 positions' train --seq 100
@@ -133,7 +135,7 @@ hash_of() # ARGUMENT…
 }
 right=$(hash_of --serial)
 [[ $right =~ ^[0-9a-f]{32}$ ]] || fail "no hash from the oracle: \"$right\""
-for how in '--workers 1' '--workers 2 --barrier pthread' '--workers 5 --reduce control' '--workers 7 --simd off' \
+for how in '--workers 1' '--workers 3 --reduce owner' '--workers 5 --reduce owner --steal' '--workers 2 --barrier pthread' '--workers 5 --reduce control' '--workers 7 --simd off' \
     '--workers 12 --allow-idle' '--workers 0' '--workers 3 --reduce sliced' '--workers 7 --depth 2' \
     '--workers 5 --depth 3 --barrier pthread --reduce control' '--workers 20 --depth 2 --allow-idle --reduce sliced' \
     '--workers 4 --steal' '--workers 4 --guard' '--workers 2 --pin --hog 1 --steal' '--depth auto' \
@@ -144,7 +146,7 @@ for how in '--workers 1' '--workers 2 --barrier pthread' '--workers 5 --reduce c
 done
 for timetable in '2 spawn 6 3; 4 terminate 6' '0 checkpoint; 1 spawn 0 1; 1 spawn 0.0 5; 3 rebalance; 5 terminate 0' \
     'random 20 in 6 seed 3'; do
-    for how in '' '--barrier pthread --reduce control' '--reduce sliced --steal'; do
+    for how in '' '--reduce owner --steal' '--reduce tree' '--barrier pthread --reduce control' '--reduce sliced --steal'; do
         read -ra arguments <<<"$how"
         got=$(hash_of --workers 2 --timetable "$timetable" "${arguments[@]}")
         [[ $got == "$right" ]] || fail "train $how --timetable '$timetable': hash $got, the oracle has $right"
@@ -153,7 +155,7 @@ done
 deeper=$(hash_of --serial --batch 13 --lane-depth 2)
 [[ $deeper =~ ^[0-9a-f]{32}$ && $deeper != "$(hash_of --serial --batch 13)" ]] ||
     fail "lane depth 2: the oracle has \"$deeper\", as with lane depth 1"
-for how in '--workers 1' '--workers 7 --depth 2 --reduce sliced' '--workers 6 --depth 3 --reduce control'; do
+for how in '--workers 1' '--workers 7 --depth 2 --reduce owner' '--workers 7 --depth 2 --reduce sliced' '--workers 6 --depth 3 --reduce control'; do
     read -ra arguments <<<"$how"
     got=$(hash_of --batch 13 --lane-depth 2 "${arguments[@]}")
     [[ $got == "$deeper" ]] || fail "train --lane-depth 2 $how: hash $got, the oracle has $deeper"
@@ -165,6 +167,18 @@ done
 "$program" train "${small[@]}" --batch 7 --steps 6 --json >out 2>err || fail 'train --json'
 [[ $(grep -c '^{"step":' out) == 6 && $(grep -c '"final":true' out) == 1 && $(wc -l <out) == 7 ]] || fail 'train --json: lines'
 grep -q "\"weights_hash\":\"$right\"" out || fail 'train --json: hash'
+
+# ---- what auto took, and what the oracle ignores
+expect 0 'reduce owner (auto)' train "${small[@]}" --steps 1
+grep -q '^segments         1 for all workers' out || fail 'owner: not one gradient'
+expect 0 'reduce tree (auto, with guard)' train "${small[@]}" --steps 1 --guard
+expect 0 'reduce tree' train "${small[@]}" --steps 1 --reduce tree
+grep -q 'reduce tree$' err || fail 'a reduction that was asked for is told as a choice of auto'
+expect 0 '"reduce":"owner"' train "${small[@]}" --steps 1 --json
+expect 0 'the oracle' train "${small[@]}" --steps 1 --serial --guard --depth 2 --seed 3 --workers 3
+grep -q 'ignored: --workers, --depth, --guard$' err || fail 'what the oracle ignores is not told'
+expect 0 'the oracle' train "${small[@]}" --steps 1 --serial --seed 3
+grep -q ignored err && fail 'nothing was ignored, and yet it is said'
 
 # ---- profile: every phase with its limit, and nothing of the weights
 expect 0 'profile of 5 steps' train "${small[@]}" --batch 7 --workers 2 --steps 6 --profile --print-hash
@@ -215,7 +229,7 @@ for how in '--workers 3' '--serial'; do
     "$program" train "${small[@]}" --steps 100000000 "${arguments[@]}" --print-hash >out 2>err &
     child=$!
     set +m
-    wait_for '^step [0-9]' err || fail "train $how: no progress"
+    wait_for '^[0-9]* of 100000000 steps' err || fail "train $how: no progress"
     kill -INT "$child"
     wait "$child"
     code=$?

@@ -67,6 +67,11 @@ static uint64_t canonical(const uint64_t *weight, uint32_t lane, uint32_t n)
 
 /* ---- Opening ---- */
 
+bool fold_fixture_apart(const fold_fixture *f)
+{
+    return f->kind == DD_PLAN_APART || f->kind == DD_PLAN_APART_STEALING;
+}
+
 static void *zeroed(size_t n, size_t bytes)
 {
     void *p = calloc(n ? n : 1, bytes);
@@ -81,13 +86,14 @@ void fold_fixture_open(fold_fixture *f, uint32_t lane_depth, uint64_t batch, con
                         .n_places = dd_power_of_12(lane_depth),
                         .hierarchy = h,
                         .reduce = reduce,
-                        .stealing = stealing};
+                        .stealing = stealing,
+                        .kind = dd_reduce_plan(reduce, stealing)};
     f->weight = zeroed(f->n_places, sizeof *f->weight);
     for (uint64_t l = 0; l < f->n_places; l++)
-        f->weight[l] = (l + 1) * batch / f->n_places - l * batch / f->n_places;
+        f->weight[l] = ((l + 1) * batch / f->n_places - l * batch / f->n_places) * FIXTURE_TOKENS;
     f->share = zeroed(h->n_workers, sizeof *f->share);
     assert_int_equal(dd_placement(f->weight, lane_depth, h->n_workers, NULL, f->share), DD_OK);
-    assert_int_equal(dd_plan_open(f->weight, lane_depth, h, f->share, stealing, &f->plan), DD_OK);
+    assert_int_equal(dd_plan_open(f->weight, lane_depth, h, f->share, f->kind, &f->plan), DD_OK);
     assert_int_equal(dd_combine_open(f->plan, reduce, &f->combine), DD_OK);
     if (stealing)
         assert_int_equal(dd_queues_open(f->plan, h, &f->queues), DD_OK);
@@ -162,6 +168,23 @@ static void completed(fold_fixture *f, bool root_came, uint32_t root)
 
 /* ---- A move without stealing: one op ---- */
 
+/* n_lanes lanes, or where the worker has cancelled, none of them. */
+static void run_op(fold_fixture *f, uint32_t w, const dd_op *op)
+{
+    uint32_t lane = op->lane;
+    assert_true(op->n_lanes == 1 || f->kind == DD_PLAN_APART);
+    for (uint32_t i = 0; i < op->n_lanes; lane++) {
+        assert_in_range(lane, f->share[w].first, f->share[w].first + f->share[w].count - 1);
+        if (!f->weight[lane])
+            continue;
+        if (f->player[w].cancelled)
+            f->lane_runs[lane]++;
+        else
+            run_lane(f, w, lane, op->into + i, op->kind == DD_OP_RUN_FOLD);
+        i++;
+    }
+}
+
 static bool move_op(fold_fixture *f, uint32_t w)
 {
     fold_player *p = &f->player[w];
@@ -175,12 +198,8 @@ static bool move_op(fold_fixture *f, uint32_t w)
     switch (op->kind) {
     case DD_OP_RUN_STORE:
     case DD_OP_RUN_FOLD:
-        assert_in_range(op->into, first, first + n - 1);
-        assert_in_range(op->lane, f->share[w].first, f->share[w].first + f->share[w].count - 1);
-        if (p->cancelled)
-            f->lane_runs[op->lane]++;
-        else
-            run_lane(f, w, op->lane, op->into, op->kind == DD_OP_RUN_FOLD);
+        assert_in_range(op->into, first, first + n - op->n_lanes);
+        run_op(f, w, op);
         break;
     case DD_OP_FOLD:
         assert_in_range(op->into, first, first + n - 1);
@@ -238,7 +257,7 @@ static bool next_lane(fold_fixture *f, uint32_t w)
     uint32_t victim;
     if (p->n_stolen == 0 && dd_queues_take(f->queues, w, &p->lane))
         return true;
-    if (p->n_stolen == 0 && (p->free || p->cancelled)) {
+    if (p->n_stolen == 0 && (p->free || p->cancelled || fold_fixture_apart(f))) {
         p->n_stolen = dd_queues_steal(f->queues, w, &p->stolen, &victim);
         f->n_stolen += p->n_stolen;
         for (uint32_t i = 0; i < p->n_stolen; i++)
@@ -273,6 +292,8 @@ static bool move_stealing(fold_fixture *f, uint32_t w)
     }
     if (p->fused) {
         p->segment = p->folder.waiting;
+    } else if (fold_fixture_apart(f)) {
+        p->segment = leaf.segment;
     } else {
         uint32_t first, n = dd_plan_segments(f->plan, w, &first), s = 0;
         assert_int_not_equal(p->free, 0);
@@ -304,7 +325,7 @@ static void begin(fold_fixture *f, const fold_order *order)
                                                 .fold = fold,
                                                 .let_go = let_go,
                                                 .waits_at = DD_NO_NODE},
-                                     .free = (UINT32_C(1) << n) - 1,
+                                     .free = fold_fixture_apart(f) ? 0 : (UINT32_C(1) << n) - 1,
                                      .slow = random_below(&f->seed, 8) < order->slow};
         if (f->stealing)
             dd_queues_fill(f->queues, w);
@@ -332,6 +353,28 @@ static void play(fold_fixture *f, const fold_order *order, bool slow)
     free(active);
 }
 
+/* `owner`: the list is the whole tree, depth first. Each fold is of the two topmost values of a
+ * stack, onto which the lanes' segments come in order, and comes as soon as it can. */
+static void check_whole_tree(fold_fixture *f, const dd_fold_pair *list, uint32_t n)
+{
+    const uint32_t n_lanes = dd_plan_n_lanes(f->plan);
+    uint32_t stack[10], height = 0, next = 0;
+    assert_int_equal(n, n_lanes - 1);
+    f->highest = 0;
+    for (const dd_fold_pair *p = list; p < list + n; p++) {
+        if (height < 2 || stack[height - 1] != p->from || stack[height - 2] != p->into) {
+            do {
+                assert_true(next < n_lanes && height < 3 * f->lane_depth + 1);
+                stack[height++] = next++;
+                f->highest = height > f->highest ? height : f->highest;
+            } while (stack[height - 1] != p->from);
+            assert_true(height >= 2 && stack[height - 2] == p->into);
+        }
+        height--;
+    }
+    assert_int_equal(next, n ? n_lanes : 0);
+}
+
 static void after_b(fold_fixture *f)
 {
     const dd_hierarchy *h = f->hierarchy;
@@ -345,11 +388,16 @@ static void after_b(fold_fixture *f)
         }
         f->n_folds += folder.n_folds;
     }
-    if (f->reduce == DD_REDUCE_SLICED) {
+    if (f->reduce == DD_REDUCE_OWNER)
+        for (uint32_t w = 0; w < h->n_workers; w++) /* nothing was folded so far */
+            assert_int_equal(f->player[w].folder.n_folds, 0);
+    if (dd_reduce_slices(f->reduce)) {
         const dd_fold_pair *list;
         const uint32_t n = dd_combine_list(f->combine, &list, &f->root);
         if (n == 0)
             assert_int_equal(f->n_roots--, 1); /* it came on arrival */
+        if (f->reduce == DD_REDUCE_OWNER && f->root != DD_NO_SEGMENT)
+            check_whole_tree(f, list, n);
         for (uint32_t i = 0; i < n && f->root != DD_NO_SEGMENT; i++) {
             fold(f, NOBODY - 1, list[i].into, list[i].from);
             f->n_folds++;

@@ -9,6 +9,8 @@
 
 typedef struct fold_player fold_player;
 
+enum { FIXTURE_TOKENS = 100 }; /* of a sequence: two of them may run together */
+
 typedef struct fold_fixture {
     uint32_t lane_depth, n_places; /* 12^lane_depth */
     uint64_t *weight;              /* (n_places) */
@@ -16,6 +18,7 @@ typedef struct fold_fixture {
     dd_share *share;
     bool stealing;
     dd_reduce reduce;
+    dd_plan_kind kind;
     dd_plan *plan;
     dd_combine *combine;
     dd_queues *queues; /* when stealing */
@@ -31,6 +34,7 @@ typedef struct fold_fixture {
     uint32_t n_roots, root;     /* segment, or DD_NO_SEGMENT */
     uint32_t n_stolen, n_fused; /* lanes; those added to a value as they ran */
     uint32_t n_cancelled;       /* operands handed in as cancelled */
+    uint32_t highest;           /* `owner`: values at hand at once when the list is followed */
 } fold_fixture;
 
 uint32_t random_below(uint64_t *seed, uint32_t n);
@@ -43,7 +47,10 @@ typedef struct fold_order {
     uint32_t cancelled; /* of every 64 moves, about one in which a worker cancels; 0: none */
 } fold_order;
 
-/* batch: sequences, dealt to lanes as in NUMERICS 1. Borrows h. */
+/* Whether the plan keeps lanes apart. */
+bool fold_fixture_apart(const fold_fixture *f);
+
+/* batch: sequences of FIXTURE_TOKENS, dealt to lanes as in NUMERICS 1. Borrows h. */
 void fold_fixture_open(fold_fixture *f, uint32_t lane_depth, uint64_t batch, const dd_hierarchy *h,
                        dd_reduce reduce, bool stealing);
 void fold_fixture_close(fold_fixture *f);

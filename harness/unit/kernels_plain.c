@@ -38,6 +38,24 @@ void plain_matmul(const dd_matmul *m)
         }
 }
 
+void plain_matmul_lanes(const dd_matmul_lanes *m, const float *b, size_t b_row)
+{
+    for (size_t i = 0; i < m->M; i++)
+        for (size_t j = 0; j < m->N; j++) {
+            float value[DD_FOLD_VALUES] = {0};
+            size_t n = 0, r = 0;
+            for (size_t l = 0; l < m->n_lanes; l++) {
+                float chain = 0.0f;
+                for (const size_t end = r + m->lane[l].n; r < end; r++)
+                    chain = fmaf(m->a[r * m->a_row + i], b[r * b_row + j], chain);
+                value[n++] = chain;
+                for (uint32_t f = 0; f < m->lane[l].folds; f++, n--)
+                    value[n - 2] = value[n - 2] + value[n - 1];
+            }
+            m->c[i * m->c_row + j] = value[0];
+        }
+}
+
 /* softmax (4) */
 static void plain_softmax(size_t n, float *a)
 {
@@ -147,7 +165,7 @@ void plain_layernorm(size_t R, size_t C, const float *x, const float *w, const f
 
 /* LNB (5) */
 void plain_layernorm_backward(size_t R, size_t C, const float *gy, const float *x, const float *w,
-                              const float *mean, const float *rstd, float *gx, bool add)
+                              const float *mean, const float *rstd, const float *base, float *gx)
 {
     for (size_t r = 0; r < R; r++) {
         partials s = {{0}}, q = {{0}};
@@ -162,7 +180,7 @@ void plain_layernorm_backward(size_t R, size_t C, const float *gy, const float *
             const float h = gy[r * C + c] * w[c];
             const float xhat = (x[r * C + c] - mean[r]) * rstd[r];
             const float result = fmaf(-xhat, s2, h - s1) * rstd[r];
-            gx[r * C + c] = add ? gx[r * C + c] + result : result;
+            gx[r * C + c] = base ? base[r * C + c] + result : result;
         }
     }
 }

@@ -36,6 +36,7 @@ void end_run(dd_run *run, uint32_t workers, uint64_t step_ns)
     run->end.info.n_spheres = run->end.info.n_threads = workers + 1;
     run->end.info.n_segments = run->end.info.most_segments = 4;
     run->end.info.segments_bytes = 4000;
+    run->end.info.packed_weights_bytes = 2100;
     run->end.info.n_parameters = 250;
     run->end.sphere = calloc(workers + 1, sizeof *run->end.sphere);
     assert_non_null(run->end.sphere);

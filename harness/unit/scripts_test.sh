@@ -138,6 +138,15 @@ libyaml-dev) echo yaml-0.1 >>'$work/home/modules' ;;
 libjansson-dev) echo jansson >>'$work/home/modules' ;;
 libhwloc-dev) echo hwloc >>'$work/home/modules' ;;
 libcmocka-dev) echo cmocka >>'$work/home/modules' ;;
+clang) make clang : ;;
+gcc-aarch64-linux-gnu) make aarch64-linux-gnu-gcc '[[ -e $work/home/arm64 ]]' ;;
+gcc-riscv64-linux-gnu) make riscv64-linux-gnu-gcc '[[ -e $work/home/riscv64 ]]' ;;
+libc6-dev-arm64-cross) touch '$work/home/arm64' ;;
+libc6-dev-riscv64-cross) touch '$work/home/riscv64' ;;
+qemu-user)
+    make qemu-aarch64 :
+    make qemu-riscv64 :
+    ;;
 esac
 END
     chmod +x "$work/install"
@@ -201,6 +210,19 @@ test_setup_only_what_is_missing()
     root_user
     setup 0
     [[ $(calls) == 'install libdw-dev' ]] || fail "apt-get was called for: $(calls)"
+}
+
+test_setup_cross()
+{
+    machine
+    installed
+    root_user
+    setup 0
+    setup 0 --cross
+    [[ $(calls) == 'install clang gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu libc6-dev-arm64-cross libc6-dev-riscv64-cross qemu-user' ]] ||
+        fail "apt-get was called for: $(calls)"
+    setup 0 --cross
+    silent
 }
 
 test_setup_sudo()
@@ -553,6 +575,12 @@ test_same_bits()
     expect 0 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build" --update
     expect 0 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
     prints 'PASS'
+    # Without its compilers it says what brings them.
+    machine
+    stub uname <<<'echo x86_64'
+    expect 3 env -i PATH="$work/bin" HOME="$work/home" TMPDIR="$work" bash "$work/checkout/scripts/same_bits.sh"
+    prints 'gcc is not installed'
+    says 'scripts/setup.sh --cross installs what is missing'
     # A run with other bits, the program with other bits, sets that cannot run, no hash at all.
     stand_in_bits "$work/checkout/build" 'run avx2 22222222222222222222222222222222 --workers 3'
     expect 1 "$work/checkout/scripts/same_bits.sh" --here "$work/checkout/build"
@@ -604,7 +632,7 @@ test_race_check()
     chmod +x "$work/checkout/build/harness/unit/race_canary"
     stand_in_valgrind 'canary\ (counter|handover|row)\ '
     expect 0 "${check[@]}"
-    [[ $(grep -c 'workers .* PASS$' "$work/out") == 12 ]] || fail "not twelve cells"
+    [[ $(grep -c 'workers .* PASS$' "$work/out") == 16 ]] || fail "not sixteen cells"
     # A blind tool, a tool that cries wolf, a race in a cell, other weights.
     stand_in_valgrind 'canary\ (counter|handover)\ '
     expect 1 "${check[@]}"
@@ -614,7 +642,7 @@ test_race_check()
     grep -q 'planted: row-mended  .*FAIL' "$work/out" || fail "a tool that cries wolf was believed"
     stand_in_valgrind '(canary\ (counter|handover|row)\ |--barrier\ pthread)'
     expect 1 "${check[@]}"
-    [[ $(grep -c 'barrier pthread .* FAIL$' "$work/out") == 6 ]] || fail "a report was overlooked"
+    [[ $(grep -c 'barrier pthread .* FAIL$' "$work/out") == 8 ]] || fail "a report was overlooked"
     stand_in_valgrind 'canary\ (counter|handover|row)\ '
     stand_in_dodeca "$work/checkout/build" ' --reduce control '
     expect 1 "${check[@]}"

@@ -101,19 +101,29 @@ static void work_end(void *user, dd_request request)
     assert_int_equal(f->begins + f->each_begins, f->ends);
 }
 
-static void work_lane(void *user, uint32_t worker, uint32_t lane, uint32_t segment, bool fold)
+static void work_lane(void *user, uint32_t worker, uint32_t lane, uint32_t n_lanes,
+                      uint32_t segment, bool fold)
 {
     team_fixture *f = user;
-    if (f->in_lane)
-        f->in_lane(f, worker, lane);
-    f->lane_runs[lane]++;
-    f->segment[segment] = fold ? sum(f->segment[segment], lane_value(lane)) : lane_value(lane);
+    assert_true(n_lanes == 1 || (f->options.reduce == DD_REDUCE_OWNER && !f->options.stealing));
+    assert_false(fold && f->options.reduce == DD_REDUCE_OWNER);
+    for (; n_lanes > 0; lane++) {
+        if (!f->weight[lane])
+            continue;
+        if (f->in_lane)
+            f->in_lane(f, worker, lane);
+        f->lane_runs[lane]++;
+        f->segment[segment] = fold ? sum(f->segment[segment], lane_value(lane)) : lane_value(lane);
+        segment++;
+        n_lanes--;
+    }
 }
 
 static void work_fold(void *user, uint32_t thread, uint32_t into, uint32_t from)
 {
     team_fixture *f = user;
     (void)thread;
+    assert_int_not_equal(f->options.reduce, DD_REDUCE_OWNER);
     f->segment[into] = sum(f->segment[into], f->segment[from]);
     f->segment[from] = 0;
 }
@@ -133,7 +143,7 @@ static void work_slice(void *user, uint32_t worker, const dd_fold_pair *list, ui
     (void)worker;
     if (first == last)
         return;
-    const size_t bytes = f->options.max_segments * sizeof *f->segment;
+    const size_t bytes = f->n_segments * sizeof *f->segment;
     uint64_t *value = malloc(bytes);
     assert_non_null(value);
     memcpy(value, f->segment, bytes);
@@ -152,7 +162,7 @@ static bool work_verdict(void *user, uint32_t segment)
     f->verdicts++;
     f->decided = 0;
     if (segment != DD_NO_SEGMENT)
-        f->decided = f->options.reduce == DD_REDUCE_SLICED ? f->slice[0] : f->segment[segment];
+        f->decided = dd_reduce_slices(f->options.reduce) ? f->slice[0] : f->segment[segment];
     if (f->in_verdict)
         f->in_verdict(f);
     return f->accept;
@@ -211,17 +221,18 @@ dd_status team_fixture_start(team_fixture *f, uint32_t lane_depth, uint64_t batc
                         .options = options};
     f->weight = calloc(f->n_places, sizeof *f->weight);
     for (uint64_t l = 0; l < f->n_places; l++) {
-        f->weight[l] = (l + 1) * batch / f->n_places - l * batch / f->n_places;
+        f->weight[l] = ((l + 1) * batch / f->n_places - l * batch / f->n_places) * FIXTURE_TOKENS;
         f->n_lanes += f->weight[l] > 0;
     }
     f->expected = fold_of(f, lane_depth, 0);
     dd_team_options *o = &f->options;
     o->max_workers = o->max_workers ? o->max_workers : h->n_workers;
-    if (!o->max_segments)
+    if (!o->max_segments && o->reduce != DD_REDUCE_OWNER) /* which does not ask */
         o->max_segments = o->max_workers * DD_PLAN_SEGMENTS(lane_depth);
+    f->n_segments = o->reduce == DD_REDUCE_OWNER ? f->n_lanes : o->max_segments;
     o->n_blocks = FIXTURE_BLOCKS;
     o->cores = o->cores ? o->cores : 2;
-    f->segment = calloc(o->max_segments, sizeof *f->segment);
+    f->segment = calloc(f->n_segments, sizeof *f->segment);
     f->lane_runs = calloc(f->n_places, sizeof *f->lane_runs);
     f->each_runs = calloc(f->n_places, sizeof *f->each_runs);
     const dd_work work = {.user = f,
@@ -306,7 +317,7 @@ static uint32_t *copy(const uint32_t *from, uint32_t n)
 void team_good_step(team_fixture *f)
 {
     const dd_reduce reduce = f->options.reduce;
-    const bool sliced = reduce == DD_REDUCE_SLICED,
+    const bool sliced = dd_reduce_slices(reduce),
                climbs = f->options.barrier == DD_BARRIER_TREE && reduce != DD_REDUCE_CONTROL;
     const uint32_t begins = f->begins, roots = f->roots, verdicts = f->verdicts;
     uint32_t *lane_runs = copy(f->lane_runs, f->n_places);

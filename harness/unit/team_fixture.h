@@ -7,7 +7,10 @@
 
 #include "team.h"
 
-enum { FIXTURE_BLOCKS = 37 }; /* of the parameter vector */
+enum {
+    FIXTURE_BLOCKS = 37,  /* of the parameter vector */
+    FIXTURE_TOKENS = 100, /* of a sequence: two of them may run together */
+};
 
 typedef struct team_fixture team_fixture;
 struct team_fixture {
@@ -21,10 +24,11 @@ struct team_fixture {
     uint32_t n_keeps, n_backs;
 
     /* written by the work, in the order of the protocol */
-    uint64_t *segment;                /* (max_segments) 0: nothing */
+    uint32_t n_segments;              /* max_segments; `owner`: n_lanes */
+    uint64_t *segment;                /* (n_segments) 0: nothing */
     uint32_t *lane_runs, *each_runs;  /* (n_places) */
     uint32_t updates[FIXTURE_BLOCKS]; /* by block; 1000 more for one without a verdict */
-    uint64_t slice[FIXTURE_BLOCKS];   /* `sliced`: the gradient by block */
+    uint64_t slice[FIXTURE_BLOCKS];   /* `sliced`, `owner`: the gradient by block */
     uint32_t slices[FIXTURE_BLOCKS];  /* and how often it was made */
     uint32_t begins, each_begins, ends, roots, verdicts, root_thread;
     dd_request request; /* begun last */
@@ -42,7 +46,8 @@ struct team_fixture {
 extern uint32_t divisor;
 
 /* A plain team: options as given but for room, of which there is enough for max_workers (0: as many
- * as h has) and n_blocks; cores 0: two. Takes over h. batch: sequences, dealt as in NUMERICS 1. */
+ * as h has) and n_blocks; cores 0: two. Takes over h. batch: sequences of FIXTURE_TOKENS, dealt as
+ * in NUMERICS 1. */
 dd_status team_fixture_start(team_fixture *f, uint32_t lane_depth, uint64_t batch, dd_hierarchy *h,
                              dd_team_options options);
 /* The same, which must succeed, with n_workers at level `depth`. */

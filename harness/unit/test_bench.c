@@ -73,6 +73,15 @@ static void forgetful_matmul(const dd_matmul *m, void *scratch)
     reference->matmul(&less, scratch);
 }
 
+static void matmul_of_first_lane(const dd_matmul_lanes *m, void *scratch)
+{
+    const dd_lane_rows first = {.n = m->lane[0].n};
+    dd_matmul_lanes one = *m;
+    one.lane = &first;
+    one.n_lanes = 1;
+    reference->matmul_lanes(&one, scratch);
+}
+
 static void pack_of_one_layout(size_t N, size_t K, size_t first, size_t last, const float *W,
                                float *forward, float *input)
 {
@@ -125,14 +134,19 @@ static void wrong_kernels_are_found(void **state)
     broken.layernorm = silent_layernorm;
     expect_difference(&c, 5, c.M - 1);
 
-    static const char *const products[] = {"forward", "input gradient", "weight gradient",
-                                           "weight gradient, folded"};
+    static const char *const products[] = {"forward", "input gradient", "lane's weight gradient",
+                                           "lane's weight gradient, folded"};
     broken = *reference;
     broken.matmul = forgetful_matmul;
     for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
         c = case_of(products[i], "attproj");
         expect_difference(&c, 2, 0);
     }
+
+    c = case_of("weight gradient", "attproj");
+    broken = *reference;
+    broken.matmul_lanes = matmul_of_first_lane;
+    expect_difference(&c, 2, 0);
 }
 
 /* ---- Right kernels ---- */
@@ -256,8 +270,7 @@ static void shares_are_sums_over_the_step(void **state)
 static void peers_multiply_or_say_why_not(void **state)
 {
     (void)state;
-    static const char *const products[] = {"forward", "input gradient", "weight gradient",
-                                           "weight gradient, folded"};
+    static const char *const products[] = {"forward", "input gradient", "weight gradient"};
     const dd_kernels *best = dd_kernels_select(DD_SIMD_AUTO, NULL);
     dd_peer *peers[DD_PEERS] = {NULL};
     char why[DD_PEER_WHY_MAX];

@@ -268,6 +268,39 @@ static void test_segments(void **state)
     must_judge(&r, "segments-bound", DD_FAIL, "7 segments take");
 }
 
+/* One gradient, which no worker holds, and a record of vectors for each of the ten lanes. */
+static void test_segments_of_owner(void **state)
+{
+    (void)state;
+    record r;
+    dd_trainer_info *info = &r.run.end.info;
+    make_good(&r);
+    r.sphere[1].segments = r.sphere[2].segments = 0;
+    info->reduce = DD_REDUCE_OWNER;
+    info->n_segments = 1;
+    info->most_segments = 0;
+    const uint64_t vectors = (13 * 4 + 2) * 128 * 4; /* of nano */
+    info->segments_bytes = 4 * info->n_parameters + 10 * vectors;
+    const record good = r;
+    must_judge(&r, "segments-bound", DD_PASS, "1 segments take");
+    r.settings.config.reduce = DD_REDUCE_OWNER; /* asked for, not auto's choice */
+    must_judge(&r, "segments-bound", DD_PASS, "1 segments take");
+    r.settings.config.reduce = DD_REDUCE_SLICED;
+    must_judge(&r, "segments-bound", DD_FAIL, "reduce sliced was asked for, it was owner");
+    r = good;
+    info->segments_bytes--;
+    must_judge(&r, "segments-bound", DD_FAIL, "1 segments take");
+    r = good;
+    info->segments_bytes += 4 * info->n_parameters; /* a second gradient */
+    must_judge(&r, "segments-bound", DD_FAIL, "1 segments take");
+    r = good;
+    info->n_segments = 2;
+    must_judge(&r, "segments-bound", DD_FAIL, "of 2, the team owns 1");
+    r = good;
+    r.sphere[2].segments = 1;
+    must_judge(&r, "segments-bound", DD_FAIL, "holds 1 segments, 0 are allowed");
+}
+
 static void test_timetable(void **state)
 {
     (void)state;
@@ -474,23 +507,15 @@ static void test_join(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_passes_all),
-        cmocka_unit_test(test_no_hang),
-        cmocka_unit_test(test_finite),
-        cmocka_unit_test(test_serial),
-        cmocka_unit_test(test_close),
-        cmocka_unit_test(test_lanes),
-        cmocka_unit_test(test_node_zero),
-        cmocka_unit_test(test_controls),
-        cmocka_unit_test(test_segments),
-        cmocka_unit_test(test_timetable),
-        cmocka_unit_test(test_guard),
-        cmocka_unit_test(test_planted),
-        cmocka_unit_test(test_applies),
-        cmocka_unit_test(test_shutdown),
-        cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_outcomes),
-        cmocka_unit_test(test_join),
+        cmocka_unit_test(test_good_passes_all), cmocka_unit_test(test_no_hang),
+        cmocka_unit_test(test_finite),          cmocka_unit_test(test_serial),
+        cmocka_unit_test(test_close),           cmocka_unit_test(test_lanes),
+        cmocka_unit_test(test_node_zero),       cmocka_unit_test(test_controls),
+        cmocka_unit_test(test_segments),        cmocka_unit_test(test_segments_of_owner),
+        cmocka_unit_test(test_timetable),       cmocka_unit_test(test_guard),
+        cmocka_unit_test(test_planted),         cmocka_unit_test(test_applies),
+        cmocka_unit_test(test_shutdown),        cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_outcomes),        cmocka_unit_test(test_join),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

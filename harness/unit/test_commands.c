@@ -525,9 +525,9 @@ static void commands_at_random(dd_team_options options)
 static void test_commands_at_random_moments(void **state)
 {
     (void)state;
-    for (int k = 0; k<12; k += divisor> 1 ? 5 : 1)
+    for (int k = 0; k<16; k += divisor> 1 ? 7 : 1)
         commands_at_random((dd_team_options){
-            .barrier = (dd_barrier)(k % 2), .reduce = (dd_reduce)(k / 2 % 3), .stealing = k >= 6});
+            .barrier = (dd_barrier)(k % 2), .reduce = (dd_reduce)(k / 2 % 4), .stealing = k >= 8});
 }
 
 int main(int argc, char **argv)

@@ -29,8 +29,8 @@ static uint32_t next_size(uint32_t workers)
     return workers + (divisor == 1 ? 1 : workers < 4 ? 2 : 9);
 }
 
-/* All barriers, reductions, and stealing or not: twelve kinds. */
-enum { KINDS = 12 };
+/* All barriers, reductions, and stealing or not: sixteen kinds. */
+enum { KINDS = 16 };
 
 static dd_team_options kind(uint32_t k)
 {
@@ -154,7 +154,7 @@ static void dawdle(team_fixture *f, uint32_t worker, uint32_t lane)
 static void test_stealing_moves_lanes(void **state)
 {
     (void)state;
-    for (int reduce = DD_REDUCE_TREE; reduce <= DD_REDUCE_SLICED; reduce++) {
+    for (int reduce = DD_REDUCE_TREE; reduce <= DD_REDUCE_OWNER; reduce++) {
         team_fixture f;
         team_fixture_open(&f, 2, 144, 1, 4,
                           (dd_team_options){.reduce = (dd_reduce)reduce, .stealing = true});
@@ -181,7 +181,7 @@ static void slow_update(team_fixture *f, uint32_t worker, uint64_t n_blocks)
 static void test_slices_follow_speed(void **state)
 {
     (void)state;
-    for (int reduce = DD_REDUCE_TREE; reduce <= DD_REDUCE_SLICED; reduce++)
+    for (int reduce = DD_REDUCE_TREE; reduce <= DD_REDUCE_OWNER; reduce++)
         for (uint32_t cores = 1; cores <= 2; cores++) {
             uint64_t blocks[2];
             team_fixture f;
@@ -231,6 +231,42 @@ static void cancel_in_lane_5(team_fixture *f, uint32_t worker, uint32_t lane)
     (void)worker;
     if (lane == 5)
         dd_team_cancel(f->team);
+}
+
+/* Lanes that run together are begun together, and a cancel among them stops the next ones. */
+static void cancel_in_lane_0(team_fixture *f, uint32_t worker, uint32_t lane)
+{
+    (void)worker;
+    if (lane == 0)
+        dd_team_cancel(f->team);
+}
+
+static void test_cancel_inside_a_bundle(void **state)
+{
+    (void)state;
+    for (int stealing = 0; stealing <= 1; stealing++) {
+        team_fixture f;
+        team_fixture_open(&f, 1, 18, 1, 1, /* lanes of one and of two sequences in turn */
+                          (dd_team_options){.reduce = DD_REDUCE_OWNER, .stealing = stealing});
+        f.in_lane = cancel_in_lane_5;
+        assert_int_equal(team_step(&f), DD_ERR_CANCELLED);
+        assert_int_equal(team_totals(&f).lanes_done, 6); /* lane 4 and 5 are too much for one */
+        team_fixture_close(&f);
+
+        team_fixture_open(&f, 1, 12, 1, 1,
+                          (dd_team_options){.reduce = DD_REDUCE_OWNER, .stealing = stealing});
+        f.in_lane = cancel_in_lane_0;
+        const uint64_t beats = team_totals(&f).heartbeat;
+        assert_int_equal(team_step(&f), DD_ERR_CANCELLED);
+        assert_int_equal(team_totals(&f).lanes_done, stealing ? 1 : 2);
+        assert_int_equal(team_totals(&f).lanes_cancelled, stealing ? 11 : 10);
+        assert_true(team_totals(&f).heartbeat >= beats + (stealing ? 1 : 2));
+        assert_int_equal(f.lane_runs[1], !stealing);
+        assert_int_equal(f.lane_runs[2] + f.slices[0] + f.updates[0], 0);
+        f.in_lane = NULL;
+        team_good_step(&f);
+        team_fixture_close(&f);
+    }
 }
 
 static void cancel_in_last_lane(team_fixture *f, uint32_t worker, uint32_t lane)
@@ -496,6 +532,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_slices_follow_speed),
         cmocka_unit_test(test_cancel_before_a_request),
         cmocka_unit_test(test_cancel_inside_a_request),
+        cmocka_unit_test(test_cancel_inside_a_bundle),
         cmocka_unit_test(test_cancel_at_random_moments),
         cmocka_unit_test(test_changed_fp_env_is_an_error),
         cmocka_unit_test(test_opening_and_closing_leaves_nothing),

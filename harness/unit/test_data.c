@@ -541,6 +541,12 @@ WRONG(workers13, workers = 13)
 WRONG(simd, simd = (dd_simd)9)
 WRONG(barrier, barrier = (dd_barrier)9)
 WRONG(reduce, reduce = (dd_reduce)9)
+WRONG(no_reduce, reduce = (dd_reduce)(DD_REDUCE_AUTO + 1))
+static void guarded_owner(dd_config *c)
+{
+    c->guard = true;
+    c->reduce = DD_REDUCE_OWNER;
+}
 static void workers145(dd_config *c)
 {
     c->depth = 2;
@@ -620,7 +626,9 @@ static void test_config(void **state)
         {idle_at_most, "max-workers 13|12 lanes|use batch 13 and lane-depth 2"},
         {simd, "simd 9"},
         {barrier, "barrier 9"},
-        {reduce, "reduce 9"},
+        {reduce, "reduce 9|tree, control, sliced, owner or auto"},
+        {no_reduce, "reduce 5"},
+        {guarded_owner, "guard: |reduce owner|choose tree, sliced or control"},
     };
     size_t n_bits = sizeof decides_bits / sizeof *decides_bits,
            n_others = sizeof others / sizeof *others;

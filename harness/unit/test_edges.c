@@ -152,14 +152,15 @@ static void test_every_way_to_train(void **state)
     } shape[] = {{1, 1, 1, 12},  {1, 5, 1, 12},  {1, 12, 1, 12}, {1, 12, 2, 40}, {2, 7, 1, 12},
                  {2, 20, 2, 40}, {2, 14, 2, 14}, {2, 12, 1, 24}, {3, 9, 1, 12}};
     static const dd_barrier barriers[] = {DD_BARRIER_TREE, DD_BARRIER_PTHREAD};
-    static const dd_reduce reduces[] = {DD_REDUCE_TREE, DD_REDUCE_CONTROL, DD_REDUCE_SLICED};
+    static const dd_reduce reduces[] = {DD_REDUCE_TREE, DD_REDUCE_CONTROL, DD_REDUCE_SLICED,
+                                        DD_REDUCE_OWNER};
     for (size_t s = 0; s < sizeof shape / sizeof *shape; s++) {
-        for (uint32_t way = 0; way < 12; way++) {
+        for (uint32_t way = 0; way < 16; way++) {
             dd_config c =
                 config_of(shape[s].depth, shape[s].workers, shape[s].lane_depth, shape[s].batch);
             c.barrier = barriers[way % 2];
-            c.reduce = reduces[way / 2 % 3];
-            c.steal = way >= 6;
+            c.reduce = reduces[way / 2 % 4];
+            c.steal = way >= 8;
             char when[96];
             (void)snprintf(when, sizeof when,
                            "depth %u, %u workers, lane depth %u, barrier %d, reduce %d, steal %d",
@@ -241,14 +242,12 @@ static void change(dd_trainer *t, const char *sphere, uint32_t n_children)
 static void test_membership_changes(void **state)
 {
     (void)state;
-    for (uint32_t way = 0; way < 6; way++) {
+    for (uint32_t way = 0; way < 8; way++) {
         dd_config c = config_of(1, 4, 2, 40);
         c.max_workers = 20;
         c.barrier = way % 2 ? DD_BARRIER_PTHREAD : DD_BARRIER_TREE;
-        c.reduce = way / 2 == 0   ? DD_REDUCE_TREE
-                   : way / 2 == 1 ? DD_REDUCE_CONTROL
-                                  : DD_REDUCE_SLICED;
-        c.steal = way >= 3;
+        c.reduce = (dd_reduce)(way / 2); /* tree, control, sliced, owner */
+        c.steal = way >= 4;
         dd_edge_count count[DD_EDGE_KINDS];
         dd_trainer *t = open_trainer(&c);
         train(t, 1);

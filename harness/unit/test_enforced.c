@@ -63,17 +63,17 @@ static void obey(void)
         order.fate[i] = fate_of(write_byte, order.address[i]);
 }
 
-double __real_dd_gpt2_loss(const dd_model *m, dd_workspace *w, const dd_lane *lane);
-double __wrap_dd_gpt2_loss(const dd_model *m, dd_workspace *w, const dd_lane *lane);
+double __real_dd_gpt2_loss(const dd_model *m, dd_workspace *w, const dd_lane *lane, uint32_t first);
+double __wrap_dd_gpt2_loss(const dd_model *m, dd_workspace *w, const dd_lane *lane, uint32_t first);
 void __real_dd_gpt2_gradient(const dd_model *m, dd_workspace *w, const dd_lane *lane, dd_sink sink,
                              dd_segment *out);
 void __wrap_dd_gpt2_gradient(const dd_model *m, dd_workspace *w, const dd_lane *lane, dd_sink sink,
                              dd_segment *out);
 
-double __wrap_dd_gpt2_loss(const dd_model *m, dd_workspace *w, const dd_lane *lane)
+double __wrap_dd_gpt2_loss(const dd_model *m, dd_workspace *w, const dd_lane *lane, uint32_t first)
 {
     obey();
-    return __real_dd_gpt2_loss(m, w, lane);
+    return __real_dd_gpt2_loss(m, w, lane, first);
 }
 
 void __wrap_dd_gpt2_gradient(const dd_model *m, dd_workspace *w, const dd_lane *lane, dd_sink sink,

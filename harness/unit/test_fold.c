@@ -28,14 +28,17 @@ enum { N_ORDERS = sizeof orders / sizeof orders[0] };
 
 typedef struct played {
     uint64_t steps, stolen, fused, cancelled;
+    uint64_t stolen_apart; /* of those stolen, in `owner` */
+    uint32_t highest;      /* values at once in `owner` */
 } played;
 
 /* Every reduction, with and without stealing, in every order. */
 static void play_all(uint32_t lane_depth, uint64_t batch, const dd_hierarchy *h, uint32_t rounds,
                      played *sum)
 {
-    for (int how = 0; how < 6; how++) {
-        static const dd_reduce reduces[] = {DD_REDUCE_TREE, DD_REDUCE_CONTROL, DD_REDUCE_SLICED};
+    static const dd_reduce reduces[] = {DD_REDUCE_TREE, DD_REDUCE_CONTROL, DD_REDUCE_SLICED,
+                                        DD_REDUCE_OWNER};
+    for (int how = 0; how < 8; how++) {
         fold_fixture f;
         fold_fixture_open(&f, lane_depth, batch, h, reduces[how / 2], how % 2);
         for (uint32_t round = 0; round < rounds; round++)
@@ -45,6 +48,8 @@ static void play_all(uint32_t lane_depth, uint64_t batch, const dd_hierarchy *h,
                 fold_fixture_step(&f, &order);
                 sum->steps++;
                 sum->stolen += f.n_stolen;
+                sum->stolen_apart += fold_fixture_apart(&f) ? f.n_stolen : 0;
+                sum->highest = f.highest > sum->highest ? f.highest : sum->highest;
                 sum->fused += f.stealing ? f.n_fused : 0;
                 sum->cancelled += f.n_cancelled > 0;
             }
@@ -55,10 +60,13 @@ static void play_all(uint32_t lane_depth, uint64_t batch, const dd_hierarchy *h,
 static void print_played(const char *what, const played *sum)
 {
     print_message("           %s: %llu steps, %llu of them cancelled; with stealing %llu lanes "
-                  "stolen, %llu added as they ran\n",
+                  "stolen, %llu of them apart, %llu added as they ran; lists of owner need %u "
+                  "values\n",
                   what, (unsigned long long)sum->steps, (unsigned long long)sum->cancelled,
-                  (unsigned long long)sum->stolen, (unsigned long long)sum->fused);
-    assert_true(sum->stolen > 0 && sum->fused > 0 && sum->cancelled > 0);
+                  (unsigned long long)sum->stolen, (unsigned long long)sum->stolen_apart,
+                  (unsigned long long)sum->fused, sum->highest);
+    assert_true(sum->stolen > sum->stolen_apart && sum->stolen_apart > 0);
+    assert_true(sum->fused > 0 && sum->cancelled > 0);
 }
 
 static void test_lane_depth_1(void **state)
@@ -73,6 +81,7 @@ static void test_lane_depth_1(void **state)
         dd_hierarchy_close(h);
     }
     print_played("lane depth 1", &sum);
+    assert_int_equal(sum.highest, 4); /* the bound is met, not only kept */
 }
 
 /* Controls at several levels, workers at several levels; n <= 5: the first n expansions. */
@@ -127,6 +136,7 @@ static void test_lane_depth_2(void **state)
             dd_hierarchy_close(h);
         }
     print_played("lane depth 2", &sum);
+    assert_int_equal(sum.highest, 7);
 }
 
 static void test_lane_depth_3(void **state)
@@ -143,6 +153,7 @@ static void test_lane_depth_3(void **state)
         dd_hierarchy_close(h);
     }
     print_played("lane depth 3", &sum);
+    assert_int_equal(sum.highest, 10);
 }
 
 #ifdef DD_CHECK_EDGES
@@ -244,7 +255,7 @@ static void test_threads_combine(void **state)
         hammer h = {.rounds = 3000 / divisor};
         assert_int_equal(dd_hierarchy_open(1, workers, &hierarchy), DD_OK);
         assert_int_equal(dd_placement(weight, 1, workers, NULL, share), DD_OK);
-        assert_int_equal(dd_plan_open(weight, 1, hierarchy, share, false, &plan), DD_OK);
+        assert_int_equal(dd_plan_open(weight, 1, hierarchy, share, DD_PLAN_FOLDING, &plan), DD_OK);
         assert_int_equal(dd_combine_open(plan, DD_REDUCE_TREE, &h.combine), DD_OK);
         h.plan = plan;
         h.barrier = dd_pbarrier_open(workers);

@@ -124,9 +124,9 @@ static void layernorm_case(const dd_kernels *k, size_t R, size_t C)
 {
     const values kind = any_values();
     const dd_sink sink = any_sink();
-    const bool add = random_below(2);
+    const unsigned base = (unsigned)random_below(3); /* none, in place, elsewhere */
     char what[80];
-    snprintf(what, sizeof what, "layernorm R %zu C %zu add %d sink %d", R, C, add, (int)sink);
+    snprintf(what, sizeof what, "layernorm R %zu C %zu base %u sink %d", R, C, base, (int)sink);
     float *x = guarded_values(R * C, kind);
     const float *w = guarded_values(C, kind), *b = guarded_values(C, kind);
     const float *gy = guarded_values(R * C, kind);
@@ -137,8 +137,10 @@ static void layernorm_case(const dd_kernels *k, size_t R, size_t C)
     expect(k, what, &mean);
     expect(k, what, &rstd);
     outcome gx = output(R * C, kind), gw = output(C, kind), gb = output(C, kind);
-    plain_layernorm_backward(R, C, gy, x, w, mean.want, rstd.want, gx.want, add);
-    k->layernorm_backward(R, C, gy, x, w, mean.want, rstd.want, gx.got, add);
+    const float *other = guarded_values(R * C, kind);
+    const float *to_want[] = {NULL, gx.want, other}, *to_got[] = {NULL, gx.got, other};
+    plain_layernorm_backward(R, C, gy, x, w, mean.want, rstd.want, to_want[base], gx.want);
+    k->layernorm_backward(R, C, gy, x, w, mean.want, rstd.want, to_got[base], gx.got);
     expect(k, what, &gx);
     plain_layernorm_grad(R, C, gy, x, mean.want, rstd.want, gw.want, gb.want, sink);
     k->layernorm_grad(R, C, gy, x, mean.want, rstd.want, gw.got, gb.got, sink);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Matrix products and the packing of weights, of every set that runs here, bit for bit against the
- * plain loops of NUMERICS.md: seeded shapes, strides, alignments, values and sinks, the right
- * operand as a matrix and in panels. Buffers lie against inaccessible pages. DD_TEST_SEED repeats a
- * run. Refuses tolerances. */
+ * Matrix products, gradients over all lanes and the packing of operands, of every set that runs
+ * here, bit for bit against the plain loops of NUMERICS.md: seeded shapes, strides, alignments,
+ * values, sinks and lists of lanes, the right operand as a matrix and in panels. Buffers lie
+ * against inaccessible pages. DD_TEST_SEED repeats a run. Refuses tolerances. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -111,6 +111,169 @@ static void blocks_join(void **state)
                              (right)(layout / 2), i ? DD_FOLD : any_sink());
 }
 
+/* ---- Gradients of all lanes ---- */
+
+enum { MOST_LANES = 1728 };
+
+typedef struct lanes {
+    dd_lane_rows at[MOST_LANES];
+    size_t n, rows;
+} lanes;
+
+static void add_lane(lanes *list, size_t rows)
+{
+    list->at[list->n++] = (dd_lane_rows){.n = (uint32_t)rows};
+    list->rows += rows;
+}
+
+/* The next 12^depth lanes of *rows, empty ones among them, as a fold tree: each fold stands after
+ * the lane that ends its right operand.  returns  false: all are empty */
+static bool add_tree(lanes *list, unsigned depth, const size_t **rows)
+{
+    if (depth == 0) {
+        const size_t n = *(*rows)++;
+        if (n)
+            add_lane(list, n);
+        return n > 0;
+    }
+    bool some[4] = {false};
+    for (int t = 0; t < 4; t++) {
+        for (int p = 0; p < 3; p++) {
+            const bool next = add_tree(list, depth - 1, rows);
+            if (some[t] && next)
+                list->at[list->n - 1].folds++;
+            some[t] = some[t] || next;
+        }
+        if (t % 2 && some[t - 1] && some[t])
+            list->at[list->n - 1].folds++;
+    }
+    const bool low = some[0] || some[1], high = some[2] || some[3];
+    if (low && high)
+        list->at[list->n - 1].folds++;
+    return low || high;
+}
+
+/* A fold tree of 12^depth lanes of which some, at random, are not empty. */
+static lanes any_tree(unsigned depth, size_t some, size_t most_rows)
+{
+    size_t all = 1, rows[MOST_LANES] = {0};
+    for (unsigned d = 0; d < depth; d++)
+        all *= 12;
+    for (size_t l = 0; l < all; l++)
+        if (random_below(all - l) < some) {
+            rows[l] = any_size(most_rows);
+            some--;
+        }
+    const size_t *next = rows;
+    lanes list = {.n = 0};
+    (void)add_tree(&list, depth, &next);
+    return list;
+}
+
+/* Folds at random, the stack now high, now low. */
+static lanes any_lanes(size_t n, size_t most_rows)
+{
+    lanes list = {.n = 0};
+    uint32_t height = 0;
+    while (list.n < n) {
+        add_lane(&list, any_size(most_rows));
+        const uint32_t least = ++height == DD_FOLD_VALUES; /* room for the next one */
+        const uint32_t most = random_below(4) ? least : height - 1;
+        const uint32_t folds = least + (uint32_t)random_below(most + 1 - least);
+        list.at[list.n - 1].folds = list.n == n ? height - 1 : folds;
+        height -= list.at[list.n - 1].folds;
+    }
+    return list;
+}
+
+static void lanes_case(const dd_kernels *set, size_t M, size_t N, const lanes *list)
+{
+    const values kind = any_values();
+    const size_t R = list->rows, n_panels = (N + 15) / 16, between = random_below(3) * 16;
+    dd_matmul_lanes m = {.M = M, .N = N, .n_lanes = list->n};
+    m.a_row = M + random_below(3) * 5;
+    m.c_row = N + random_below(3) * 7;
+    m.panel_pitch = 16 * R + between;
+    dd_lane_rows *lane = (dd_lane_rows *)(void *)guarded_words(2 * list->n);
+    memcpy(lane, list->at, list->n * sizeof *lane);
+    m.lane = lane;
+    m.a = guarded_values((R - 1) * m.a_row + M, kind);
+    const size_t b_row = N + random_below(3) * 3;
+    const float *b = guarded_values((R - 1) * b_row + N, kind);
+    float *panels = lines(n_panels * m.panel_pitch - between, CANARY);
+    const size_t n_c = (M - 1) * m.c_row + N;
+    float *got = guarded_values(n_c, kind), *want = guarded_copy(got, n_c);
+    m.panels = panels;
+    m.c = want;
+    plain_matmul_lanes(&m, b, b_row);
+    m.c = got;
+    set->pack_rows(R, N, b, b_row, panels, m.panel_pitch);
+    for (size_t p = 0; p < n_panels; p++)
+        for (size_t i = 0; i < (p + 1 < n_panels ? m.panel_pitch : 16 * R); i++) {
+            const size_t r = i / 16, j = 16 * p + i % 16;
+            const float element = i >= 16 * R ? CANARY : j < N ? b[r * b_row + j] : 0.0f;
+            if (!same_bits(panels[p * m.panel_pitch + i], element))
+                fail_msg("%s: pack_rows %zux%zu: float %zu of panel %zu (DD_TEST_SEED=%llu)",
+                         set->name, R, N, i, p, test_seed);
+        }
+    set->matmul_lanes(&m,
+                      lines(set->scratch_bytes(N, R, 1, 1) / sizeof(float), __builtin_nanf("")));
+    char what[120];
+    snprintf(what, sizeof what, "%zux%zu of %zu lanes, %zu rows, row of c %zu", M, N, m.n_lanes, R,
+             m.c_row);
+    expect_bits(set, what, n_c, got, want);
+    guarded_release();
+}
+
+static void lanes_are_chains_folded(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < n_sets; s++)
+        for (int i = 0; i < 150; i++) {
+            const lanes list = any_lanes(i % 3 ? any_size(12) : any_size(150), any_size(70));
+            lanes_case(sets[s], any_size(50), any_size(70), &list);
+        }
+}
+
+/* Fold trees as the trainer has them, whole and pruned. */
+static void trees_of_lanes_are_folded(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned depth;
+        size_t some;
+    } trees[] = {{1, 1},  {1, 2},  {1, 3},   {1, 4},   {1, 8},   {1, 11},
+                 {1, 12}, {2, 10}, {2, 100}, {2, 144}, {3, 200}, {3, 1728}};
+    for (size_t s = 0; s < n_sets; s++)
+        for (size_t i = 0; i < sizeof trees / sizeof *trees; i++) {
+            const lanes list =
+                any_tree(trees[i].depth, trees[i].some, trees[i].some > 144 ? 3 : 70);
+            lanes_case(sets[s], any_size(43), any_size(70), &list);
+        }
+}
+
+/* More rows and columns than a block of any set has, in lanes that a block cuts and in lanes that
+ * it does not, the stack low and high. */
+static void blocks_of_lanes_join(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t M, N, n_lanes, rows;
+    } large[] = {{101, 70, 4, 256},  {96, 40, 1, 1500}, {98, 600, 3, 400}, {205, 33, 2, 700},
+                 {97, 530, 150, 16}, {3, 17, 5, 4000},  {84, 31, 40, 60},  {90, 600, 40, 60},
+                 {1, 1, 1, 1},       {1, 200, 1728, 2}};
+    for (size_t s = 0; s < n_sets; s++)
+        for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
+            lanes list = any_lanes(large[i].n_lanes, 1);
+            list.rows = 0;
+            for (size_t l = 0; l < list.n; l++) {
+                list.at[l].n = (uint32_t)(large[i].rows + random_below(2) * (large[i].rows / 8));
+                list.rows += list.at[l].n;
+            }
+            lanes_case(sets[s], large[i].M, large[i].N, &list);
+        }
+}
+
 /* ---- Packing ---- */
 
 /* A range of W to its panels: its elements in both places, every other float as it was. */
@@ -156,6 +319,9 @@ int main(void)
         cmocka_unit_test(products_are_chains),
         cmocka_unit_test(large_products_are_chains),
         cmocka_unit_test(blocks_join),
+        cmocka_unit_test(lanes_are_chains_folded),
+        cmocka_unit_test(trees_of_lanes_are_folded),
+        cmocka_unit_test(blocks_of_lanes_join),
         cmocka_unit_test(ranges_are_packed_exactly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,6 +30,18 @@ void *__wrap_dd_alloc(size_t bytes)
     return __real_dd_alloc(bytes);
 }
 
+/* ---- A clock that only lanes move, on demand ---- */
+
+uint64_t __real_dd_now_ns(void);
+uint64_t __wrap_dd_now_ns(void);
+static bool clock_is_ours;
+static dd_atomic_u64 our_clock_ns;
+
+uint64_t __wrap_dd_now_ns(void)
+{
+    return clock_is_ours ? dd_u64_load(&our_clock_ns, DD_RELAXED) : __real_dd_now_ns();
+}
+
 /* ---- Changes ---- */
 
 static dd_status spawn(team_fixture *f, const char *at, uint32_t n_children, dd_error *error)
@@ -200,10 +212,10 @@ static bool change_at_random(team_fixture *f, uint32_t *random)
 static void test_two_hundred_changes_in_500_steps(void **state)
 {
     (void)state;
-    for (int k = 0; k<12; k += divisor> 1 ? 5 : 1) {
+    for (int k = 0; k<16; k += divisor> 1 ? 7 : 1) {
         const dd_team_options options = {.barrier = (dd_barrier)(k % 2),
-                                         .reduce = (dd_reduce)(k / 2 % 3),
-                                         .stealing = k >= 6,
+                                         .reduce = (dd_reduce)(k / 2 % 4),
+                                         .stealing = k >= 8,
                                          .stack_bytes = 128 * 1024,
                                          .generation = UINT32_MAX - 300,
                                          .max_workers = 30};
@@ -270,6 +282,17 @@ static void test_refusals(void **state)
     assert_int_equal(membership(&f).n_changes, 0);
     team_good_step(&f);
     team_fixture_close(&f);
+
+    /* of which `owner` has one for each lane, whoever runs it */
+    team_fixture_open(
+        &f, 1, 12, 1, 2,
+        (dd_team_options){.reduce = DD_REDUCE_OWNER, .max_workers = 12, .max_segments = 1});
+    assert_int_equal(dd_plan_n_segments(membership(&f).plan), 12);
+    team_good_step(&f);
+    assert_int_equal(spawn(&f, "0", 7, &error), DD_OK);
+    assert_int_equal(dd_plan_n_segments(membership(&f).plan), 12);
+    team_good_step(&f);
+    team_fixture_close(&f);
 }
 
 static void test_threads_that_cannot_be_had(void **state)
@@ -307,8 +330,10 @@ static void test_memory_that_cannot_be_had(void **state)
 {
     (void)state;
     const uint32_t n_threads = entries("/proc/self/task");
-    for (int stealing = 0; stealing <= 1; stealing++) {
-        const dd_team_options options = {.max_workers = 12, .stealing = stealing};
+    for (int how = 0; how < 4; how++) {
+        const dd_team_options options = {.max_workers = 12,
+                                         .reduce = how / 2 ? DD_REDUCE_OWNER : DD_REDUCE_TREE,
+                                         .stealing = how % 2};
         team_fixture f;
         /* at open */
         for (uint32_t k = 0;; k++) {
@@ -354,9 +379,11 @@ static void slow_worker_0(team_fixture *f, uint32_t worker, uint32_t lane)
 static void test_rebalance(void **state)
 {
     (void)state;
-    for (int stealing = 0; stealing <= 1; stealing++) {
+    for (int k = 0; k < 4; k++) {
         team_fixture f;
-        team_fixture_open(&f, 1, 12, 1, 2, (dd_team_options){.stealing = stealing});
+        team_fixture_open(&f, 1, 12, 1, 2,
+                          (dd_team_options){.reduce = k / 2 ? DD_REDUCE_OWNER : DD_REDUCE_TREE,
+                                            .stealing = k % 2});
         assert_int_equal(membership(&f).share[0].n_lanes, 6);
         f.in_lane = slow_worker_0;
         team_good_step(&f);
@@ -438,7 +465,7 @@ static void test_policy_follows_the_work(void **state)
                                             .cores = 4,
                                             .max_workers = 12,
                                             .barrier = (dd_barrier)(k % 2),
-                                            .reduce = (dd_reduce)(k % 3)});
+                                            .reduce = (dd_reduce)k});
         uint64_t lane_ns = 1000000;
         f.arg = &lane_ns;
         f.in_lane = lane_of_arg_ns;
@@ -458,6 +485,39 @@ static void test_policy_follows_the_work(void **state)
     }
 }
 
+static void lane_moves_clock(team_fixture *f, uint32_t worker, uint32_t lane)
+{
+    (void)worker;
+    (void)lane;
+    dd_u64_fetch_add(&our_clock_ns, *(uint64_t *)f->arg, DD_RELAXED);
+}
+
+/* The time of lanes that run together is shared out to them: twelve of a quarter of what is worth a
+ * thread are work for three workers. Were each charged with its bundle's, they were for four. */
+static void test_policy_knows_single_lanes(void **state)
+{
+    (void)state;
+    dd_u64_init(&our_clock_ns, 1);
+    for (int reduce = DD_REDUCE_TREE; reduce <= DD_REDUCE_OWNER; reduce++) {
+        team_fixture f;
+        clock_is_ours = true;
+        team_fixture_open(
+            &f, 1, 12, 1, 1,
+            (dd_team_options){
+                .automatic = true, .cores = 4, .max_workers = 12, .reduce = (dd_reduce)reduce});
+        uint64_t lane_ns = DD_AUTO_LEAST_NS / 4;
+        f.arg = &lane_ns;
+        f.in_lane = lane_moves_clock;
+        for (uint32_t i = 0; i < DD_AUTO_PATIENCE + 1; i++)
+            team_good_step(&f);
+        assert_int_equal(membership(&f).n_changes, 1);
+        assert_int_equal(membership(&f).hierarchy->n_workers, 3);
+        team_fixture_close(&f);
+        clock_is_ours = false;
+    }
+    dd_u64_forget(&our_clock_ns);
+}
+
 /* ---- Very many ---- */
 
 static void test_1728_workers(void **state)
@@ -465,7 +525,7 @@ static void test_1728_workers(void **state)
     (void)state;
     if (divisor > 1)
         skip(); /* detectors have no room for that many threads */
-    for (int reduce = DD_REDUCE_TREE; reduce <= DD_REDUCE_SLICED; reduce++) {
+    for (int reduce = DD_REDUCE_TREE; reduce <= DD_REDUCE_OWNER; reduce++) {
         dd_hierarchy *h;
         assert_int_equal(dd_hierarchy_open(3, 1728, &h), DD_OK);
         assert_int_equal(h->n_spheres, 1885);
@@ -500,6 +560,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_rebalance_unmeasured),
         cmocka_unit_test(test_rebalance_within_segments),
         cmocka_unit_test(test_policy_follows_the_work),
+        cmocka_unit_test(test_policy_knows_single_lanes),
         cmocka_unit_test(test_1728_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

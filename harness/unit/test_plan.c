@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * core/sync/plan.c: what plans promise about segments, edges, controls, the order of nodes and the
- * ends of lists. That following them gives the right root is test_fold's. */
+ * core/sync/plan.c: what plans promise about segments, bundles, edges, controls, the order of nodes
+ * and the ends of lists. That following them gives the right root is test_fold's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,9 +24,12 @@ static void check_one(plan_check *check, uint32_t lane_depth, uint64_t batch, ui
 {
     dd_hierarchy *h;
     assert_int_equal(dd_hierarchy_open(depth, workers, &h), DD_OK);
-    for (int stealing = 0; stealing < 2; stealing++) {
+    for (int kind = DD_PLAN_FOLDING; kind <= DD_PLAN_APART_STEALING; kind++) {
+        const bool apart = kind >= DD_PLAN_APART, stealing = kind % 2;
         fold_fixture f;
-        fold_fixture_open(&f, lane_depth, batch, h, DD_REDUCE_TREE, stealing);
+        fold_fixture_open(&f, lane_depth, batch, h, apart ? DD_REDUCE_OWNER : DD_REDUCE_TREE,
+                          stealing);
+        assert_int_equal(f.kind, kind);
         check(&f);
         fold_fixture_close(&f);
     }
@@ -63,16 +66,22 @@ static void check_ops(const fold_fixture *f)
         uint32_t first, n = dd_plan_segments(plan, w, &first), n_ops, n_lanes, previous = 0;
         const uint32_t *list = dd_plan_lanes(plan, w, &n_lanes);
         assert_int_equal(n_lanes, f->share[w].n_lanes);
-        assert_in_range(n, n_lanes ? 1 : 0, f->stealing || n_lanes ? most : 0);
+        if (fold_fixture_apart(f))
+            assert_int_equal(n, n_lanes);
+        else
+            assert_in_range(n, n_lanes ? 1 : 0, f->stealing || n_lanes ? most : 0);
         assert_true(n == 0 || first == segments); /* consecutive, worker after worker */
         segments += n;
         for (uint32_t i = 0; i < n_lanes; i++) {
             assert_true(f->weight[list[i]] > 0 && (i == 0 || list[i] > list[i - 1]));
             assert_in_range(list[i], f->share[w].first, f->share[w].first + f->share[w].count - 1);
+            if (f->kind != DD_PLAN_FOLDING)
+                assert_int_equal(dd_plan_leaf(plan, list[i]).segment,
+                                 fold_fixture_apart(f) ? first + i : DD_NO_SEGMENT);
         }
         const dd_op *ops = dd_plan_ops(plan, w, &n_ops);
         if (f->stealing) {
-            assert_int_equal(n, most);
+            assert_true(n == most || fold_fixture_apart(f));
             assert_int_equal(n_ops, 0);
             lanes += n_lanes;
             continue;
@@ -84,9 +93,11 @@ static void check_ops(const fold_fixture *f)
                 assert_true(previous == 0 || op->lane >= previous);
                 previous = op->lane + 1;
                 one_lane[op->into] = op->kind == DD_OP_RUN_STORE;
-                lanes++;
+                assert_true(op->kind == DD_OP_RUN_STORE || f->kind == DD_PLAN_FOLDING);
+                lanes += op->n_lanes;
                 break;
             case DD_OP_FOLD:
+                assert_int_equal(f->kind, DD_PLAN_FOLDING);
                 assert_false(one_lane[op->from]); /* it should have been a RUN_FOLD */
                 one_lane[op->into] = false;
                 break;
@@ -99,10 +110,11 @@ static void check_ops(const fold_fixture *f)
     free(one_lane);
     assert_int_equal(dd_plan_n_segments(plan), segments);
     assert_int_equal(dd_plan_n_lanes(plan), lanes);
+    assert_true(!fold_fixture_apart(f) || segments == lanes);
     /* every node has two operands: posts or other nodes */
-    if (f->stealing)
+    if (f->kind != DD_PLAN_FOLDING)
         assert_int_equal(n_nodes, lanes - 1);
-    else
+    if (!f->stealing)
         assert_int_equal(posts + (n_nodes ? n_nodes - 1 : 0), n_nodes ? 2 * n_nodes : 1);
 }
 
@@ -132,12 +144,13 @@ static void test_segments_by_speed(void **state)
             speed[w] = 1 + random_below(&seed, w % 2 ? 1000 : 10);
         assert_int_equal(dd_hierarchy_open(2, workers, &h), DD_OK);
         assert_int_equal(dd_placement(weight, lane_depth, workers, speed, share), DD_OK);
-        for (int stealing = 0; stealing < 2; stealing++) {
-            assert_int_equal(dd_plan_open(weight, lane_depth, h, share, stealing, &plan), DD_OK);
+        for (int kind = DD_PLAN_FOLDING; kind <= DD_PLAN_STEALING; kind++) {
+            assert_int_equal(dd_plan_open(weight, lane_depth, h, share, (dd_plan_kind)kind, &plan),
+                             DD_OK);
             for (uint32_t w = 0; w < workers; w++) {
                 uint32_t first, k = dd_plan_segments(plan, w, &first);
                 assert_in_range(k, 0, 3 * lane_depth + 1);
-                if (!stealing && k > most[lane_depth])
+                if (kind == DD_PLAN_FOLDING && k > most[lane_depth])
                     most[lane_depth] = k;
             }
             dd_plan_close(plan);
@@ -149,16 +162,16 @@ static void test_segments_by_speed(void **state)
 }
 
 /* Worker w has the lanes up to, not including, end[w]. */
-static void expect_ops(uint32_t workers, const uint32_t *end, uint32_t worker, const char *expected)
+static void expect_ops(dd_plan_kind kind, const uint64_t *weight, uint32_t workers,
+                       const uint32_t *end, uint32_t worker, const char *expected)
 {
-    static const uint64_t weight[DD_POSITIONS] = {1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1};
     dd_hierarchy *h;
     dd_plan *plan;
     dd_share share[DD_POSITIONS];
     assert_int_equal(dd_hierarchy_open(1, workers, &h), DD_OK);
     for (uint32_t w = 0, first = 0; w < workers; first = end[w++])
         share[w] = (dd_share){.first = first, .count = end[w] - first};
-    assert_int_equal(dd_plan_open(weight, 1, h, share, false, &plan), DD_OK);
+    assert_int_equal(dd_plan_open(weight, 1, h, share, kind, &plan), DD_OK);
     char text[512] = "";
     uint32_t n, first;
     dd_plan_segments(plan, worker, &first);
@@ -168,7 +181,8 @@ static void expect_ops(uint32_t workers, const uint32_t *end, uint32_t worker, c
         char *to = text + used;
         switch (op->kind) {
         case DD_OP_RUN_STORE:
-            (void)snprintf(to, room, "%u=%u ", op->into - first, op->lane);
+            (void)snprintf(to, room, op->n_lanes > 1 ? "%u=%ux%u " : "%u=%u ", op->into - first,
+                           op->lane, op->n_lanes);
             break;
         case DD_OP_RUN_FOLD:
             (void)snprintf(to, room, "%u+%u ", op->into - first, op->lane);
@@ -187,20 +201,112 @@ static void expect_ops(uint32_t workers, const uint32_t *end, uint32_t worker, c
     dd_hierarchy_close(h);
 }
 
-/* Eleven lanes, position 4 empty. s=l: store lane l in segment s; s+l: add it; s+st: add segment t;
- * s>nl: hand s to node n as its left operand. */
+/* Eleven lanes, position 4 empty. s=l: store lane l in segment s; s=lxn: n lanes from l on, in
+ * those from s on; s+l: add it; s+st: add segment t; s>nl: hand s to node n as its left operand. */
 static void test_ops_as_written(void **state)
 {
     (void)state;
+    static const uint64_t weight[DD_POSITIONS] = {1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1};
     static const uint32_t one[] = {12}, two[] = {6, 12}, four[] = {2, 4, 10, 12};
-    expect_ops(1, one, 0, "0=0 0+1 0+2 1=3 1+5 0+s1 1=6 1+7 1+8 2=9 2+10 2+11 1+s2 0+s1 0>-1l ");
-    expect_ops(2, two, 0, "0=0 0+1 0+2 1=3 1+5 0+s1 0>0l ");
-    expect_ops(2, two, 1, "0=6 0+7 0+8 1=9 1+10 1+11 0+s1 0>0r ");
+    expect_ops(DD_PLAN_FOLDING, weight, 1, one, 0,
+               "0=0 0+1 0+2 1=3 1+5 0+s1 1=6 1+7 1+8 2=9 2+10 2+11 1+s2 0+s1 0>-1l ");
+    expect_ops(DD_PLAN_FOLDING, weight, 2, two, 0, "0=0 0+1 0+2 1=3 1+5 0+s1 0>0l ");
+    expect_ops(DD_PLAN_FOLDING, weight, 2, two, 1, "0=6 0+7 0+8 1=9 1+10 1+11 0+s1 0>0r ");
     /* nodes: ((0+1) + 2), (3 + 5), their sum, ((9 + 10) + 11) in two, with t2, the root */
-    expect_ops(4, four, 0, "0=0 0+1 0>0l ");
-    expect_ops(4, four, 1, "0=2 0>0r 1=3 1>1l ");
-    expect_ops(4, four, 2, "0=5 0>1r 1=6 1+7 1+8 1>5l 2=9 2>3l ");
-    expect_ops(4, four, 3, "0=10 0>3r 1=11 1>4r ");
+    expect_ops(DD_PLAN_FOLDING, weight, 4, four, 0, "0=0 0+1 0>0l ");
+    expect_ops(DD_PLAN_FOLDING, weight, 4, four, 1, "0=2 0>0r 1=3 1>1l ");
+    expect_ops(DD_PLAN_FOLDING, weight, 4, four, 2, "0=5 0>1r 1=6 1+7 1+8 1>5l 2=9 2>3l ");
+    expect_ops(DD_PLAN_FOLDING, weight, 4, four, 3, "0=10 0>3r 1=11 1>4r ");
+}
+
+/* The same lanes apart; a worker's segments are those of its lanes. */
+static void test_ops_apart_as_written(void **state)
+{
+    (void)state;
+    static const uint64_t weight[DD_POSITIONS] = {100, 100, 100, 256, 0,   1,
+                                                  128, 128, 1,   257, 200, 56};
+    static const uint32_t one[] = {12}, three[] = {2, 4, 12};
+    /* nodes: 0 + 1, with 2; 3 + 5, their sum; 6 + 7, with 8; 9 + 10, with 11, their sum, the root
+     */
+    expect_ops(DD_PLAN_APART, weight, 1, one, 0,
+               "0=0x2 0>0l 1>0r 2=2 2>1r 3=3 3>2l 4=5x2 4>2r 5>4l 6=7x2 6>4r 7>5r 8=9 8>6l "
+               "9=10x2 9>6r 10>7r ");
+    expect_ops(DD_PLAN_APART, weight, 3, three, 0, "0=0x2 0>0l 1>0r ");
+    expect_ops(DD_PLAN_APART, weight, 3, three, 1, "0=2 0>1r 1=3 1>2l ");
+    expect_ops(DD_PLAN_APART, weight, 3, three, 2,
+               "0=5x2 0>2r 1>4l 2=7x2 2>4r 3>5r 4=9 4>6l 5=10x2 5>6r 6>7r ");
+    static const uint64_t alone[DD_POSITIONS] = {[7] = 9};
+    expect_ops(DD_PLAN_APART, alone, 1, one, 0, "0=7 0>-1l ");
+}
+
+/* ---- Bundles ---- */
+
+/* A worker's ops are bundles, each with its posts behind it. Returns the number of its lanes. */
+static uint32_t check_bundles(const dd_plan *plan, uint32_t w, const uint64_t *weight,
+                              uint32_t *most)
+{
+    uint32_t n_ops, n, first, done = 0;
+    const dd_op *op = dd_plan_ops(plan, w, &n_ops), *end = op + n_ops;
+    const uint32_t *list = dd_plan_lanes(plan, w, &n);
+    (void)dd_plan_segments(plan, w, &first);
+    while (op < end) {
+        const uint32_t k = op->n_lanes;
+        uint64_t tokens = 0;
+        assert_int_equal(op->kind, DD_OP_RUN_STORE);
+        assert_true(k >= 1 && done + k <= n && op + k < end);
+        assert_int_equal(op->lane, list[done]);
+        assert_int_equal(op->into, first + done);
+        for (uint32_t i = 0; i < k; i++) {
+            const dd_leaf leaf = dd_plan_leaf(plan, list[done + i]);
+            const dd_op *post = op + 1 + i;
+            tokens += weight[list[done + i]];
+            assert_int_equal(post->kind, DD_OP_POST);
+            assert_int_equal(post->from, first + done + i);
+            assert_true(post->node == leaf.node && post->right == leaf.right);
+            assert_true(dd_place_equal(post->acting, leaf.acting));
+        }
+        assert_true(k == 1 || tokens <= DD_PLAN_BUNDLE_TOKENS);
+        done += k;
+        if (done < n) /* and one more would be too many */
+            assert_true(tokens + weight[list[done]] > DD_PLAN_BUNDLE_TOKENS);
+        *most = k > *most ? k : *most;
+        op += 1 + k;
+    }
+    assert_int_equal(done, n);
+    return done;
+}
+
+static void test_bundles(void **state)
+{
+    (void)state;
+    static const uint64_t sizes[] = {0, 1, 64, 85, 100, 128, 256, 257, UINT64_C(1) << 40};
+    uint64_t seed = 9;
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < 300; i++) {
+        const uint32_t lane_depth = i % 16 == 0 ? 3 : 1 + i % 2, n = dd_power_of_12(lane_depth);
+        const uint32_t workers = 1 + random_below(&seed, n < 100 ? 12 : 40);
+        const uint32_t kinds = 1 + random_below(&seed, sizeof sizes / sizeof sizes[0] - 1);
+        uint64_t weight[1728];
+        dd_share share[40];
+        dd_hierarchy *h;
+        dd_plan *plan;
+        uint32_t n_lanes = 0, done = 0;
+        for (uint32_t l = 0; l < n; l++)
+            weight[l] = sizes[random_below(&seed, kinds + 1)];
+        weight[random_below(&seed, n)] = 64;
+        for (uint32_t l = 0; l < n; l++)
+            n_lanes += weight[l] > 0;
+        assert_int_equal(dd_hierarchy_open(2, workers, &h), DD_OK);
+        assert_int_equal(dd_placement(weight, lane_depth, workers, NULL, share), DD_OK);
+        assert_int_equal(dd_plan_open(weight, lane_depth, h, share, DD_PLAN_APART, &plan), DD_OK);
+        for (uint32_t w = 0; w < workers; w++)
+            done += check_bundles(plan, w, weight, &most);
+        assert_int_equal(done, n_lanes);
+        assert_int_equal(dd_plan_n_segments(plan), n_lanes);
+        dd_plan_close(plan);
+        dd_hierarchy_close(h);
+    }
+    assert_true(most > 12);
 }
 
 /* ---- Nodes ---- */
@@ -257,7 +363,7 @@ static void check_node(const fold_fixture *f, uint32_t at, const operand *value)
     const dd_node *node = dd_plan_node(f->plan, at);
     assert_true(at + 1 == dd_plan_n_nodes(f->plan) ? node->parent == DD_NO_NODE
                                                    : node->parent > at);
-    if (value->low == value->high) {
+    if (value->low == value->high && !fold_fixture_apart(f)) {
         assert_true(f->stealing);
         assert_int_equal(node->worker, value->low);
         return;
@@ -265,8 +371,11 @@ static void check_node(const fold_fixture *f, uint32_t at, const operand *value)
     assert_int_equal(node->worker, DD_NO_WORKER);
     assert_true(is_above(h, node->control, value->low) && is_above(h, node->control, value->high));
     const dd_sphere *control = &h->sphere[node->control];
+    if (value->low == value->high)
+        assert_int_equal(node->control, h->sphere[h->worker[value->low]].parent);
     for (uint32_t c = control->first_child; c < control->first_child + control->n_children; c++)
-        assert_false(is_above(h, c, value->low) && is_above(h, c, value->high));
+        assert_false(h->sphere[c].n_children > 0 && is_above(h, c, value->low) &&
+                     is_above(h, c, value->high));
 }
 
 static void check_nodes(const fold_fixture *f)
@@ -370,7 +479,7 @@ static void test_last_subtree(void **state)
         const uint32_t lane_depth = i % 8 ? 1 : 2, workers = 1 + random_below(&seed, 6);
         assert_int_equal(dd_hierarchy_open(1, workers, &h), DD_OK);
         fold_fixture_open(&f, lane_depth, 1 + random_below(&seed, lane_depth == 1 ? 12 : 160), h,
-                          DD_REDUCE_TREE, true);
+                          i % 3 ? DD_REDUCE_TREE : DD_REDUCE_OWNER, true);
         for (uint32_t w = 0; w < workers; w++) {
             uint32_t n;
             const uint32_t *list = dd_plan_lanes(f.plan, w, &n);
@@ -390,15 +499,16 @@ static void test_last_subtree(void **state)
 
 /* ---- Memory ---- */
 
-static dd_status open_everything(const fold_fixture *f)
+static dd_status open_everything(const fold_fixture *f, dd_reduce reduce, bool stealing)
 {
     dd_plan *plan = NULL;
     dd_combine *combine = NULL;
     dd_queues *queues = NULL;
     dd_slices slices = {0};
-    dd_status st = dd_plan_open(f->weight, f->lane_depth, f->hierarchy, f->share, true, &plan);
+    dd_status st = dd_plan_open(f->weight, f->lane_depth, f->hierarchy, f->share,
+                                dd_reduce_plan(reduce, stealing), &plan);
     if (st == DD_OK)
-        st = dd_combine_open(plan, DD_REDUCE_SLICED, &combine);
+        st = dd_combine_open(plan, reduce, &combine);
     if (st == DD_OK)
         st = dd_queues_open(plan, f->hierarchy, &queues);
     if (st == DD_OK)
@@ -419,17 +529,20 @@ static void test_no_memory(void **state)
     assert_int_equal(dd_hierarchy_open(2, 20, &h), DD_OK);
     fold_fixture_open(&f, 2, 100, h, DD_REDUCE_SLICED, true);
     const long live = n_live;
-    n_allocations = 0;
-    assert_int_equal(open_everything(&f), DD_OK);
-    const long n = n_allocations;
-    assert_true(n > 10);
-    for (long i = 0; i < n; i++) {
+    for (int how = 0; how < 4; how++) {
+        const dd_reduce reduce = how / 2 ? DD_REDUCE_OWNER : DD_REDUCE_SLICED;
         n_allocations = 0;
-        fail_at = i;
-        assert_int_equal(open_everything(&f), DD_ERR_MEMORY);
-        assert_int_equal(n_live, live);
+        assert_int_equal(open_everything(&f, reduce, how % 2), DD_OK);
+        const long n = n_allocations;
+        assert_true(n > 10);
+        for (long i = 0; i < n; i++) {
+            n_allocations = 0;
+            fail_at = i;
+            assert_int_equal(open_everything(&f, reduce, how % 2), DD_ERR_MEMORY);
+            assert_int_equal(n_live, live);
+        }
+        fail_at = -1;
     }
-    fail_at = -1;
     fold_fixture_close(&f);
     dd_hierarchy_close(h);
     assert_int_equal(n_live, 0);
@@ -439,7 +552,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ops_and_segments),  cmocka_unit_test(test_segments_by_speed),
-        cmocka_unit_test(test_ops_as_written),    cmocka_unit_test(test_nodes),
+        cmocka_unit_test(test_ops_as_written),    cmocka_unit_test(test_ops_apart_as_written),
+        cmocka_unit_test(test_bundles),           cmocka_unit_test(test_nodes),
         cmocka_unit_test(test_nodes_depth_first), cmocka_unit_test(test_last_subtree),
         cmocka_unit_test(test_no_memory),
     };

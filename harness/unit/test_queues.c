@@ -12,6 +12,15 @@
 #include "platform.h"
 
 static uint32_t divisor = 1;
+/* Plans of both kinds have the same queues: each test is run with the reductions that take them. */
+static dd_reduce reduces[] = {DD_REDUCE_TREE, DD_REDUCE_OWNER};
+static dd_reduce reduce;
+
+static int choose_reduce(void **state)
+{
+    reduce = *(dd_reduce *)*state;
+    return 0;
+}
 
 static void fill_all(fold_fixture *f)
 {
@@ -24,7 +33,7 @@ static dd_hierarchy *open_case(fold_fixture *f, uint32_t lane_depth, uint64_t ba
 {
     dd_hierarchy *h;
     assert_int_equal(dd_hierarchy_open(depth, workers, &h), DD_OK);
-    fold_fixture_open(f, lane_depth, batch, h, DD_REDUCE_TREE, true);
+    fold_fixture_open(f, lane_depth, batch, h, reduce, true);
     return h;
 }
 
@@ -106,7 +115,7 @@ static void test_no_lanes_from_controls(void **state)
     assert_int_equal(dd_hierarchy_open(1, 4, &flat), DD_OK);
     assert_true(dd_place_read("3", &place));
     assert_int_equal(dd_hierarchy_expand(flat, place, 2, &h, &error), DD_OK);
-    fold_fixture_open(&f, 1, 12, h, DD_REDUCE_TREE, true);
+    fold_fixture_open(&f, 1, 12, h, reduce, true);
     /* workers 0, (1, 2 in sphere "3"), 3, 4 */
     static const uint32_t expected[5][2] = {{3, 4}, {2}, {1}, {0, 4}, {0, 3}};
     static const uint32_t n_expected[] = {2, 1, 1, 2, 2};
@@ -237,12 +246,14 @@ static void test_threads_take_every_lane_once(void **state)
 int main(int argc, char **argv)
 {
     divisor = argc > 1 ? (uint32_t)atoi(argv[1]) : 1;
+#define OF(r, test) cmocka_unit_test_prestate_setup_teardown(test, choose_reduce, NULL, &reduces[r])
+#define BOTH(test) OF(0, test), OF(1, test)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_take_in_order),
-        cmocka_unit_test(test_touching_siblings_first),
-        cmocka_unit_test(test_no_lanes_from_controls),
-        cmocka_unit_test(test_how_much),
-        cmocka_unit_test(test_threads_take_every_lane_once),
+        BOTH(test_take_in_order),
+        BOTH(test_touching_siblings_first),
+        BOTH(test_no_lanes_from_controls),
+        BOTH(test_how_much),
+        BOTH(test_threads_take_every_lane_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

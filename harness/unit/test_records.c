@@ -83,6 +83,8 @@ static void test_large_record(void **state)
     dd_run_end end = {.hash = GOOD_HASH, .data_hash = GOOD_HASH, .floor_nats = (double)NAN};
     end.info.n_threads = end.info.n_spheres = DD_RECORD_MAX_THREADS;
     end.info.guard_share = 0.1;
+    end.info.packed_weights_bytes = INT64_MAX;
+    end.info.reduce = DD_REDUCE_OWNER;
     strcpy(end.guard_why, "no keys");
     end.sphere = calloc(DD_RECORD_MAX_THREADS, sizeof *end.sphere);
     assert_non_null(end.sphere);
@@ -114,6 +116,8 @@ static void test_large_record(void **state)
         fail_msg("not believed: %s", why);
     assert_int_equal(run.end.info.n_threads, DD_RECORD_MAX_THREADS);
     assert_true(run.end.info.guard_share == 0.1);
+    assert_true(run.end.info.packed_weights_bytes == INT64_MAX);
+    assert_int_equal(run.end.info.reduce, DD_REDUCE_OWNER);
     assert_string_equal(run.end.info.guard_why, "no keys");
     for (uint32_t i = 0; i < DD_RECORD_MAX_THREADS; i++) {
         const dd_sphere_info *a = &end.sphere[i], *b = &run.end.sphere[i];
@@ -129,6 +133,13 @@ static void test_large_record(void **state)
     memcpy(count, "\"n_threads\":1884", 16);
     assert_int_equal(dd_record_read(line, strlen(line), &run, why), DD_RECORD_BAD);
     memcpy(count, "\"n_threads\":9999", 16);
+    assert_int_equal(dd_record_read(line, strlen(line), &run, why), DD_RECORD_BAD);
+    memcpy(count, "\"n_threads\":1885", 16);
+    dd_run_clear(&run);
+    /* a trainer tells what auto became */
+    char *reduce = strstr(line, "\"reduce\":3");
+    assert_non_null(reduce);
+    memcpy(reduce, "\"reduce\":4", 10);
     assert_int_equal(dd_record_read(line, strlen(line), &run, why), DD_RECORD_BAD);
     dd_run_clear(&run);
     free(line);

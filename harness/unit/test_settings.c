@@ -65,7 +65,7 @@ static void test_values_read_back(void **state)
         {"timetable", "5 spawn 0 4; 12 terminate 0"},
         {"simd", "off"},
         {"barrier", "pthread"},
-        {"reduce", "sliced"},
+        {"reduce", "owner"},
         {"steal", "true"},
         {"guard", "true"},
         {"pin", "true"},
@@ -93,7 +93,11 @@ static void test_values_read_back(void **state)
     assert_string_equal(value, "30"); /* not 3e+01 */
     assert_int_equal(s.config.simd, DD_SIMD_OFF);
     assert_int_equal(s.config.barrier, DD_BARRIER_PTHREAD);
-    assert_int_equal(s.config.reduce, DD_REDUCE_SLICED);
+    assert_int_equal(s.config.reduce, DD_REDUCE_OWNER);
+    for (dd_reduce r = DD_REDUCE_TREE; r <= DD_REDUCE_AUTO; r++) {
+        assert_true(dd_settings_set(&s, "reduce", dd_reduce_name(r), message));
+        assert_int_equal(s.config.reduce, r);
+    }
     assert_int_equal(s.config.depth, DD_DEPTH_AUTO);
     assert_int_equal(s.subject, DD_SUBJECT_LOCKS_GRADIENT);
     assert_int_equal(s.plant, DD_PLANT_STRAY_WRITE);
@@ -139,6 +143,7 @@ static void test_bad_values_are_refused(void **state)
         {"max-workers", "1729", "from 1 to 1728"},
         {"timetable", "5 spwan 0 4", "one of spawn, terminate, rebalance, checkpoint"},
         {"timetable", "later", "begins with the number of a step"},
+        {"timetable", "", "there is no entry"},
         {"steal", "neighbours", "true or false"},
         {"hog", "-1", "whole number"},
         {"subject", "llm.c", "this build has dodeca, serial, locks, locks-gradient"},
@@ -156,7 +161,7 @@ static void test_bad_values_are_refused(void **state)
         {"stall-limit", "0", "a number from"},
         {"simd", "sse2", "this build has auto, off, avx2, avx512, neon"},
         {"simd", "OFF", "this build has auto, off, avx2, avx512, neon"},
-        {"reduce", "owner", "this build has tree, control, sliced"},
+        {"reduce", "owners", "this build has tree, control, sliced, owner, auto"},
         {"barrier", "spin", "this build has tree, pthread"},
         {"nan-policy", "ignore", "this build has abort, skip-step"},
         {"allow-idle", "yes", "true or false"},
@@ -258,6 +263,11 @@ static void test_finish(void **state)
         {{{"plant", "stray-write"}, {"guard", "true"}, {"subject", "serial"}},
          "only subject dodeca"},
         {{{"plant", "stray-write"}, {"guard", "true"}}, NULL},
+        {{{"guard", "true"}, {"reduce", "owner"}},
+         "guard: protects gradients that one worker holds"},
+        {{{"guard", "true"}, {"reduce", "owner"}, {"subject", "serial"}}, NULL},
+        {{{"guard", "true"}, {"reduce", "auto"}}, NULL},
+        {{{"guard", "true"}, {"reduce", "sliced"}}, NULL},
         {{{"batch", "12"}, {"workers", "12"}}, NULL},
         {{{"batch", "1"}, {"workers", "0"}}, NULL},
         {{{"steps", "5"}, {"warmup", "6"}}, "at most the 5 steps"},

@@ -165,6 +165,9 @@ static void test_csv(void **state)
         assert_int_equal(csv_record(&at, row), n);
         if (i == 1) {
             near(strtod(csv_value(heading, row, n, "step_ns_median"), NULL), 5000.5);
+            assert_string_equal(csv_value(heading, row, n, "reduce"), "auto");
+            assert_string_equal(csv_value(heading, row, n, "reduce_effective"), "tree");
+            assert_string_equal(csv_value(heading, row, n, "packed_weights_bytes"), "2100");
             assert_string_equal(csv_value(heading, row, n, "weights_hash"),
                                 "0123456789abcdef0123456789abcdef");
             assert_string_equal(csv_value(heading, row, n, "loss-falls"), "SKIP");
@@ -176,6 +179,25 @@ static void test_csv(void **state)
         }
     }
     assert_string_equal(at, "");
+    free(text);
+}
+
+/* Auto is told as what it became, row by row; a run that never ended does not say. */
+static void test_reduction_is_told(void **state)
+{
+    fixture *f = *state;
+    for (uint32_t r = 0; r < 3; r++)
+        f->sweep->cells[1].repeats[r].run.end.info.reduce = DD_REDUCE_OWNER;
+    char *text = text_of(f, markdown);
+    assert_non_null(strstr(text, "| reduce |"));
+    assert_non_null(strstr(text, "| owner |"));
+    assert_non_null(strstr(text, "| tree |"));
+    assert_null(strstr(text, "auto |"));
+    free(text);
+    f->cells[1].settings.config.reduce = DD_REDUCE_CONTROL; /* as asked */
+    text = text_of(f, markdown);
+    assert_non_null(strstr(text, "| control |"));
+    assert_null(strstr(text, "| owner |"));
     free(text);
 }
 
@@ -388,6 +410,7 @@ int main(void)
         WITH_FIXTURE(test_failed_baseline),
         WITH_FIXTURE(test_untimeable_build),
         WITH_FIXTURE(test_csv),
+        WITH_FIXTURE(test_reduction_is_told),
         WITH_FIXTURE(test_markdown),
         WITH_FIXTURE(test_plain),
         WITH_FIXTURE(test_wide),

@@ -53,7 +53,9 @@ static dd_config config_at_random(uint64_t *random)
     c.guard = pick(random, 4) == 0;
     c.pin = pick(random, 4) == 0;
     c.barrier = (dd_barrier)pick(random, 2);
-    c.reduce = (dd_reduce)pick(random, 3);
+    c.reduce = (dd_reduce)pick(random, DD_REDUCE_AUTO + 1);
+    if (c.guard && c.reduce == DD_REDUCE_OWNER) /* they refuse each other */
+        c.reduce = DD_REDUCE_AUTO;
     c.seed = 1 + pick(random, 5);
     return c;
 }

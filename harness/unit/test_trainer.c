@@ -185,6 +185,7 @@ static void segments_stay_within_their_bound(void **state)
             config.workers = runs[i].workers;
             config.depth = runs[i].depth;
             config.steal = steal;
+            config.reduce = DD_REDUCE_TREE;
             dd_trainer_info info;
             dd_trainer *t = open_trainer(&config);
             dd_trainer_info_get(t, &info);
