@@ -45,8 +45,8 @@ typedef struct place {
 } place;
 
 /* The next K rows from a place on. `to` NULL: what they end with stays in the stack; else they are
- * the last ones, and the one value left goes there. Fetches the lines of to_next, and from `ahead`
- * on, memory of later use, ahead_step bytes for each row and panel. */
+ * the last ones, and the one value left goes there. Fetches the lines of to_next, and for each
+ * eight rows a line of each panel, of later use, from `ahead` on in steps of ahead_step bytes. */
 typedef struct lanes_tile {
     size_t rows, panels, K;
     place begin;
@@ -61,7 +61,8 @@ typedef struct lanes_tile {
     size_t ahead_step;
 } lanes_tile;
 
-/* Rows one by one, as in tile.c. */
+/* Rows one by one, and eight of the batch's, as in tile.c. Chains that may not leave their
+ * registers: gcc would move them about, and spill some. */
 // clang-format off
 #if DD_VECTOR_REGISTERS == 1
 #define EACH_ROW(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13)
@@ -103,12 +104,20 @@ typedef struct lanes_tile {
         if (panels > 1)                                                     \
             dd_v16_store(to + i * to_row + 16, 16, d##i);                   \
     }
+#if DD_VECTOR_REGISTERS == 2
+#define STAY(i)                                                             \
+    if (rows > i)                                                           \
+        __asm__("" : "+x"(c##i.lo), "+x"(c##i.hi));
+#else
+#define STAY(i)
+#endif
 #define ONE_ROW                                                             \
     {                                                                       \
         const dd_v16 b0 = dd_v16_load(b, 16);                               \
         const dd_v16 b1 = panels > 1 ? dd_v16_load(b + b_pitch, 16) : b0;   \
         (void)b1;                                                           \
         EACH_ROW(STEP)                                                      \
+        EACH_ROW(STAY)                                                      \
         a += rows;                                                          \
         b += 16;                                                            \
     }
@@ -134,15 +143,19 @@ DD_INLINE_ void tile(const size_t rows, const size_t panels, const lanes_tile *t
         size_t k = dd_least(left, K), folds = k == left ? lane->folds : 0;
         K -= k;
         done = 0;
-        for (; k >= 4; k -= 4) {
+        for (; k >= 8; k -= 8) {
             __builtin_prefetch(ahead, 0, 2);
             if (panels > 1)
                 __builtin_prefetch(ahead + b_pitch * sizeof *b, 0, 2);
-            ahead += 4 * ahead_step;
-            for (int i = 0; i < 2; i++) { /* more at a time make gcc spill accumulators */
-                ONE_ROW
-                ONE_ROW
-            }
+            ahead += ahead_step;
+            ONE_ROW
+            ONE_ROW
+            ONE_ROW
+            ONE_ROW
+            ONE_ROW
+            ONE_ROW
+            ONE_ROW
+            ONE_ROW
         }
         for (; k > 0; k--)
             ONE_ROW
@@ -222,12 +235,13 @@ typedef struct block {
     dd_row_tiles tiles;
     size_t depth;       /* values of a tile's stack */
     size_t group;       /* columns taken at once */
-    size_t panel_stack; /* floats from the stacks of one panel to those of the next; 0: shared */
+    size_t tile_stack;  /* floats from a tile's stack to the next one's; 0: shared */
+    size_t panel_stack; /* and from those of one panel to those of the next */
     size_t r0, K;       /* the stretch */
     bool last;          /* it ends in C */
     size_t n_parts;
     part part[PARTS];
-    const float *next; /* of A, the row to fetch next, of next_rows that are packed after this */
+    const float *next;            /* of A, the row to fetch next, of next_rows packed after this */
     size_t next_rows, calls, due; /* calls of tiles over which these rows are spread */
 } block;
 
@@ -255,11 +269,26 @@ static void fetch_share(block *b)
     }
 }
 
+enum { AT_ONCE = 8 }; /* rows packed at once */
+
+/* That many rows of one tile, written out. */
+static void pack_run(const float *a, size_t a_row, size_t rows, float *run)
+{
+#define MOVE(k) dd_v16_store(run + k * rows, RUN, dd_v16_load(a + k * a_row, RUN));
+    MOVE(0)
+    MOVE(1)
+    MOVE(2)
+    MOVE(3)
+    MOVE(4)
+    MOVE(5)
+    MOVE(6)
+    MOVE(7)
+}
+
 /* The block's columns of A from row `a` on to tiles of runs. A load may run over into the columns
  * of other blocks. Some rows at a time, so that a tile's runs are written a few lines at once. */
 static void pack_left(const block *b, const float *a, float *out)
 {
-    enum { AT_ONCE = 8 };
     const size_t all = b->m->M - b->i0, a_row = b->m->a_row, pitch = tile_pitch(b->K);
     const dd_row_tiles tiles = b->tiles;
     for (size_t k0 = 0; k0 < b->K; k0 += AT_ONCE, a += AT_ONCE * a_row) {
@@ -269,7 +298,9 @@ static void pack_left(const block *b, const float *a, float *out)
         for (size_t q = 0, i = 0; q < tiles.n; q++) {
             const size_t rows = tiles.rows + (q < tiles.longer);
             float *run = out + q * pitch + k0 * rows;
-            if (i + RUN <= all)
+            if (i + RUN <= all && n == AT_ONCE)
+                pack_run(a + i, a_row, rows, run);
+            else if (i + RUN <= all)
                 for (size_t k = 0; k < n; k++)
                     dd_v16_store(run + k * rows, RUN, dd_v16_load(a + k * a_row + i, RUN));
             else
@@ -294,7 +325,7 @@ static void run_part(block *b, size_t p, size_t j, const float *panels, float *s
                     .b = first + now->r * DD_TILE_COLS,
                     .b_pitch = m->panel_pitch,
                     .to_row = m->c_row,
-                    .ahead_step = DD_TILE_COLS * sizeof(float) / b->tiles.n + 1};
+                    .ahead_step = 8 * DD_TILE_COLS * sizeof(float) / b->tiles.n + 1};
     const float *ahead = first + b->part[next].r * DD_TILE_COLS;
     if (next == 0 && j + cols < m->N)
         ahead += DD_TILE_PANELS * m->panel_pitch;
@@ -302,8 +333,8 @@ static void run_part(block *b, size_t p, size_t j, const float *panels, float *s
     for (size_t q = 0; q < b->tiles.n; q++) {
         t.rows = b->tiles.rows + (q < b->tiles.longer);
         t.a = w->left + q * tile_pitch(b->K) + now->r * t.rows;
-        t.stack = stack + q * b->depth * VALUE;
-        t.ahead = (const char *)ahead + q * now->K * t.ahead_step;
+        t.stack = stack + q * b->tile_stack;
+        t.ahead = (const char *)ahead + q * (now->K / 8) * t.ahead_step;
         if (last) {
             t.to = to;
             to += t.rows * m->c_row;
@@ -332,13 +363,12 @@ static place begin_stretch(block *b, size_t R, size_t s, size_t n, place at)
         at = place_after(at, now->K);
     }
     const size_t rows = b->tiles.n * b->tiles.rows + b->tiles.longer;
+    b->tile_stack = n == 1 && b->n_parts == 1 ? 0 : b->depth * VALUE;
     b->next_rows = dd_cut(R, 1, n, 8); /* as good as all stretches have */
     if (!b->last)
         b->next = m->a + (b->r0 + b->K) * m->a_row + b->i0;
-    else if (b->i0 + rows < m->M)
+    else /* the next block, in this call or in one that goes on behind it */
         b->next = m->a + b->i0 + rows;
-    else
-        b->next_rows = 0;
     b->calls = dd_parts_of(b->group, TILE_WIDTH) * b->n_parts * b->tiles.n;
     b->due = 0;
     return at;

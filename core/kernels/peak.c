@@ -48,14 +48,15 @@ double dd_peak_flops(const dd_kernels *set)
         return 0;
     float seed = 1.0f;
     size_t n = 1000;
-    uint64_t best = time_burst(&b, n, &seed);
-    while (best < RUN_NS) {
+    while (time_burst(&b, n, &seed) < RUN_NS)
         n *= 2;
-        best = time_burst(&b, n, &seed);
-    }
+    uint64_t ns[RUNS]; /* ascending */
     for (int i = 0; i < RUNS; i++) {
-        const uint64_t ns = time_burst(&b, n, &seed);
-        best = ns < best ? ns : best;
+        const uint64_t last = time_burst(&b, n, &seed);
+        int at = i;
+        for (; at > 0 && ns[at - 1] > last; at--)
+            ns[at] = ns[at - 1];
+        ns[at] = last;
     }
-    return (double)n * (double)b.chains * 2 / ((double)best * 1e-9);
+    return (double)n * (double)b.chains * 2 / ((double)ns[RUNS / 2] * 1e-9);
 }

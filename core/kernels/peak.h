@@ -7,7 +7,8 @@
 #include "kernels.h"
 
 /* Peak of one core in the instruction set of `set`, a fused multiply-add counting as two
- * operations, measured now on the calling thread: the best of several runs of about a millisecond.
+ * operations, measured now on the calling thread: the median of fifteen runs of about a
+ * millisecond. (The best of them would catch steps of the clock that last no longer than that.)
  * returns  operations per second; 0 if the set is not one of dd_kernels_select()
  * threads  any; on a busy core the result is too low                                       */
 double dd_peak_flops(const dd_kernels *set);

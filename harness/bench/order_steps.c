@@ -82,10 +82,11 @@ static bool measure(const dd_order_table *t, const training *x, const char *redu
 
 bool dd_order_steps_(dd_order_table *t)
 {
-    static const training trainings[] = {{"nano", "12", "64", "2", 40},
+    static const training trainings[] = {{"nano", "12", "16", "2", 100},
+                                         {"nano", "12", "64", "2", 40},
                                          {"micro", "8", "128", "2", 5},
                                          {"gpt2-124M", "4", "64", "2", 1}};
-    static const char *const reduces[] = {"tree", "sliced"};
+    static const char *const reduces[] = {"owner", "tree", "sliced"};
     for (size_t i = 0; i < sizeof trainings / sizeof *trainings; i++)
         for (size_t k = 0; k < sizeof reduces / sizeof *reduces; k++) {
             const training *x = &trainings[i];
