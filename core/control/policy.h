@@ -3,6 +3,9 @@
  * again. A deterministic function of what was measured, with hysteresis. Pure: no threads, no
  * clock.
  *
+ * Measured is what a lane takes from A to B. With `owner` the weights' gradients are no part of
+ * that: their slices even themselves out.
+ *
  * - wanted: min(cores, half the non-empty lanes, max_workers) workers, at least one, and no more
  * than leave each of them lanes that take least_ns (a median lane's time times lanes per worker).
  * - expand: with fewer workers than wanted at DD_AUTO_LEAST_NS for DD_AUTO_PATIENCE steps in a row,

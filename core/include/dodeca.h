@@ -116,8 +116,9 @@ typedef enum dd_reduce {
     DD_REDUCE_OWNER,   /* the same, and the weights' gradients are not computed before: each worker
                           computes those of its slice over all lanes. One gradient in memory, and
                           the activations of the whole batch */
-    DD_REDUCE_AUTO,    /* owner, or tree: with guard, which wants gradients that one thread holds,
-                          and where the batch's activations would take too much memory */
+    DD_REDUCE_AUTO,    /* owner; but tree with guard, which wants gradients that one thread holds,
+                          and where owner would take more than 256 MiB for gradients and
+                          activations and more than twice what tree takes */
 } dd_reduce;
 typedef enum dd_nan_policy { DD_NAN_ABORT, DD_NAN_SKIP_STEP } dd_nan_policy;
 
@@ -303,7 +304,8 @@ typedef struct dd_trainer_info {
     uint64_t weights_bytes;        /* in canonical order */
     uint64_t packed_weights_bytes; /* the matrices twice more, as products read them */
     uint64_t moments_bytes, segments_bytes;
-    uint64_t workspaces_bytes; /* activations and their gradients, and what kernels need */
+    uint64_t workspaces_bytes; /* activations and their gradients */
+    uint64_t scratch_bytes;    /* address space for kernels: little of it may ever be touched */
     uint64_t stacks_bytes;     /* address space: little of it is touched */
     uint64_t other_bytes;      /* batch, norms, counts; the team's own not included */
     uint32_t n_segments;       /* room for every number of workers up to max_workers; with owner 1,

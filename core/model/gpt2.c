@@ -7,13 +7,15 @@
 
 #include <assert.h>
 
-/* Everything up to the logits, of sequences `first` and on. */
-static void forward(const dd_model *m, dd_workspace *ws, const dd_lane *lane, uint32_t first)
+/* Everything up to the logits, of sequences `first` and on; a backward pass may follow, or not. */
+static void forward(const dd_model *m, dd_workspace *ws, const dd_lane *lane, uint32_t first,
+                    bool backward_follows)
 {
     const dd_shape *s = &m->layout.shape;
     const float *w = m->weights;
     const dd_acts *acts = &ws->at;
     dd_workspace_turn_to(m, ws, first, lane->n_sequences);
+    ws->keeps = backward_follows && acts->keeps_operands;
     for (size_t i = 0, r = 0; i < lane->n_sequences; i++) {
         const uint16_t *text = lane->tokens + lane->first[i];
         for (size_t t = 0; t < m->T; t++, r++) {
@@ -46,7 +48,7 @@ static void forward(const dd_model *m, dd_workspace *ws, const dd_lane *lane, ui
 
 double dd_gpt2_loss(const dd_model *m, dd_workspace *ws, const dd_lane *lane, uint32_t first)
 {
-    forward(m, ws, lane, first);
+    forward(m, ws, lane, first, false);
     return dd_loss(m, ws);
 }
 
@@ -101,7 +103,7 @@ void dd_gpt2_gradient(const dd_model *m, dd_workspace *ws, const dd_lane *lane, 
                              .n_lanes = 1,
                              .at = out,
                              .sink = sink};
-    forward(m, ws, lane, 0);
+    forward(m, ws, lane, 0, true);
     backward(m, ws, &to);
 }
 
@@ -116,6 +118,6 @@ void dd_gpt2_input_gradients(const dd_model *m, dd_workspace *ws, const dd_lane 
                              .n_lanes = n_lanes,
                              .at = out,
                              .sink = DD_STORE};
-    forward(m, ws, all, first);
+    forward(m, ws, all, first, true);
     backward(m, ws, &to);
 }

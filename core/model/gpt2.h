@@ -39,7 +39,8 @@ uint64_t dd_acts_size(const dd_model *model, uint32_t sequences, bool keep_opera
 void dd_acts_close(dd_acts *acts); /* NULL allowed */
 uint64_t dd_acts_bytes(const dd_acts *acts);
 
-/* What one worker needs for lanes of up to max_sequences, or several at once. */
+/* What one worker needs for lanes of up to max_sequences, or several at once; 0: for slices only
+ * (gradient_owner.h). */
 typedef struct dd_workspace dd_workspace;
 
 /* acts: shared by workspaces that work on different sequences of them; NULL: the workspace has its
@@ -49,7 +50,11 @@ typedef struct dd_workspace dd_workspace;
 dd_status dd_workspace_open(const dd_model *model, uint32_t max_sequences, dd_acts *acts,
                             dd_profile *profile, dd_workspace **out);
 void dd_workspace_close(dd_workspace *ws); /* NULL allowed */
+/* Its bytes, without what kernels may need; and that, little of which may ever be touched. */
 uint64_t dd_workspace_bytes(const dd_workspace *ws);
+uint64_t dd_workspace_scratch_bytes(const dd_workspace *ws);
+/* About the bytes it would take. */
+uint64_t dd_workspace_size(const dd_model *model, uint32_t max_sequences, bool shared);
 
 /* Forward and backward. The lane's gradient and loss are stored into *out (DD_STORE) or added to
  * what it holds, *out = *out + lane (DD_FOLD).

@@ -44,11 +44,10 @@ void dd_linear(const dd_model *m, dd_workspace *ws, dd_tensor k, uint32_t l, con
         .bias = b, .c = y, .c_row = W.N, .sink = DD_STORE,
     };
     multiply(m, ws, DD_PROFILE_FORWARD, &product);
-    float *operand = dd_acts_operand(&ws->at, k, l);
-    if (!operand)
+    if (!ws->keeps)
         return;
     const uint64_t begin = dd_profile_begin(ws->profile);
-    m->kernels->pack_rows(ws->R, W.K, x, W.K, operand, ws->at.panel_pitch);
+    m->kernels->pack_rows(ws->R, W.K, x, W.K, dd_acts_operand(&ws->at, k, l), ws->at.panel_pitch);
     dd_profile_end(ws->profile, DD_PROFILE_PACK, begin, floats(2 * ws->R * W.K));
 }
 

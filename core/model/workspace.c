@@ -91,7 +91,7 @@ static void carve_one(void *arg, float **at, array what)
 static bool too_many(const dd_model *m, uint32_t sequences)
 {
     const dd_shape *s = &m->layout.shape;
-    const double rows = (double)sequences * m->T, C = s->C;
+    const double rows = (double)sequences * m->T, C = s->C + 15.0;
     const double floats =
         s->L * rows * ((double)s->NH * m->T + 32 * C) + (rows + 1) * (s->V + 32 * C);
     return !(floats < 0x1p50);
@@ -103,20 +103,30 @@ static size_t panel_pitch(const dd_model *m, uint32_t sequences)
     return ((size_t)sequences * m->T + 1) * 16;
 }
 
-uint64_t dd_acts_size(const dd_model *m, uint32_t sequences, bool keep_operands)
+/* Floats of activations with L layers, 2 at most. */
+static uint64_t floats_of(const dd_model *m, uint32_t sequences, bool keep_operands, uint32_t L)
 {
-    dd_layer_acts *layer = dd_alloc((m->layout.shape.L + (size_t)1) * sizeof *layer);
+    dd_model few = *m;
+    few.layout.shape.L = L;
+    dd_layer_acts layer[2];
     dd_acts a = {.sequences = sequences,
                  .keeps_operands = keep_operands,
                  .panel_pitch = panel_pitch(m, sequences),
                  .layer = layer};
     carving c = {.acts = &a};
-    if (!layer || too_many(m, sequences))
-        c.carver.used = SIZE_MAX / sizeof(float);
-    else
-        visit_all(m, &a, carve_one, &c);
-    dd_free(layer);
-    return c.carver.used * sizeof(float);
+    visit_all(&few, &a, carve_one, &c);
+    return c.carver.used;
+}
+
+uint64_t dd_acts_size(const dd_model *m, uint32_t sequences, bool keep_operands)
+{
+    if (too_many(m, sequences))
+        return UINT64_MAX;
+    const uint32_t L = m->layout.shape.L, few = L < 2 ? L : 2;
+    uint64_t floats = floats_of(m, sequences, keep_operands, few);
+    if (L > few) /* all layers but the first are alike */
+        floats += (L - few) * (floats - floats_of(m, sequences, keep_operands, 1));
+    return floats * sizeof(float);
 }
 
 dd_status dd_acts_open(const dd_model *m, uint32_t sequences, bool keep_operands, dd_acts **out)
@@ -237,6 +247,25 @@ static void carve_own(dd_workspace *ws, carver *c, const dd_model *m)
     ws->gg = carve(c, 4 * RC);
 }
 
+static size_t kernels_scratch(const dd_model *m, uint32_t max_sequences)
+{
+    const dd_shape *s = &m->layout.shape;
+    const size_t R = (size_t)max_sequences * m->T;
+    const size_t wide = s->V > 4 * s->C ? s->V : 4 * s->C;
+    return m->kernels->scratch_bytes(wide, R > wide ? R : wide, m->T, s->C / s->NH);
+}
+
+uint64_t dd_workspace_size(const dd_model *m, uint32_t max_sequences, bool shared)
+{
+    if (too_many(m, max_sequences))
+        return UINT64_MAX;
+    dd_workspace ws = {.max_sequences = max_sequences};
+    carver count = {0};
+    carve_own(&ws, &count, m);
+    return count.used * sizeof(float) + kernels_scratch(m, max_sequences) +
+           (shared ? 0 : dd_acts_size(m, max_sequences, false));
+}
+
 dd_status dd_workspace_open(const dd_model *m, uint32_t max_sequences, dd_acts *acts,
                             dd_profile *profile, dd_workspace **out)
 {
@@ -258,21 +287,19 @@ dd_status dd_workspace_open(const dd_model *m, uint32_t max_sequences, dd_acts *
     carver count = {0};
     carve_own(ws, &count, m);
     const size_t R = (size_t)max_sequences * m->T;
-    const size_t wide = s->V > 4 * s->C ? s->V : 4 * s->C;
-    const size_t deep = R > wide ? R : wide;
-    const size_t scratch_bytes = m->kernels->scratch_bytes(wide, deep, m->T, s->C / s->NH);
     const uint32_t capacity = R < s->V ? (uint32_t)R : s->V;
+    ws->scratch_bytes = kernels_scratch(m, max_sequences);
     ws->at.layer = dd_alloc((s->L + (size_t)1) * sizeof *ws->at.layer);
-    ws->memory = dd_alloc(count.used * sizeof *ws->memory);
-    ws->scratch = dd_alloc(scratch_bytes);
+    ws->memory = dd_alloc((count.used + 1) * sizeof *ws->memory);
+    ws->scratch = dd_alloc(ws->scratch_bytes);
     if (!ws->at.layer || !ws->memory || !ws->scratch ||
-        dd_rows_open(&ws->lookup, capacity, s->C, s->V))
+        (!acts && dd_rows_open(&ws->lookup, capacity, s->C, s->V)))
         goto fail;
     dd_pages_huge(ws->memory, count.used * sizeof *ws->memory);
     carver pieces = {.base = ws->memory};
     carve_own(ws, &pieces, m);
     ws->bytes = sizeof *ws + (s->L + (uint64_t)1) * sizeof *ws->at.layer +
-                count.used * sizeof *ws->memory + scratch_bytes + dd_rows_bytes(&ws->lookup) +
+                count.used * sizeof *ws->memory + dd_rows_bytes(&ws->lookup) +
                 (ws->own ? ws->own->bytes : 0);
     *out = ws;
     return DD_OK;
@@ -297,4 +324,9 @@ void dd_workspace_close(dd_workspace *ws)
 uint64_t dd_workspace_bytes(const dd_workspace *ws)
 {
     return ws->bytes;
+}
+
+uint64_t dd_workspace_scratch_bytes(const dd_workspace *ws)
+{
+    return ws->scratch_bytes;
 }

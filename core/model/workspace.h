@@ -47,11 +47,11 @@ struct dd_acts {
 };
 
 struct dd_workspace {
-    uint64_t bytes;
-    uint32_t max_sequences; /* of one call */
-    dd_profile *profile;    /* NULL: nothing is measured */
-    void *scratch;          /* the kernels' */
-    dd_acts *own;           /* NULL: it works on those of `all` */
+    uint64_t bytes, scratch_bytes; /* the first without the second */
+    uint32_t max_sequences;        /* of one call */
+    dd_profile *profile;           /* NULL: nothing is measured */
+    void *scratch;                 /* the kernels' */
+    dd_acts *own;                  /* NULL: it works on those of `all` */
     const dd_acts *all;
     dd_acts at; /* the sequences at work, from 0 on, and how many they are */
     uint32_t n_sequences;
@@ -61,10 +61,11 @@ struct dd_workspace {
     float *gn, *gatt; /* (R, C) gradients of n1, n2 and nf, of att; where operands are kept,
                          forward, the values too */
     float *gg;        /* (R, 4C) gradient of g, likewise */
-    dd_rows lookup;   /* a lane's own lookup rows while it is folded */
+    bool keeps;       /* the products at work keep their operands */
+    dd_rows lookup; /* a lane's own lookup rows while it is folded; none with shared activations */
 };
 
-/* Where the panels lie of what tensor k of layer l is multiplied with; NULL: they are not kept. */
+/* Where the panels lie of what tensor k of layer l is multiplied with, if operands are kept. */
 float *dd_acts_operand(const dd_acts *acts, dd_tensor k, uint32_t l);
 
 /* The workspace turns to n sequences, the first of which is number `first`.

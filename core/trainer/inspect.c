@@ -83,8 +83,10 @@ void dd_trainer_info_get(const dd_trainer *t, dd_trainer_info *out)
         .requests = dd_team_requests(t->team),
         .guard_why = t->guard_why,
     };
-    for (uint32_t w = 0; w < t->n_workspaces; w++)
+    for (uint32_t w = 0; w < t->n_workspaces; w++) {
         out->workspaces_bytes += dd_workspace_bytes(t->workspace[w]);
+        out->scratch_bytes += dd_workspace_scratch_bytes(t->workspace[w]);
+    }
     for (uint32_t w = 0; t->slice_scratch && w < t->config.max_workers; w++)
         out->workspaces_bytes += dd_slice_scratch_bytes(t->slice_scratch[w]);
     for (uint32_t w = 0; t->owner_scratch && w < t->config.max_workers; w++)

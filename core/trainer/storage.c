@@ -98,12 +98,53 @@ static uint32_t most_sequences(const dd_trainer *t)
     return most;
 }
 
-/* Workers that can ever need a workspace; with `owner` idle ones do, for their slices. */
+/* Workers that can ever run a lane: those from this number on are idle. */
 static uint32_t most_running(const dd_trainer *t)
 {
-    const bool all = t->config.steal || t->config.reduce == DD_REDUCE_OWNER;
     const uint32_t n = t->config.max_workers;
-    return !all && t->non_empty_lanes < n ? t->non_empty_lanes : n;
+    return !t->config.steal && t->non_empty_lanes < n ? t->non_empty_lanes : n;
+}
+
+/* Sequences that a worker takes at once, at most: a lane or, with `owner`, a bundle of them. */
+static uint32_t sequences_at_once(const dd_trainer *t, bool owner)
+{
+    uint32_t sequences = most_sequences(t);
+    const uint32_t bundle = owner ? DD_PLAN_BUNDLE_TOKENS / t->config.seq : 0;
+    sequences = bundle > sequences ? bundle : sequences;
+    return t->config.batch < sequences ? t->config.batch : sequences;
+}
+
+/* Lookup rows that a segment has room for, when it holds so many sequences at most. */
+static uint32_t most_rows(const dd_trainer *t, uint32_t sequences)
+{
+    const uint64_t rows = (uint64_t)sequences * t->config.seq;
+    return rows < t->config.shape.V ? (uint32_t)rows : t->config.shape.V;
+}
+
+/* ---- What `auto` stands for ---- */
+
+#define OWNER_ALWAYS 0x1p28 /* bytes up to which `owner` is taken, whatever the others need */
+
+/* Gradients, activations and workspaces, in double: no product wraps. */
+static double bytes_of_owner(const dd_trainer *t)
+{
+    const dd_shape *s = &t->config.shape;
+    dd_layout vectors;
+    dd_layout_make_vectors(s, t->config.seq, &vectors);
+    const double rows = most_rows(t, most_sequences(t));
+    const double lane = 4.0 * ((double)dd_layout_size(&vectors) + rows * (s->C + 1.0) + s->V);
+    const double worker = (double)dd_workspace_size(&t->model, sequences_at_once(t, true), true);
+    return 4.0 * (double)t->P + (double)dd_acts_size(&t->model, t->config.batch, true) +
+           t->non_empty_lanes * lane + t->config.max_workers * worker;
+}
+
+static double bytes_of_tree(const dd_trainer *t, uint32_t n_segments)
+{
+    const dd_shape *s = &t->config.shape;
+    const double rows = most_rows(t, t->config.batch);
+    const double segment = 4.0 * ((double)t->P + rows * (s->C + 1.0) + s->V);
+    const double worker = (double)dd_workspace_size(&t->model, most_sequences(t), false);
+    return n_segments * segment + most_running(t) * worker;
 }
 
 dd_status dd_storage_reduce_(const dd_trainer *t, dd_reduce *out)
@@ -111,38 +152,36 @@ dd_status dd_storage_reduce_(const dd_trainer *t, dd_reduce *out)
     *out = DD_REDUCE_TREE;
     if (t->guard)
         return DD_OK;
-    uint32_t n_segments;
-    const dd_status st = most_segments(t, &n_segments);
-    if (st)
-        return st;
-    const double gradient = (double)t->P * sizeof(float);
-    const double tree = n_segments * gradient +
-                        most_running(t) * (double)dd_acts_size(&t->model, most_sequences(t), false);
-    const double acts = (double)dd_acts_size(&t->model, t->config.batch, true);
-    if (acts <= 0x1p30 || gradient + acts <= 2 * tree)
+    const double owner = bytes_of_owner(t);
+    uint32_t n_segments = 0;
+    if (owner > OWNER_ALWAYS) {
+        const dd_status st = most_segments(t, &n_segments);
+        if (st)
+            return st;
+    }
+    if (owner <= OWNER_ALWAYS || owner <= 2 * bytes_of_tree(t, n_segments))
         *out = DD_REDUCE_OWNER;
     return DD_OK;
 }
 
+/* ---- Opening ---- */
+
+/* With `owner` the idle have one too, without activations: their slices need the kernels' scratch.
+ */
 static dd_status open_workspaces(dd_trainer *t)
 {
-    uint32_t sequences = most_sequences(t);
-    if (t->config.reduce == DD_REDUCE_OWNER) {
-        const uint32_t bundle = DD_PLAN_BUNDLE_TOKENS / t->config.seq;
-        sequences = bundle > sequences ? bundle : sequences;
-        sequences = t->config.batch < sequences ? t->config.batch : sequences;
-        const dd_status st = dd_acts_open(&t->model, t->config.batch, true, &t->acts);
-        if (st)
-            return st;
-    }
-    const uint32_t n = most_running(t);
+    const bool owner = t->config.reduce == DD_REDUCE_OWNER;
+    const uint32_t running = most_running(t), n = owner ? t->config.max_workers : running;
+    dd_status st = DD_OK;
+    if (owner && (st = dd_acts_open(&t->model, t->config.batch, true, &t->acts)))
+        return st;
     t->workspace = dd_storage_locked_(t, n * sizeof(dd_workspace *));
     if (!t->workspace)
         return DD_ERR_MEMORY;
     while (t->n_workspaces < n) { /* close() releases exactly these */
         const uint32_t w = t->n_workspaces;
-        dd_status st = dd_workspace_open(&t->model, sequences, t->acts,
-                                         t->profile ? &t->profile[w] : NULL, &t->workspace[w]);
+        st = dd_workspace_open(&t->model, w < running ? sequences_at_once(t, owner) : 0, t->acts,
+                               t->profile ? &t->profile[w] : NULL, &t->workspace[w]);
         if (st)
             return st;
         t->n_workspaces++;
@@ -165,7 +204,6 @@ static dd_status open_slice_scratch(dd_trainer *t)
 static dd_status open_owner(dd_trainer *t)
 {
     const dd_shape *s = &t->config.shape;
-    const uint64_t rows = (uint64_t)most_sequences(t) * t->config.seq;
     dd_layout_make_vectors(s, t->config.seq, &t->vectors);
     t->owner_scratch = dd_storage_locked_(t, t->config.max_workers * sizeof(dd_owner_scratch *));
     t->gradient = large(t->P);
@@ -179,20 +217,19 @@ static dd_status open_owner(dd_trainer *t)
             return st;
     }
     return dd_segments_open(&t->segments, NULL, t->non_empty_lanes, dd_layout_size(&t->vectors),
-                            rows < s->V ? (uint32_t)rows : s->V, s->C, s->V);
+                            most_rows(t, most_sequences(t)), s->C, s->V);
 }
 
 static dd_status open_segments(dd_trainer *t, uint32_t n_segments)
 {
     const dd_shape *s = &t->config.shape;
-    const uint64_t rows = (uint64_t)t->config.batch * t->config.seq;
     t->segment_owner = dd_alloc(n_segments * sizeof *t->segment_owner);
     if (!t->segment_owner)
         return DD_ERR_MEMORY;
     const dd_status st = t->config.reduce == DD_REDUCE_SLICED ? open_slice_scratch(t) : DD_OK;
     return st ? st
               : dd_segments_open(&t->segments, t->guard, n_segments, t->P,
-                                 rows < s->V ? (uint32_t)rows : s->V, s->C, s->V);
+                                 most_rows(t, t->config.batch), s->C, s->V);
 }
 
 dd_status dd_storage_open_(dd_trainer *t)

@@ -62,7 +62,7 @@ struct dd_trainer {
                               read-only from there to U */
     float *gradient;       /* (P) the whole gradient of the last step. `owner`: memory of its own,
                               B to V each worker its slice; else of segment `root` */
-    uint32_t n_workspaces; /* workers from this number on are idle */
+    uint32_t n_workspaces; /* workers from this number on are idle, and have no slices to make */
     dd_workspace **workspace;         /* (n_workspaces) locked; worker w only */
     dd_slice_scratch **slice_scratch; /* `sliced`, (max_workers) locked; worker w only */
     dd_owner_scratch **owner_scratch; /* `owner`, likewise */
@@ -118,9 +118,9 @@ dd_work dd_trainer_work_(dd_trainer *t);
  * requests, or who begins or ends one.  returns  false: the system refused */
 bool dd_trainer_lift_(dd_trainer *t);
 
-/* What `auto` stands for: `owner`, but `tree` with guard, and where the activations of a whole
- * batch take more than 1 GiB and more than twice what `tree` takes for gradients and activations.
- * The workers are resolved. errors  DD_ERR_MEMORY */
+/* What `auto` stands for: `owner`, but `tree` with guard, and where `owner` would take more than
+ * 256 MiB for gradients, activations and workspaces and more than twice what `tree` takes for them.
+ * Workers are resolved by then.  errors  DD_ERR_MEMORY                                        */
 dd_status dd_storage_reduce_(const dd_trainer *t, dd_reduce *out);
 /* All memory of a run, from `config` on: arrays, segments, workspaces. Half-built storage is
  * released by dd_storage_close_ too.

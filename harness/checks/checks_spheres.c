@@ -2,6 +2,7 @@
  * Checks of what only a trainer of spheres promises: who computes, how much memory it holds, how
  * its membership changes, what its guard catches. */
 #include "checks.h"
+#include "segment.h"
 #include "timetable.h"
 
 #include <inttypes.h>
@@ -72,19 +73,18 @@ static range bytes_of_segments(const dd_config *c, const dd_trainer_info *info)
     return (range){least, least + n * (lookup + DD_SEGMENT_SLACK_BYTES)};
 }
 
-/* One gradient, and of every lane the vectors: 13 C a layer and the last LayerNorm's, rows of
- * positions, and the lookup's rows. */
+/* One gradient, and of every lane a segment of vectors: 13 C a layer and the last LayerNorm's, T
+ * rows of positions, and the lookup's rows. */
 static range bytes_of_owner(const dd_config *c, const dd_trainer_info *info)
 {
     uint64_t C = c->shape.C, lanes = info->non_empty_lanes;
     uint64_t tokens = ((uint64_t)c->batch + lanes - 1) / lanes * c->seq; /* of the largest lane */
     uint64_t rows = tokens < c->shape.V ? tokens : c->shape.V;
-    uint64_t vectors = (13 * (uint64_t)c->shape.L + 2) * C * sizeof(float);
-    uint64_t positions = (uint64_t)c->shape.T_max * C * sizeof(float);
-    uint64_t lookup = rows * (C + 1) * 4 + (uint64_t)c->shape.V * 4;
-    uint64_t least = info->n_parameters * sizeof(float) + lanes * vectors;
-    return (range){least, least + lanes * (positions + lookup + DD_SEGMENT_SLACK_BYTES) +
-                              DD_SEGMENT_SLACK_BYTES};
+    uint64_t vectors = (13 * (uint64_t)c->shape.L + 2 + c->seq) * C;
+    uint64_t lookup = rows * (C + 1) + c->shape.V;
+    uint64_t all = info->n_parameters * sizeof(float) +
+                   lanes * (sizeof(dd_segment) + (vectors + lookup) * sizeof(float));
+    return (range){all, all};
 }
 
 dd_verdict dd_judge_segments_bound_(const dd_settings *settings, const dd_run *run,

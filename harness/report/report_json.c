@@ -139,6 +139,7 @@ static json_t *effective_json(const dd_run_end *end, bool *ok)
     put(o, "segments_most", whole(info->most_segments), ok);
     put(o, "segments_bytes", whole(info->segments_bytes), ok);
     put(o, "workspaces_bytes", whole(info->workspaces_bytes), ok);
+    put(o, "scratch_bytes", whole(info->scratch_bytes), ok);
     put(o, "stacks_bytes", whole(info->stacks_bytes), ok);
     put(o, "requests", whole(info->requests), ok);
     put(o, "lanes_done", whole(info->lanes_done), ok);

@@ -114,6 +114,7 @@ static void add_effective(dd_table *t, const dd_speedup *s)
     COUNT(t, s, "segments_most", most_segments);
     COUNT(t, s, "segments_bytes", segments_bytes);
     COUNT(t, s, "workspaces_bytes", workspaces_bytes);
+    COUNT(t, s, "scratch_bytes", scratch_bytes);
     COUNT(t, s, "stacks_bytes", stacks_bytes);
     COUNT(t, s, "folds", folds);
     COUNT(t, s, "steals", steals);

@@ -119,6 +119,7 @@ static const field info_fields[] = {
     INFO_WIDE(moments_bytes),
     INFO_WIDE(segments_bytes),
     INFO_WIDE(workspaces_bytes),
+    INFO_WIDE(scratch_bytes),
     INFO_WIDE(stacks_bytes),
     INFO_NARROW(n_segments),
     INFO_NARROW(most_segments),

@@ -99,9 +99,11 @@ static void describe_threads(const dd_train *t)
             c->pin ? ", pinned" : "");
     fprintf(stderr,
             "memory: weights %.1f MiB, packed weights %.1f MiB, moments %.1f MiB, gradient "
-            "segments %.1f MiB, activations %.1f MiB, other %.1f MiB\n",
+            "segments %.1f MiB, activations %.1f MiB, other %.1f MiB; room for kernels' scratch "
+            "%.1f MiB\n",
             MIB(i.weights_bytes), MIB(i.packed_weights_bytes), MIB(i.moments_bytes),
-            MIB(i.segments_bytes), MIB(i.workspaces_bytes), MIB(i.other_bytes));
+            MIB(i.segments_bytes), MIB(i.workspaces_bytes), MIB(i.other_bytes),
+            MIB(i.scratch_bytes));
     if (c->guard && i.guard_keys)
         fprintf(stderr, "guard: weights and batches by page protection, segments by %u keys\n",
                 i.guard_keys);
@@ -252,7 +254,7 @@ static json_t *json_of_info(const dd_train *t)
         return o;
     json_t *more = json_pack(
         "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-        "s:I, s:I, s:I, s:I, s:I, s:o, s:s, s:I, s:I}",
+        "s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:s, s:I, s:I}",
         "reduce", dd_reduce_name(i.reduce), "depth", (json_int_t)i.depth, "spheres",
         (json_int_t)i.n_spheres, "controls", (json_int_t)i.n_controls, "threads",
         (json_int_t)i.n_threads, "unpinned", (json_int_t)i.n_unpinned, "changes",
@@ -263,10 +265,11 @@ static json_t *json_of_info(const dd_train *t)
         (json_int_t)i.most_segments, "segments_bytes", (json_int_t)i.segments_bytes,
         "weights_bytes", (json_int_t)i.weights_bytes, "packed_weights_bytes",
         (json_int_t)i.packed_weights_bytes, "moments_bytes", (json_int_t)i.moments_bytes,
-        "activations_bytes", (json_int_t)i.workspaces_bytes, "other_bytes",
-        (json_int_t)i.other_bytes, "guard_keys", (json_int_t)i.guard_keys, "guard_share",
-        number(i.guard_share), "guard_why", i.guard_why ? i.guard_why : "", "snapshot_pages",
-        (json_int_t)i.snapshot_pages, "snapshot_pages_copied", (json_int_t)i.snapshot_pages_copied);
+        "activations_bytes", (json_int_t)i.workspaces_bytes, "scratch_bytes",
+        (json_int_t)i.scratch_bytes, "other_bytes", (json_int_t)i.other_bytes, "guard_keys",
+        (json_int_t)i.guard_keys, "guard_share", number(i.guard_share), "guard_why",
+        i.guard_why ? i.guard_why : "", "snapshot_pages", (json_int_t)i.snapshot_pages,
+        "snapshot_pages_copied", (json_int_t)i.snapshot_pages_copied);
     (void)json_object_update(o, more);
     json_decref(more);
     if (t->settings.config.profile)

@@ -491,12 +491,16 @@ static void locks_describe(void *self, dd_trainer_info *info)
         .requests = l->step,
         .guard_why = "",
     };
-    if (l->model_workspace)
+    if (l->model_workspace) {
         info->workspaces_bytes = dd_workspace_bytes(l->model_workspace);
+        info->scratch_bytes = dd_workspace_scratch_bytes(l->model_workspace);
+    }
     for (uint32_t w = 0; w < n; w++) {
         info->lanes_done += atomic_load_explicit(&l->worker[w].lanes_done, memory_order_relaxed);
-        if (l->worker[w].workspace)
-            info->workspaces_bytes += dd_workspace_bytes(l->worker[w].workspace);
+        if (!l->worker[w].workspace)
+            continue;
+        info->workspaces_bytes += dd_workspace_bytes(l->worker[w].workspace);
+        info->scratch_bytes += dd_workspace_scratch_bytes(l->worker[w].workspace);
     }
 }
 

@@ -2,6 +2,7 @@
  * Every check on a good record, which must pass, and on planted bad ones, each of which must not.
  */
 #include "checks.h"
+#include "segment.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -279,8 +280,13 @@ static void test_segments_of_owner(void **state)
     info->reduce = DD_REDUCE_OWNER;
     info->n_segments = 1;
     info->most_segments = 0;
-    const uint64_t vectors = (13 * 4 + 2) * 128 * 4; /* of nano */
-    info->segments_bytes = 4 * info->n_parameters + 10 * vectors;
+    /* a lane of nano: vectors, positions and, for each token that occurs, a row and its number */
+    const dd_config *c = &r.settings.config;
+    const uint64_t T = c->seq ? c->seq : 64, tokens = (c->batch + 9) / 10 * T;
+    const uint64_t rows = tokens < 256 ? tokens : 256;
+    info->segments_bytes = 4 * info->n_parameters;
+    info->segments_bytes +=
+        10 * (sizeof(dd_segment) + 4 * ((13 * 4 + 2 + T) * 128 + rows * 129 + 256));
     const record good = r;
     must_judge(&r, "segments-bound", DD_PASS, "1 segments take");
     r.settings.config.reduce = DD_REDUCE_OWNER; /* asked for, not auto's choice */
@@ -289,6 +295,9 @@ static void test_segments_of_owner(void **state)
     must_judge(&r, "segments-bound", DD_FAIL, "reduce sliced was asked for, it was owner");
     r = good;
     info->segments_bytes--;
+    must_judge(&r, "segments-bound", DD_FAIL, "1 segments take");
+    r = good;
+    info->segments_bytes++;
     must_judge(&r, "segments-bound", DD_FAIL, "1 segments take");
     r = good;
     info->segments_bytes += 4 * info->n_parameters; /* a second gradient */

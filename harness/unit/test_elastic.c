@@ -114,7 +114,7 @@ static void random_changes_leave_the_bits_alone(void **state)
     enum { STEPS = 500, CHANGES = 200, ROOM = 200 };
     dd_config config = elastic();
     hash *want = oracle_hashes(&config, data, STEPS);
-    for (int way = 0; way < 3; way++) {
+    for (int way = 0; way <= DD_REDUCE_OWNER; way++) {
         config.reduce = (dd_reduce)way;
         config.barrier = way == 1 ? DD_BARRIER_PTHREAD : DD_BARRIER_TREE;
         config.steal = way == 2;
@@ -190,7 +190,7 @@ static void changes_may_come_from_another_thread(void **state)
     enum { STEPS = 300 };
     dd_config config = elastic();
     hash *want = oracle_hashes(&config, data, STEPS);
-    for (int way = 0; way < 3; way++) {
+    for (int way = 0; way <= DD_REDUCE_OWNER; way++) {
         config.reduce = (dd_reduce)way;
         config.steal = way == 0;
         dd_trainer *t = open_trainer(&config);

@@ -114,10 +114,19 @@ static dd_config laden(void)
     return config;
 }
 
+/* What laden() has without guard, in the reduction that has none. */
+static dd_config laden_owner(void)
+{
+    dd_config config = laden();
+    config.reduce = DD_REDUCE_OWNER;
+    config.guard = false;
+    return config;
+}
+
 static void every_failed_allocation_is_reported(void **state)
 {
     (void)state;
-    const dd_config configs[] = {tiny(), laden()};
+    const dd_config configs[] = {tiny(), laden(), laden_owner()};
     for (size_t c = 0; c < sizeof configs / sizeof *configs; c++) {
         long live = n_live;
         int threads = count_entries("/proc/self/task"), failures = 0;
@@ -146,7 +155,7 @@ static void every_failed_allocation_is_reported(void **state)
 static void steps_allocate_nothing(void **state)
 {
     (void)state;
-    const dd_config configs[] = {tiny(), laden()};
+    const dd_config configs[] = {tiny(), laden(), laden_owner()};
     for (size_t c = 0; c < sizeof configs / sizeof *configs; c++) {
         double loss;
         dd_trainer *t = open_trainer(&configs[c]);
@@ -210,7 +219,7 @@ static void counters_tell_what_happened(void **state)
             dd_config config = tiny();
             config.batch = batch;
             config.workers = workers;
-            config.reduce = (dd_reduce)(batch % 3);
+            config.reduce = (dd_reduce)(batch % 4); /* owner is the last */
             config.steal = batch % 2;
             config.depth = 1 + (workers + batch) % 3;
             dd_trainer *t = open_trainer(&config);
@@ -302,8 +311,9 @@ static void culprit_is_named_and_nothing_changes(void **state)
                 dd_config config = tiny();
                 config.workers = workers;
                 config.nan_policy = policy ? DD_NAN_SKIP_STEP : DD_NAN_ABORT;
-                config.reduce = (dd_reduce)((lane / 3 + workers / 4) % 3);
-                config.steal = config.guard = policy;
+                config.reduce = (dd_reduce)((lane / 3 + workers / 4) % 4); /* owner is the last */
+                config.steal = policy;
+                config.guard = policy && config.reduce != DD_REDUCE_OWNER;
                 config.lane_depth = 1 + (lane / 3 + (uint32_t)policy) % 2;
                 /* a sequence each; at lane depth 2 in the last lane of twelve */
                 const uint32_t holds = config.lane_depth == 1 ? lane : 12 * lane + 11;
