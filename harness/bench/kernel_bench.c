@@ -145,8 +145,8 @@ static void run_round(bench *b, const dd_case *c, dd_operands *o, dd_threads_at_
         if (b->by[i].peer) {
             s->ns[r] = dd_peer_time(b->by[i].peer, WINDOW_NS, &s->limit[r]);
         } else {
-            s->limit[r] = c->flops > 0 ? dd_peak_flops(b->by[i].set) : bandwidth;
             s->ns[r] = dd_operands_time(o, b->by[i].set, WINDOW_NS);
+            s->limit[r] = c->flops > 0 ? dd_peak_at_work(b->by[i].set) : bandwidth;
             if (together)
                 s->to_one[r] = dd_threads_ratio(together, b->by[i].set, WINDOW_NS);
         }

@@ -152,7 +152,6 @@ static double pass_ns(const dd_library *library, const operands *o)
 static void time_passes(const dd_library *library, const operands *o, const dd_kernels *set,
                         uint64_t at_least_ns, answer *to)
 {
-    to->peak = dd_peak_flops(set);
     to->ns = HUGE_VAL;
     const double start = cpu_ns();
     do {
@@ -160,6 +159,7 @@ static void time_passes(const dd_library *library, const operands *o, const dd_k
         to->ns = ns < to->ns ? ns : to->ns;
     } while (cpu_ns() - start < (double)at_least_ns);
     to->ns /= (double)o->copies;
+    to->peak = dd_peak_at_work(set);
 }
 
 static bool tell(int socket, const void *message, size_t bytes)

@@ -328,9 +328,9 @@ static void every_set_has_a_peak(void **state)
 {
     (void)state;
     for (size_t s = 0; s < n_sets; s++)
-        assert_true(dd_peak_flops(sets[s]) > 0);
+        assert_true(dd_peak_flops(sets[s]) > 0 && dd_peak_at_work(sets[s]) > 0);
     const dd_kernels stranger = {.name = "stranger"};
-    assert_true(dd_peak_flops(&stranger) == 0);
+    assert_true(dd_peak_flops(&stranger) == 0 && dd_peak_at_work(&stranger) == 0);
 }
 
 int main(void)
