@@ -105,7 +105,7 @@ void dd_table_steps(const dd_bench_options *o, const dd_case_list *cases, const 
             if (!s.whole[0] && !s.whole[1] && !s.whole[2])
                 continue;
             if (!any)
-                printf("\nproducts of one step of %s at B %u x T %u, share of the FMA peak right after\n"
+                printf("\nproducts of one step of %s at B %u x T %u, share of the FMA peak\n"
                        "  %-18s %8s %8s %8s %8s %11s %9s %9s\n",
                        w->model, w->B, w->T, "", "forward", "input", "weight", "all", "with pack",
                        "products", "pack");
