@@ -72,27 +72,41 @@ double dd_norm_total(double *block_sums, uint64_t n_blocks)
     return sqrt(block_sums[0]);
 }
 
+uint64_t dd_first_nonfinite(const float *value, uint64_t first, uint64_t last)
+{
+    while (first < last && isfinite(*value)) {
+        first++;
+        value++;
+    }
+    return first;
+}
+
+uint64_t dd_lookup_first_nonfinite(const dd_layout *layout, const dd_rows *rows)
+{
+    const uint64_t C = layout->shape.C;
+    uint64_t lowest = dd_layout_size(layout);
+    for (uint32_t i = 0; i < rows->n; i++) {
+        const uint64_t e = layout->offset[DD_WTE] + rows->token[i] * C;
+        const uint64_t found = dd_first_nonfinite(rows->row + i * C, e, e + C);
+        if (found < e + C && found < lowest)
+            lowest = found;
+    }
+    return lowest;
+}
+
 bool dd_gradient_find_nonfinite(const dd_layout *layout, const float *gradient, uint64_t *element)
 {
     const uint64_t P = dd_layout_size(layout);
-    *element = 0;
-    while (*element < P && isfinite(gradient[*element]))
-        ++*element;
+    *element = dd_first_nonfinite(gradient, 0, P);
     return *element < P;
 }
 
 bool dd_segment_find_nonfinite(const dd_layout *layout, const dd_segment *segment,
                                uint64_t *element)
 {
-    uint64_t P = dd_layout_size(layout), lowest, C = layout->shape.C;
-    (void)dd_gradient_find_nonfinite(layout, segment->dense, &lowest);
-    const dd_rows *rows = &segment->lookup;
-    for (uint32_t i = 0; i < rows->n; i++)
-        for (uint64_t c = 0; c < C; c++) {
-            uint64_t e = layout->offset[DD_WTE] + rows->token[i] * C + c;
-            if (e < lowest && !isfinite(rows->row[i * C + c]))
-                lowest = e;
-        }
-    *element = lowest;
-    return lowest < P;
+    const uint64_t lookup = dd_lookup_first_nonfinite(layout, &segment->lookup);
+    (void)dd_gradient_find_nonfinite(layout, segment->dense, element);
+    if (lookup < *element)
+        *element = lookup;
+    return *element < dd_layout_size(layout);
 }

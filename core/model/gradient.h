@@ -24,6 +24,11 @@ void dd_norm_blocks(const dd_kernels *kernels, const dd_layout *layout, const fl
 /* Adds the block sums in a binary tree by index, overwriting them; sqrt of the total. */
 double dd_norm_total(double *block_sums, uint64_t n_blocks);
 
+/* The first of elements [first, last) that is not finite, value[0] being element `first`; last if
+ * all are finite. */
+uint64_t dd_first_nonfinite(const float *value, uint64_t first, uint64_t last);
+/* The lowest canonical index at which a lookup row of wte is not finite; P if there is none. */
+uint64_t dd_lookup_first_nonfinite(const dd_layout *layout, const dd_rows *rows);
 /* The lowest canonical index of a gradient (P) that is not finite; false if all are finite. */
 bool dd_gradient_find_nonfinite(const dd_layout *layout, const float *gradient, uint64_t *element);
 /* The same of a segment, dense or lookup part. */

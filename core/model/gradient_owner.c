@@ -8,7 +8,6 @@
 #include "workspace.h"
 
 #include <assert.h>
-#include <math.h>
 #include <string.h>
 
 /* Rows of a matrix made at once: about PIECE elements, which stay in a second-level cache until
@@ -245,36 +244,12 @@ double dd_owner_loss(const dd_batch_gradient *b, const dd_fold_pair *pair, uint3
 
 /* ---- One lane ---- */
 
-/* The first of elements [first, last) that is not finite, as `value` has them; `last`: none. */
-static uint64_t first_nonfinite(const float *value, uint64_t first, uint64_t last)
-{
-    while (first < last && isfinite(*value)) {
-        first++;
-        value++;
-    }
-    return first;
-}
-
-/* The lowest element of wte at which a lookup row is not finite; `none` if there is not any. */
-static uint64_t lookup_nonfinite(const dd_layout *layout, const dd_rows *rows, uint64_t none)
-{
-    const uint64_t C = layout->shape.C;
-    uint64_t lowest = none;
-    for (uint32_t i = 0; i < rows->n; i++) {
-        const uint64_t e = layout->offset[DD_WTE] + rows->token[i] * C;
-        const uint64_t found = first_nonfinite(rows->row + i * C, e, e + C);
-        if (found < e + C && found < lowest)
-            lowest = found;
-    }
-    return lowest;
-}
-
 bool dd_owner_find_nonfinite(const dd_batch_gradient *b, uint32_t i, dd_owner_scratch *o,
                              uint64_t *element)
 {
     const dd_layout *layout = &b->model->layout;
     const uint64_t P = dd_layout_size(layout);
-    const uint64_t lookup = lookup_nonfinite(layout, &b->lane[i].lookup, P);
+    const uint64_t lookup = dd_lookup_first_nonfinite(layout, &b->lane[i].lookup);
     size_t row = 0;
     for (uint32_t before = 0; before < i; before++)
         row += (size_t)b->sequences[before] * b->model->T;
@@ -296,7 +271,7 @@ bool dd_owner_find_nonfinite(const dd_batch_gradient *b, uint32_t i, dd_owner_sc
         } else { /* rows of wpe that no token has are zeros, and not held */
             end = layout->offset[k + 1];
         }
-        const uint64_t at = first_nonfinite(value, e, e + held);
+        const uint64_t at = dd_first_nonfinite(value, e, e + held);
         found = at < e + held ? at : P;
         if (lookup < end && lookup < found)
             found = lookup;

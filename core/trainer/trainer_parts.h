@@ -62,7 +62,7 @@ struct dd_trainer {
                               read-only from there to U */
     float *gradient;       /* (P) the whole gradient of the last step. `owner`: memory of its own,
                               B to V each worker its slice; else of segment `root` */
-    uint32_t n_workspaces; /* workers from this number on are idle, and have no slices to make */
+    uint32_t n_workspaces; /* workers from this number on run no lane */
     dd_workspace **workspace;         /* (n_workspaces) locked; worker w only */
     dd_slice_scratch **slice_scratch; /* `sliced`, (max_workers) locked; worker w only */
     dd_owner_scratch **owner_scratch; /* `owner`, likewise */
