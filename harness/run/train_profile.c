@@ -19,7 +19,7 @@ dd_status dd_train_profile_open(const dd_config *config, dd_train_profile *out, 
         (void)snprintf(error->message, sizeof error->message, "simd: %s", why);
         return DD_ERR_CPU;
     }
-    out->peak_flops = dd_peak_flops(kernels);
+    out->kernels = kernels;
     out->copy_bytes = dd_measure_copy();
     if (out->copy_bytes > 0)
         return DD_OK;
@@ -36,21 +36,30 @@ static void add_waits(const dd_trainer *trainer, uint64_t wait_ns[4])
             wait_ns[point] += sphere.wait_ns[point];
 }
 
-void dd_train_profile_look(dd_train_profile *p, const dd_trainer *trainer, uint64_t steps)
+static dd_spent spent_so_far(const dd_trainer *trainer, uint64_t steps)
 {
     dd_spent now = {.steps = steps, .at_ns = dd_now_ns()};
     while (now.n_phases < DD_PROFILE_ROOM &&
            dd_trainer_phase_get(trainer, now.n_phases, &now.phase[now.n_phases]))
         now.n_phases++;
     add_waits(trainer, now.wait_ns);
+    return now;
+}
+
+void dd_train_profile_look(dd_train_profile *p, const dd_trainer *trainer, uint64_t steps)
+{
+    p->after = spent_so_far(trainer, steps);
     dd_trainer_info info;
     dd_trainer_info_get(trainer, &info);
     p->workers = info.workers;
     if (steps == 0)
-        p->before = now;
+        p->before = p->after;
+    if (steps == 1) {
+        p->peak_flops = dd_peak_at_work(p->kernels);
+        p->second = spent_so_far(trainer, steps);
+    }
     if (steps == 2)
-        p->before = p->after; /* without the first step */
-    p->after = now;
+        p->before = p->second; /* without the first step */
 }
 
 /* From the first moment to the last; at_ns is the time between them. */
@@ -85,6 +94,17 @@ static double other_ns(const dd_train_profile *p, const dd_spent *s)
     return other;
 }
 
+/* The arithmetic of all matrix products, attention's own apart, as a share of what the workers'
+ * cores could have done in the time. */
+static double products_share(const dd_train_profile *p, const dd_spent *s)
+{
+    double flops = 0;
+    for (uint32_t i = 0; i < s->n_phases; i++)
+        if (s->phase[i].flops && strcmp(s->phase[i].name, "attention") != 0)
+            flops += (double)s->phase[i].work;
+    return flops / (1e-9 * (double)s->at_ns * p->workers * p->peak_flops);
+}
+
 static const char *const points[] = {"A", "B", "V", "U"};
 
 void dd_train_profile_print(const dd_train_profile *p, FILE *to)
@@ -97,7 +117,8 @@ void dd_train_profile_print(const dd_train_profile *p, FILE *to)
     fprintf(to,
             "\nprofile of %" PRIu64 " step%s, %.3f ms each; times of %u worker%s together, rates "
             "and limits of one\n"
-            "limits: FMA peak %.1f GFLOP/s; copy %.1f GB/s, read and written (caches are faster)\n"
+            "limits: FMA peak %.1f GFLOP/s, right after a step; copy %.1f GB/s, read and written "
+            "(caches are faster)\n"
             "%-26s %12s %8s %18s %9s\n",
             s.steps, s.steps == 1 ? "" : "s", (double)s.at_ns * per_step, p->workers,
             p->workers == 1 ? "" : "s", p->peak_flops * 1e-9, p->copy_bytes * 1e-9, "phase",
@@ -121,6 +142,8 @@ void dd_train_profile_print(const dd_train_profile *p, FILE *to)
                 (double)s.wait_ns[point] * per_step, 100 * (double)s.wait_ns[point] / whole);
     fprintf(to, "%-26s %12.3f %7.2f%%\n", "other", other_ns(p, &s) * per_step,
             100 * other_ns(p, &s) / whole);
+    fprintf(to, "matrix products alone, in the whole step: %.1f%% of the FMA peak of %u core%s\n",
+            100 * products_share(p, &s), p->workers, p->workers == 1 ? "" : "s");
 }
 
 json_t *dd_train_profile_json(const dd_train_profile *p)
@@ -137,8 +160,9 @@ json_t *dd_train_profile_json(const dd_train_profile *p)
     }
     for (int point = 0; point < 4; point++)
         (void)json_object_set_new(waits, points[point], json_integer((json_int_t)s.wait_ns[point]));
-    return json_pack("{s:I, s:I, s:I, s:f, s:f, s:o, s:o, s:f}", "steps", (json_int_t)s.steps,
+    return json_pack("{s:I, s:I, s:I, s:f, s:f, s:o, s:o, s:f, s:f}", "steps", (json_int_t)s.steps,
                      "wall_ns", (json_int_t)s.at_ns, "workers", (json_int_t)p->workers,
                      "peak_flops", p->peak_flops, "copy_bytes_per_s", p->copy_bytes, "phases",
-                     phases, "wait_ns", waits, "other_ns", other_ns(p, &s));
+                     phases, "wait_ns", waits, "other_ns", other_ns(p, &s), "products_share",
+                     products_share(p, &s));
 }

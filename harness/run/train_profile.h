@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "dodeca.h"
+#include "kernels.h"
 
 enum { DD_PROFILE_ROOM = 32 }; /* room; the trainer has fewer */
 
@@ -22,13 +23,17 @@ typedef struct dd_spent {
 } dd_spent;
 
 typedef struct dd_train_profile {
-    double peak_flops, copy_bytes; /* per second, of one thread */
-    dd_spent before, after;
-    bool controls_fold; /* folds and norm are controls' work, done while workers wait */
+    const dd_kernels *kernels;
+    /* Per second, of one thread. A core that has multiplied and streamed memory for long runs
+     * slower than a fresh one: the peak is taken right after the first step. */
+    double peak_flops, copy_bytes;
+    dd_spent before, second, after; /* second: when the second step begins */
+    bool controls_fold;             /* folds and norm are controls' work, done while workers wait */
     uint32_t workers;
 } dd_train_profile;
 
-/* The limits, measured now; takes half a second and 256 MiB, given back. Before threads run.
+/* The speed of copying, measured now; takes half a second and 256 MiB, given back. Before threads
+ * run.
  * errors   DD_ERR_CPU: there is no such kernel set; DD_ERR_MEMORY                             */
 dd_status dd_train_profile_open(const dd_config *config, dd_train_profile *out, dd_error *error);
 /* Before the first step and after each, `steps` in all. */
