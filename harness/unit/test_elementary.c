@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * exp, log, tanh, GELU and its derivative against double precision, and their scalar forms
  * and those of every kernel set against each other, bit for bit. Samples every 9973rd float and all
- * special ones; --all goes through all 2^32, which takes minutes, and prints the worst errors that
- * NUMERICS.md section 10 states. */
+ * special ones; --all goes through all 2^32, --part I/N through the I-th of N equal parts of them
+ * (I from 0), which takes minutes, and prints the worst errors that NUMERICS.md section 10 states.
+ */
 #define _DEFAULT_SOURCE
 #include <float.h>
 #include <math.h>
@@ -10,6 +11,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,6 +23,7 @@
 enum { BATCH = 4096, MAX_THREADS = 16, SAMPLE = 9973 };
 
 static bool all_floats;
+static uint64_t part, n_parts = 1; /* of all floats */
 
 /* Of this build; those that the CPU runs. */
 static const struct forms {
@@ -187,8 +190,9 @@ static void *run_sweep(void *arg)
 {
     sweep *s = arg;
     const uint64_t step = all_floats ? 1 : SAMPLE, n = (UINT64_C(1) << 32) / step;
+    const uint64_t first = part * (n / n_parts), end = part + 1 < n_parts ? first + n / n_parts : n;
     float x[BATCH];
-    for (uint64_t i = s->index * BATCH; i < n; i += s->n_threads * BATCH) {
+    for (uint64_t i = first + s->index * BATCH; i < end; i += s->n_threads * BATCH) {
         for (uint64_t j = 0; j < BATCH; j++)
             x[j] = dd_float_of_bits((uint32_t)((i + j) * step)); /* wraps at the end */
         check_batch(BATCH, x, &s->found);
@@ -317,9 +321,25 @@ static void cospi_of_the_schedule(void **state)
 #endif
 }
 
+static bool parse_part(const char *text)
+{
+    char *end;
+    part = strtoull(text, &end, 10);
+    if (end == text || *end != '/')
+        return false;
+    const char *parts = end + 1;
+    n_parts = strtoull(parts, &end, 10);
+    return end != parts && *end == '\0' && n_parts > 0 && n_parts <= 1024 && part < n_parts;
+}
+
 int main(int argc, char **argv)
 {
-    all_floats = argc > 1 && strcmp(argv[1], "--all") == 0;
+    const bool in_parts = argc == 3 && strcmp(argv[1], "--part") == 0;
+    all_floats = in_parts || (argc == 2 && strcmp(argv[1], "--all") == 0);
+    if ((argc > 1 && !all_floats) || (in_parts && !parse_part(argv[2]))) {
+        fprintf(stderr, "usage: test_elementary [--all | --part I/N], 0 <= I < N <= 1024\n");
+        return 2;
+    }
     for (size_t i = 0; built[i].name; i++) {
         const char *why = "";
         if (dd_kernels_select(built[i].simd, &why))
