@@ -515,6 +515,7 @@ static void drop_cell(struct scenario *s, dd_scenario_cell *cell)
         values[v] = NULL;
     }
     free(cell->label);
+    cell->label = NULL; /* its place may be taken by a cell that is refused before it has one */
 }
 
 /* Combinations of every block. */

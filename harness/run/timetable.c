@@ -42,10 +42,12 @@ static char *word(char **rest)
 
 static bool malformed(const char *entry, const char *what, char message[DD_MESSAGE_MAX])
 {
-    return dd_text_refuse(message,
-                          "timetable: \"%.80s\": %s; such as \"5 spawn 0 4\", \"12 terminate 0\", "
-                          "\"20 rebalance\", \"30 checkpoint\", \"random 200 in 500 seed 7\"",
-                          entry, what);
+    dd_text_refuse(message,
+                   "timetable: \"%.80s\": %s; such as \"5 spawn 0 4\", \"12 terminate 0\", "
+                   "\"20 rebalance\", \"30 checkpoint\", \"random 200 in 500 seed 7\"",
+                   entry, what);
+    dd_text_one_line(message);
+    return false;
 }
 
 static bool read_number(char **rest, uint64_t low, uint64_t high, uint64_t *out)
