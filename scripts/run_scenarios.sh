@@ -18,6 +18,7 @@ are taken from the top of the checkout.
   --set KEY=VALUE  override a key of the scenarios; may be repeated
   --out DIR        write the results there
   --list           print the cells that would run, and run none
+  --minutes N      how long scenarios/soak.yaml goes on (1)
   and what else "build/dodeca run --help" names
 
 exit: 0 all held, 1 a check failed, 2 bad usage or input, 3 the environment lacks something, 130 Ctrl-C
@@ -43,7 +44,7 @@ while (($#)); do
         exit 0
         ;;
     --yes | -y) setup=(--yes) ;;
-    --set | --subject)
+    --set | --subject | --minutes | --rounds | --draw-seed)
         (($# >= 2)) || bad_usage "$1 needs a value"
         options+=("$1" "$2")
         shift

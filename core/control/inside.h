@@ -26,6 +26,7 @@
  * before any thread hears of it, and released by Node Zero when all its members have left. */
 typedef struct dd_formation {
     /* fixed once made */
+    uint32_t generation;     /* that its members join it in; 0: the first */
     dd_hierarchy *hierarchy; /* borrowed: a formation made anew by speed keeps it */
     dd_share *share;         /* (n_workers) */
     dd_plan *plan;
@@ -72,6 +73,7 @@ enum { DD_WAIT_A, DD_WAIT_B, DD_WAIT_V, DD_WAIT_U };
 /* For onlookers: each thread its own, on cache lines of its own. */
 typedef struct dd_health {
     dd_tally where; /* packed: dd_member_where_ */
+    dd_tally at;    /* packed: dd_member_activity_ */
     dd_tally tid, heartbeat;
     dd_tally lanes_done, lanes_cancelled, lanes_as_control, folds, steals, acted;
     dd_tally cpu_ns, wait_ns[4], unpinned;
@@ -196,6 +198,11 @@ void dd_member_call_(dd_team *team, uint32_t thread, dd_formation *join);
 bool dd_member_take_place_(dd_member *self, dd_formation *f);
 /* Reads the packed tally. */
 void dd_member_where_(const dd_member *m, dd_place *place, bool *control, bool *parked);
+/* Shows what the thread is at from now on, in the generation it is in. lane: of DD_AT_LANE. */
+void dd_member_at_(dd_member *self, dd_activity at, uint32_t lane);
+/* The same, in a generation that it enters now. */
+void dd_member_enters_(dd_member *self, uint32_t generation, dd_activity at);
+dd_activity dd_member_activity_(const dd_member *m, uint32_t *lane, uint32_t *generation);
 /* The time since the last call, which it counts as waiting at a point, or returns as work. */
 void dd_member_waited_(dd_member *self, uint32_t point);
 uint64_t dd_member_worked_(dd_member *self);

@@ -53,6 +53,7 @@ static void lanes_done(dd_member *self, uint32_t lane, uint32_t n, amount *done)
     dd_tally_add(&self->health.lanes_done, n);
     dd_tally_add(&self->health.lanes_as_control, control ? n : 0);
     dd_tally_add(&self->health.heartbeat, n);
+    dd_member_at_(self, DD_AT_FOLDS, 0);
     share_time(self, lane, n, done);
 }
 
@@ -87,6 +88,7 @@ static void run_plan(dd_member *self, bool skipping)
             if (skipping)
                 break;
             dd_member_worked_(self); /* folds are none of the lane's time */
+            dd_member_at_(self, DD_AT_LANE, op->lane);
             work->lane(work->user, self->worker, op->lane, op->n_lanes, op->into,
                        op->kind == DD_OP_RUN_FOLD);
             self->folder.n_folds += op->kind == DD_OP_RUN_FOLD;
@@ -149,6 +151,7 @@ static bool run_queued(dd_member *self, uint32_t lane, bool skipping, amount *do
     if (!skipping) {
         segment = resume ? folder->waiting : take_segment(self, leaf);
         dd_member_worked_(self);
+        dd_member_at_(self, DD_AT_LANE, lane);
         work->lane(work->user, self->worker, lane, 1, segment, resume);
         lanes_done(self, lane, 1, done);
     }
@@ -217,6 +220,7 @@ void dd_lanes_each_(dd_member *self, bool skipping)
         if (skipping)
             continue;
         dd_member_worked_(self);
+        dd_member_at_(self, DD_AT_LANE, lanes[i]);
         work->each(work->user, self->worker, lanes[i], first_segment);
         lanes_done(self, lanes[i], 1, &done);
     }

@@ -36,6 +36,38 @@ static void show_parked(dd_member *self)
 {
     const uint64_t where = dd_tally_get(&self->health.where);
     dd_tally_set(&self->health.where, (where | WHERE_PARKED) & ~WHERE_CONTROL);
+    dd_member_at_(self, DD_AT_POOL, 0);
+}
+
+#define AT_GENERATION_SHIFT 32
+#define AT_ACTIVITY_SHIFT 24
+
+void dd_member_enters_(dd_member *self, uint32_t generation, dd_activity at)
+{
+    dd_tally_set(&self->health.at,
+                 (uint64_t)generation << AT_GENERATION_SHIFT | (uint64_t)at << AT_ACTIVITY_SHIFT);
+}
+
+void dd_member_at_(dd_member *self, dd_activity at, uint32_t lane)
+{
+    const uint64_t generation = dd_tally_get(&self->health.at) >> AT_GENERATION_SHIFT;
+    dd_tally_set(&self->health.at,
+                 generation << AT_GENERATION_SHIFT | (uint64_t)at << AT_ACTIVITY_SHIFT | lane);
+}
+
+dd_activity dd_member_activity_(const dd_member *m, uint32_t *lane, uint32_t *generation)
+{
+    const uint64_t at = dd_tally_get(&m->health.at);
+    *lane = at & ((1u << AT_ACTIVITY_SHIFT) - 1);
+    *generation = (uint32_t)(at >> AT_GENERATION_SHIFT);
+    return (dd_activity)(at >> AT_ACTIVITY_SHIFT & 0xff);
+}
+
+static void show_waiting(dd_member *self, uint32_t point)
+{
+    static const dd_activity at[] = {
+        [DD_WAIT_A] = DD_AT_A, [DD_WAIT_B] = DD_AT_B, [DD_WAIT_V] = DD_AT_V, [DD_WAIT_U] = DD_AT_U};
+    dd_member_at_(self, at[point], 0);
 }
 
 void dd_member_waited_(dd_member *self, uint32_t point)
@@ -55,6 +87,7 @@ uint64_t dd_member_worked_(dd_member *self)
 
 static void await_release(dd_member *self, uint32_t spins, uint32_t point)
 {
+    show_waiting(self, point);
     dd_points_await(self->formation->points, self->sphere, spins);
     dd_member_waited_(self, point);
 }
@@ -62,8 +95,11 @@ static void await_release(dd_member *self, uint32_t spins, uint32_t point)
 /* returns  whether the caller now acts for Node Zero */
 static bool arrive(dd_member *self, uint32_t point)
 {
+    show_waiting(self, point);
     const bool acts = dd_points_arrive(self->formation->points, self->sphere, self->team->climb);
     dd_member_waited_(self, point);
+    if (acts)
+        dd_member_at_(self, point == DD_WAIT_U ? DD_AT_U : DD_AT_VERDICT, 0);
     dd_tally_add(&self->health.acted, acts);
     return acts;
 }
@@ -75,6 +111,7 @@ static void release_children(dd_member *self)
 
 static void collect_children(dd_member *self, uint32_t point)
 {
+    show_waiting(self, point);
     dd_points_collect(self->formation->points, self->sphere);
     dd_member_waited_(self, point);
 }
@@ -84,6 +121,7 @@ static void collect_children(dd_member *self, uint32_t point)
 static void go_on(dd_member *self, uint32_t point)
 {
     const dd_formation *f = self->formation;
+    show_waiting(self, point);
     if (self->team->climb)
         dd_points_descend(f->points, self->sphere, f->spins_v);
     else
@@ -114,6 +152,7 @@ static void fold_slice(dd_member *self)
     const dd_slices *slices = &self->formation->slices;
     const uint32_t w = self->worker;
     go_on(self, DD_WAIT_B);
+    dd_member_at_(self, DD_AT_SLICE, 0);
     DD_READ(&team->root, sizeof team->root);
     DD_READ(&team->n_fold_list, sizeof team->n_fold_list);
     if (team->root != DD_NO_SEGMENT) {
@@ -163,6 +202,7 @@ static void worker_generation(dd_member *self, dd_doing doing)
         fold_slice(self);
 
     go_on(self, DD_WAIT_V);
+    dd_member_at_(self, DD_AT_UPDATE, 0);
     DD_READ(&team->update, sizeof team->update);
     if (team->update)
         update_slice(self);
@@ -190,6 +230,7 @@ static void control_collects(dd_member *self, dd_doing doing)
     report_begin(self);
     release_children(self);
     collect_children(self, DD_WAIT_B);
+    dd_member_at_(self, DD_AT_FOLDS, 0);
     uint32_t root;
     if (doing == DD_DOING_STEP && team->options.reduce == DD_REDUCE_CONTROL) {
         if (dd_combine_fold_control(f->combine, self->sphere, &self->folder, &root))
@@ -201,11 +242,13 @@ static void control_collects(dd_member *self, dd_doing doing)
     arrive(self, DD_WAIT_B);
     if (doing == DD_DOING_STEP && team->slices) {
         await_release(self, 0, DD_WAIT_B);
+        dd_member_at_(self, DD_AT_RELAY, 0);
         release_children(self);
         collect_children(self, DD_WAIT_B);
         arrive(self, DD_WAIT_B);
     }
     await_release(self, 0, DD_WAIT_V);
+    dd_member_at_(self, DD_AT_RELAY, 0);
     release_children(self);
     collect_children(self, DD_WAIT_U);
     dd_tally_set(&self->health.cpu_ns, dd_thread_cpu_ns());
@@ -245,6 +288,7 @@ bool dd_member_take_place_(dd_member *self, dd_formation *f)
     const dd_sphere *sphere = &f->hierarchy->sphere[self->sphere];
     self->worker = sphere->first_worker;
     show_sphere(self, sphere);
+    dd_member_enters_(self, f->generation, DD_AT_A);
     pin(self, sphere->n_children == 0);
     for (uint32_t c = sphere->first_child; c < sphere->first_child + sphere->n_children; c++) {
         if (!f->joins[c])
@@ -265,6 +309,7 @@ static bool serve(dd_member *self)
         await_release(self, control ? 0 : self->formation->spins_a, DD_WAIT_A);
         DD_READ(&team->descriptor, sizeof team->descriptor);
         const dd_descriptor told = team->descriptor;
+        dd_member_enters_(self, told.generation, control ? DD_AT_RELAY : DD_AT_FOLDS);
         if (told.doing == DD_DOING_STEP || told.doing == DD_DOING_EACH) {
             if (!control)
                 worker_generation(self, told.doing);
@@ -316,6 +361,7 @@ static void each_tally(dd_health *h, void (*f)(dd_tally *))
 {
     dd_tally *const tallies[] = {
         &h->where,
+        &h->at,
         &h->tid,
         &h->heartbeat,
         &h->lanes_done,

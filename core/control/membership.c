@@ -16,11 +16,13 @@ static void change_to(dd_member *self, dd_formation *f)
     dd_team *team = self->team;
     dd_formation *old = team->formation;
     dd_node_zero_publish_(self, DD_DOING_CHANGE, f);
+    dd_member_at_(self, DD_AT_CHANGE, 0);
     if (!dd_points_leave(old->points, DD_NODE_ZERO))
         dd_eventcount_await(&team->settled, team->settled_seen++, 0);
     team->formation = f;
     team->n_changes += old->hierarchy != f->hierarchy;
     (void)dd_member_take_place_(self, f);
+    dd_member_at_(self, DD_AT_ORDERS, 0);
     if (old->hierarchy != f->hierarchy)
         dd_hierarchy_close(old->hierarchy);
     dd_formation_close_(old);

@@ -18,8 +18,11 @@ static void release_all(dd_member *self)
 
 static void collect_all(dd_member *self, uint32_t point)
 {
+    const bool until_u = point == DD_WAIT_U || self->team->climb;
+    dd_member_at_(self, until_u ? DD_AT_U : DD_AT_B, 0);
     dd_points_collect(self->formation->points, DD_NODE_ZERO);
     dd_member_waited_(self, point);
+    dd_member_at_(self, until_u ? DD_AT_ORDERS : DD_AT_VERDICT, 0);
 }
 
 void dd_node_zero_publish_(dd_member *self, dd_doing doing, dd_formation *next)
@@ -27,7 +30,10 @@ void dd_node_zero_publish_(dd_member *self, dd_doing doing, dd_formation *next)
     dd_descriptor *d = &self->team->descriptor;
     DD_WRITE(d, sizeof *d);
     *d = (dd_descriptor){.generation = d->generation + 1, .doing = doing, .next = next};
+    if (next)
+        next->generation = d->generation;
     release_all(self);
+    dd_member_enters_(self, d->generation, DD_AT_ORDERS);
 }
 
 /* Cuts the slices anew by what they took in the last step. With more workers than cores such times
@@ -254,7 +260,9 @@ void dd_node_zero_main_(dd_member *self)
 {
     dd_team *team = self->team;
     for (;;) {
+        dd_member_at_(self, DD_AT_MAIL, 0);
         dd_order_mail *m = (dd_order_mail *)dd_mailbox_take(&team->mailbox);
+        dd_member_at_(self, DD_AT_ORDERS, 0);
         if (m) {
             DD_READ(m, sizeof *m);
             switch (m->kind) {

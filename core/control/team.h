@@ -153,9 +153,11 @@ void dd_team_membership(const dd_team *team, dd_membership *out);
 typedef struct dd_thread_report {
     dd_place place;       /* of the sphere it has, or had last */
     bool parked, control; /* in the pool; has children */
-    bool unpinned;        /* the system refused it the CPU that it is to run on; parked: false */
-    uint32_t tid;         /* as the kernel names it; 0: not known */
-    uint64_t heartbeat;   /* grows with every lane and point */
+    dd_activity at;
+    uint32_t lane, generation; /* as in dd_sphere_info */
+    bool unpinned;      /* the system refused it the CPU that it is to run on; parked: false */
+    uint32_t tid;       /* as the kernel names it; 0: not known */
+    uint64_t heartbeat; /* grows with every lane and point */
     uint64_t lanes_done, lanes_cancelled, lanes_as_control; /* the last is 0, always */
     uint64_t folds, steals;                                 /* steals: lanes it took from others */
     uint64_t acted;      /* times it acted for Node Zero as the last to arrive */

@@ -187,9 +187,10 @@ void dd_trainer_close(dd_trainer *trainer);
 /* Where a value that is not finite appeared first: the lowest (lane, tensor, index). */
 #define DD_NO_LANE UINT32_MAX
 typedef struct dd_culprit {
-    uint32_t lane;      /* DD_NO_LANE: every lane is finite, their fold is not */
-    uint32_t worker;    /* that ran the lane */
-    const char *tensor; /* whose gradient; "loss" where all gradients are finite; NULL: not named */
+    uint32_t lane;      /* DD_NO_LANE: every lane, run once more, is finite; their fold was not */
+    uint32_t worker;    /* that ran the lane in the step */
+    const char *tensor; /* whose gradient; where all gradients are finite "loss" or, if that is
+                           finite too, "norm"; NULL: not named */
     uint64_t index;     /* element inside the tensor */
 } dd_culprit;
 
@@ -325,11 +326,33 @@ typedef struct dd_trainer_info {
 /* Between steps and commands only. */
 void dd_trainer_info_get(const dd_trainer *trainer, dd_trainer_info *out);
 
+/* What a thread is at, in the order of a request from A to U. */
+typedef enum dd_activity {
+    DD_AT_POOL,    /* asleep in the pool */
+    DD_AT_MAIL,    /* Node Zero: waits for a request or a command */
+    DD_AT_ORDERS,  /* Node Zero between U and A: a command, or what comes before a request's A */
+    DD_AT_CHANGE,  /* Node Zero: waits until every thread has left the old membership */
+    DD_AT_A,       /* waits at Point A */
+    DD_AT_RELAY,   /* a control: lets its children through */
+    DD_AT_LANE,    /* runs `lane`, and maybe some after it together */
+    DD_AT_FOLDS,   /* between A and B, but in no lane: folds, looks for lanes, goes to B */
+    DD_AT_B,       /* waits at B */
+    DD_AT_SLICE,   /* between B and V: its slice of the gradients */
+    DD_AT_VERDICT, /* between B and V: what Node Zero does there, whoever does it */
+    DD_AT_V,       /* has arrived at B and waits for V */
+    DD_AT_UPDATE,  /* between V and U: its slice of the weights */
+    DD_AT_U,       /* waits at U */
+    DD_ACTIVITIES
+} dd_activity;
+
 /* A sphere and its thread. Any thread may ask at any time; numbers of one moment need not agree. */
 typedef struct dd_sphere_info {
-    char sphere[16];              /* "zero", "3.0": where it is, or last was */
-    uint32_t thread, tid;         /* number in this trainer, and the kernel's */
-    bool control, parked;         /* has children; waits in the pool */
+    char sphere[16];      /* "zero", "3.0": where it is, or last was */
+    uint32_t thread, tid; /* number in this trainer, and the kernel's */
+    bool control, parked; /* has children; waits in the pool */
+    dd_activity at;
+    uint32_t lane;                /* at DD_AT_LANE */
+    uint32_t generation;          /* the latest that it entered: requests and changes, counted */
     uint32_t first_lane, n_lanes; /* placement: its consecutive non-empty lanes */
     uint32_t segments;            /* gradient segments it holds */
     uint64_t heartbeat;           /* grows with every lane and point */

@@ -108,10 +108,9 @@ static dd_lane lanes_of(const dd_trainer *t, uint32_t lane, uint32_t n)
     return work;
 }
 
-static void run_lane(void *user, uint32_t worker, uint32_t lane, uint32_t n_lanes, uint32_t segment,
-                     bool fold)
+static void lane_gradient(dd_trainer *t, uint32_t worker, uint32_t lane, uint32_t n_lanes,
+                          uint32_t segment, bool fold)
 {
-    dd_trainer *t = user;
     dd_lane work = lanes_of(t, lane, n_lanes);
     if (t->acts) {
         assert(segment == t->lane_number[lane]);
@@ -123,6 +122,18 @@ static void run_lane(void *user, uint32_t worker, uint32_t lane, uint32_t n_lane
     gain(t, segment);
     dd_gpt2_gradient(&t->model, t->workspace[worker], &work, fold ? DD_FOLD : DD_STORE,
                      &t->segments.at[segment]);
+}
+
+/* A replay may give a stolen lane to another worker: who had it in the step is noted. */
+static void run_lane(void *user, uint32_t worker, uint32_t lane, uint32_t n_lanes, uint32_t segment,
+                     bool fold)
+{
+    dd_trainer *t = user;
+    for (uint32_t l = lane, n = 0; n < n_lanes; l++) {
+        t->lane_result[l].worker = worker;
+        n += t->lane_tokens[l] > 0;
+    }
+    lane_gradient(t, worker, lane, n_lanes, segment, fold);
 }
 
 /* Adds what a thread of any role has just done. */
@@ -264,7 +275,6 @@ static void run_each(void *user, uint32_t worker, uint32_t lane, uint32_t segmen
     dd_lane work = lanes_of(t, lane, 1);
     const uint32_t begin = t->acts ? dd_lane_begin_(t, lane) : 0;
     dd_lane_result *result = &t->lane_result[lane];
-    *result = (dd_lane_result){.worker = worker};
     if (t->each_mode == DD_EACH_VALIDATE) {
         give_up(t, segment); /* the rights of an earlier request go with it */
         result->loss = dd_gpt2_loss(&t->model, t->workspace[worker], &work, begin);
@@ -273,7 +283,7 @@ static void run_each(void *user, uint32_t worker, uint32_t lane, uint32_t segmen
     if (t->acts) {
         const uint32_t number = t->lane_number[lane];
         const dd_batch_gradient batch = batch_gradient(t);
-        run_lane(t, worker, lane, 1, number, false);
+        lane_gradient(t, worker, lane, 1, number, false);
         result->loss = t->segments.at[number].loss;
         result->nonfinite =
             dd_owner_find_nonfinite(&batch, number, t->owner_scratch[worker], &result->element);

@@ -82,13 +82,15 @@ static dd_status find_culprit(dd_trainer *t, dd_culprit *culprit, dd_error *erro
         dd_team_cancel(t->team);
     if (st)
         return st;
-    *culprit = (dd_culprit){.lane = DD_NO_LANE, .worker = DD_NO_LANE, .tensor = "loss"};
+    const char *whole = isfinite(t->result.loss) ? "norm" : "loss";
+    *culprit = (dd_culprit){.lane = DD_NO_LANE, .worker = DD_NO_LANE, .tensor = whole};
     for (uint32_t l = 0; l < t->n_lanes; l++) {
         const dd_lane_result *r = &t->lane_result[l];
         if (!t->lane_tokens[l] || (!r->nonfinite && isfinite(r->loss)))
             continue;
         culprit->lane = l;
         culprit->worker = r->worker;
+        culprit->tensor = "loss";
         in_root = r->nonfinite;
         element = r->element;
         break;
@@ -106,16 +108,18 @@ static void name_culprit(dd_trainer *t, dd_step *step, dd_error *error)
     dd_culprit *c = &step->culprit;
     dd_error why;
     dd_status st = find_culprit(t, c, &why);
-    const char *what = !st && strcmp(c->tensor, "loss") ? "gradient" : "value";
+    const bool value = st || !strcmp(c->tensor, "loss") || !strcmp(c->tensor, "norm");
+    const char *what = value ? "value" : "gradient";
     if (st)
         dd_error_set(error, DD_ERR_NONFINITE,
                      "step %" PRIu64 ": loss %g, gradient norm %g; nothing names the lane: %s",
                      step->step, step->loss, step->norm, why.message);
     else if (c->lane == DD_NO_LANE)
-        dd_error_set(error, DD_ERR_NONFINITE,
-                     "step %" PRIu64
-                     ": every lane is finite but their fold is not: %s of %s[%" PRIu64 "]",
-                     step->step, what, c->tensor, c->index);
+        dd_error_set(
+            error, DD_ERR_NONFINITE,
+            "step %" PRIu64
+            ": run once more every lane is finite, but their fold was not: %s of %s[%" PRIu64 "]",
+            step->step, what, c->tensor, c->index);
     else
         dd_error_set(error, DD_ERR_NONFINITE,
                      "step %" PRIu64 ": not finite first in lane %" PRIu32 " (worker %" PRIu32

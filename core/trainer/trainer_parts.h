@@ -20,12 +20,12 @@
 /* What `each` does with a lane. */
 typedef enum dd_each_mode { DD_EACH_VALIDATE, DD_EACH_REPLAY } dd_each_mode;
 
-/* One lane's part of a DD_TEAM_EACH request. */
+/* Who ran a lane in the last step, and its part of a DD_TEAM_EACH request. */
 typedef struct dd_lane_result {
+    uint32_t worker;
     double loss;
     bool nonfinite; /* replay: `element` of its gradient is not finite */
     uint64_t element;
-    uint32_t worker;
 } dd_lane_result;
 
 /* A phase that threads of any role add to. Atomic, relaxed: it orders nothing. */

@@ -35,7 +35,7 @@ static bool has_spheres(const dd_settings *s)
 
 static bool has_timetable(const dd_settings *s)
 {
-    return has_spheres(s) && s->timetable[0];
+    return has_spheres(s) && (s->timetable[0] || s->storm[0]);
 }
 
 static bool is_planted(const dd_settings *s)
@@ -59,8 +59,8 @@ static const dd_check checks[] = {
      "1e-4, relative, at every step",
      is_close, dd_judge_close_to_serial_, false},
     {"lanes-once", 'l',
-     "the lanes of all threads add up to requests x non-empty lanes, none cancelled", has_threads,
-     dd_judge_lanes_once_, false},
+     "the lanes of all threads add up to requests x non-empty lanes, none cancelled but by a storm",
+     has_threads, dd_judge_lanes_once_, false},
     {"node-zero-idle", 'z',
      "Node Zero ran no lane and used at most 2 % CPU, or 100 us a step, between Points A and B",
      has_spheres, dd_judge_node_zero_idle_, false},
@@ -70,8 +70,8 @@ static const dd_check checks[] = {
      "no worker holds more than 3 x lane depth + 1 gradients, with reduce owner none and the team "
      "one; the bytes are those of as many",
      has_spheres, dd_judge_segments_bound_, false},
-    {"timetable-kept", 't', "membership changed as often as the timetable says", has_timetable,
-     dd_judge_timetable_kept_, false},
+    {"timetable-kept", 't', "membership changed as often as the timetable says, or the storm",
+     has_timetable, dd_judge_timetable_kept_, false},
     {"guard-fault", 'g',
      "a planted stray write faults at once and is reported with thread, sphere, region and offset",
      is_planted, dd_judge_guard_fault_, true},

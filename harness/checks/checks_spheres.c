@@ -40,7 +40,8 @@ dd_verdict dd_judge_controls_idle_(const dd_settings *settings, const dd_run *ru
     (void)oracle;
     const dd_trainer_info *info = &run->end.info;
     /* Where membership never changed, a control never was a worker. */
-    bool fixed = !settings->timetable[0] && settings->config.depth != DD_DEPTH_AUTO;
+    bool fixed =
+        !settings->timetable[0] && !settings->storm[0] && settings->config.depth != DD_DEPTH_AUTO;
     for (uint32_t i = 0; i < info->n_threads; i++) {
         const dd_sphere_info *s = &run->end.sphere[i];
         uint64_t n = s->lanes_as_control;
@@ -135,7 +136,7 @@ dd_verdict dd_judge_timetable_kept_(const dd_settings *settings, const dd_run *r
         snprintf(reason, DD_REASON_MAX, "%.250s", message);
         return DD_FAIL;
     }
-    uint64_t due = 0;
+    uint64_t due = run->end.storm.changes;
     for (uint64_t i = 0; i < timetable->n; i++)
         due += timetable->change[i].command == DD_COMMAND_SPAWN ||
                timetable->change[i].command == DD_COMMAND_TERMINATE;

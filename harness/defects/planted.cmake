@@ -5,13 +5,12 @@
 set(stray_write_sed ${CMAKE_CURRENT_SOURCE_DIR}/defects/stray-write.sed)
 set(stray_write_copy ${CMAKE_CURRENT_BINARY_DIR}/defects/callbacks.c)
 set(stray_write_object ${CMAKE_CURRENT_BINARY_DIR}/defects/stray_write.o)
-set(mutate ${CMAKE_CURRENT_SOURCE_DIR}/explore/mutate.cmake)
+set(plant ${CMAKE_CURRENT_SOURCE_DIR}/defects/plant.sh)
 set(core ${PROJECT_SOURCE_DIR}/core)
 
 add_custom_command(OUTPUT ${stray_write_copy}
-  COMMAND ${CMAKE_COMMAND} -DSED=${stray_write_sed} -DFROM=${core}/trainer/callbacks.c -DTO=${stray_write_copy}
-    -P ${mutate}
-  DEPENDS ${stray_write_sed} ${core}/trainer/callbacks.c ${mutate} VERBATIM)
+  COMMAND ${plant} ${stray_write_sed} ${core}/trainer/callbacks.c ${stray_write_copy}
+  DEPENDS ${stray_write_sed} ${core}/trainer/callbacks.c ${plant} VERBATIM)
 add_library(dodeca_stray_write OBJECT ${stray_write_copy} ${core}/trainer/trainer.c)
 target_include_directories(dodeca_stray_write PRIVATE $<TARGET_PROPERTY:dodeca,INCLUDE_DIRECTORIES>)
 add_custom_command(OUTPUT ${stray_write_object}

@@ -52,32 +52,100 @@ uint64_t dd_arena_apply(const dd_event *e)
     return old;
 }
 
-static unsigned char also(unsigned char users, uint32_t i)
+/* ---- Who uses what ---- */
+
+static bool order_matters(const dd_users *u)
 {
-    return users == 0 || users == i + 1 ? (unsigned char)(i + 1) : DD_SEVERAL;
+    const uint32_t writers = u->writer | u->storer, readers = u->reader | u->loader;
+    return (writers & (writers - 1)) != 0 || (writers && readers & ~writers);
 }
 
-static bool order_matters(dd_users u)
+static bool is_several(const dd_users *u)
 {
-    return u.writer == DD_SEVERAL || (u.writer && u.reader && u.reader != u.writer);
+    const uint32_t all =
+        u->reader | u->writer | u->loader | u->storer | u->acquirer | u->beginner | u->freer;
+    return (all & (all - 1)) != 0;
 }
 
-bool dd_arena_is_shared(uint32_t i, const void *memory, size_t bytes, bool write)
+static void mark(dd_users *u, uint32_t i, const dd_event *e)
 {
-    uintptr_t at = (uintptr_t)memory - (uintptr_t)dd_arena_.heap;
-    if (at >= DD_HEAP_BYTES)
-        return true; /* stacks are used again for other things: no telling */
-    bool shared = false;
-    for (uintptr_t k = at / 4; k < (at + bytes + 3) / 4 && k < DD_HEAP_BYTES / 4; k++) {
+    const uint16_t bit = (uint16_t)(1u << i);
+    switch ((dd_event_kind)e->kind) {
+    case DD_CALL_READ:
+        u->reader |= bit;
+        return;
+    case DD_CALL_WRITE:
+        u->writer |= bit;
+        return;
+    case DD_CALL_INIT:
+        u->beginner |= bit;
+        return;
+    case DD_EVENT_STORE:
+        u->storer |= bit;
+        return;
+    case DD_EVENT_LOAD:
+    case DD_EVENT_FUTEX_WAIT:
+        u->loader |= bit;
+        break;
+    default:
+        u->loader |= bit;
+        u->storer |= bit;
+        break;
+    }
+    if (dd_order_acquires(e->order) || dd_order_acquires(e->failure))
+        u->acquirer |= bit;
+}
+
+bool dd_arena_is_shared_word(uint32_t word)
+{
+    const dd_users *u = &dd_host_.users[word];
+    return (u->loader | u->storer) != 0 && order_matters(u);
+}
+
+bool dd_arena_is_shared(uint32_t i, const dd_event *e)
+{
+    const uint64_t at = dd_arena_at(e->word);
+    const bool weak = dd_arena_is_weak(), on_stack = at >= DD_HEAP_BYTES;
+    bool shared = on_stack; /* stacks are used again for other things: no telling */
+    if (at >= DD_WORDS * 4 || (on_stack && !weak))
+        return true;
+    const dd_block *b = weak ? dd_arena_block(e->word) : NULL;
+    if (b && b->fresh == i + 1)
+        return false; /* nobody else can have used it, or will before it is handed on */
+    for (uint64_t k = at / 4; k < (at + e->bytes + 3) / 4 && k < DD_WORDS; k++) {
         dd_users *u = &dd_host_.users[k], before = *u;
-        if (write)
-            u->writer = also(u->writer, i);
-        else
-            u->reader = also(u->reader, i);
-        shared |= order_matters(*u);
-        dd_host_.sharing_grew |= order_matters(*u) && !order_matters(before);
+        mark(u, i, e);
+        shared |= order_matters(u);
+        dd_host_.sharing_grew |= weak ? is_several(u) && memcmp(u, &before, sizeof before) != 0
+                                      : order_matters(u) && !order_matters(&before);
     }
     return shared;
+}
+
+static bool is_one_thread(void)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < dd_arena_.total.n_fibres; i++)
+        n += dd_arena_.fibre[i].state != DD_FIBRE_JOINED;
+    return n == 1;
+}
+
+/* Who joined everybody comes after all they did: that needs no facts. */
+static void note_freer(uint32_t i, const dd_block *b)
+{
+    if (is_one_thread())
+        return;
+    dd_users *u = &dd_host_.users[b->from / 4];
+    const uint16_t before = u->freer;
+    u->freer |= (uint16_t)(1u << i);
+    dd_host_.sharing_grew |= u->freer != before;
+}
+
+void dd_arena_note_creation(uint32_t creator, uint32_t child)
+{
+    const uint16_t before = dd_host_.creators[child];
+    dd_host_.creators[child] |= (uint16_t)(1u << creator);
+    dd_host_.sharing_grew |= dd_arena_is_weak() && dd_host_.creators[child] != before;
 }
 
 /* ---- Checks ---- */
@@ -118,7 +186,30 @@ static bool is_alone(uint32_t me, const void *memory, size_t bytes, bool write, 
     return true;
 }
 
-bool dd_arena_may_sync(uint32_t i, const dd_event *e)
+/* Under C11: whether the fibre knows whatever the access conflicts with; the access is then a fact.
+ */
+static bool is_known(uint32_t i, const void *memory, size_t bytes, dd_access access, dd_site site)
+{
+    const uint32_t at = (uint32_t)dd_arena_at(memory);
+    const dd_fact *other = dd_facts_conflict(i, at, bytes, access);
+    if (other) {
+        if (access == DD_ACCESS_FREE)
+            dd_arena_fail(DD_EXPLORE_MEMORY, "freed, and nothing orders that after another's use",
+                          memory, 0, 0, i, site);
+        else
+            dd_arena_fail(DD_EXPLORE_RACE, "data race", memory, 0, 0, i, site);
+        dd_host_.failure.other = other->fibre;
+        dd_host_.failure.other_site = other->site;
+        return false;
+    }
+    if (!dd_facts_note(i, at, bytes, access, site))
+        return false;
+    const dd_block *b = dd_arena_block(memory);
+    return access == DD_ACCESS_FREE || !b ||
+           dd_facts_note(i, (uint32_t)b->from, b->bytes, DD_ACCESS_TOUCH, site);
+}
+
+bool dd_arena_may_sync(uint32_t i, const dd_event *e, uint32_t alternative)
 {
     if (!is_live(e->word, e->bytes)) {
         dd_arena_fail(DD_EXPLORE_MEMORY,
@@ -126,19 +217,22 @@ bool dd_arena_may_sync(uint32_t i, const dd_event *e)
                       i, e->site);
         return false;
     }
-    bool write = e->kind != DD_EVENT_LOAD && e->kind != DD_EVENT_FUTEX_WAIT;
-    return e->kind == DD_EVENT_FUTEX_WAKE || is_alone(i, e->word, e->bytes, write, e->site);
+    if (e->kind == DD_EVENT_FUTEX_WAKE)
+        return true;
+    if (!dd_arena_is_weak())
+        return is_alone(i, e->word, e->bytes,
+                        e->kind != DD_EVENT_LOAD && e->kind != DD_EVENT_FUTEX_WAIT, e->site);
+    dd_access access = DD_ACCESS_STORE;
+    if (e->kind == DD_EVENT_FUTEX_WAIT)
+        access = DD_ACCESS_LOAD;
+    else if (e->kind != DD_EVENT_BARRIER)
+        access = dd_weak_access(e, alternative);
+    return is_known(i, e->word, e->bytes, access, e->site);
 }
 
-bool dd_arena_touch(uint32_t i, const void *memory, size_t bytes, bool write, dd_site site)
+/* Remembers an access until the fibre's next event. */
+static bool note_range(uint32_t i, const void *memory, size_t bytes, bool write, dd_site site)
 {
-    if (!is_live(memory, bytes)) {
-        dd_arena_fail(DD_EXPLORE_MEMORY, "access to memory that is not allocated (any more)",
-                      memory, 0, 0, i, site);
-        return false;
-    }
-    if (!is_alone(i, memory, bytes, write, site))
-        return false;
     dd_fibre *f = &dd_arena_.fibre[i];
     uintptr_t from = (uintptr_t)memory, to = from + bytes;
     for (uint64_t r = 0; r < f->n_ranges; r++)
@@ -154,15 +248,40 @@ bool dd_arena_touch(uint32_t i, const void *memory, size_t bytes, bool write, dd
     return true;
 }
 
+bool dd_arena_touch(uint32_t i, const void *memory, size_t bytes, bool write, dd_site site)
+{
+    if (!is_live(memory, bytes)) {
+        dd_arena_fail(DD_EXPLORE_MEMORY, "access to memory that is not allocated (any more)",
+                      memory, 0, 0, i, site);
+        return false;
+    }
+    if (dd_arena_is_weak()) {
+        if (write)
+            dd_weak_forget((uint32_t)dd_arena_at(memory), bytes);
+        return is_known(i, memory, bytes, write ? DD_ACCESS_WRITE : DD_ACCESS_READ, site);
+    }
+    if (!is_alone(i, memory, bytes, write, site))
+        return false;
+    return note_range(i, memory, bytes, write, site);
+}
+
 /* ---- Allocation ---- */
 
 static dd_block *block_of(const void *memory)
 {
-    uintptr_t at = (uintptr_t)memory - (uintptr_t)dd_arena_.heap;
-    for (uint64_t i = 0; at < dd_arena_.total.heap_used && i < dd_arena_.total.n_blocks; i++)
-        if (at - dd_arena_.block[i].from < dd_arena_.block[i].bytes)
-            return &dd_arena_.block[i];
-    return NULL;
+    const uint64_t at = dd_arena_at(memory);
+    uint64_t first = 0, last = dd_arena_.total.n_blocks; /* in ascending order */
+    if (at >= dd_arena_.total.heap_used)
+        return NULL;
+    while (first + 1 < last) {
+        const uint64_t middle = (first + last) / 2;
+        if (dd_arena_.block[middle].from <= at)
+            first = middle;
+        else
+            last = middle;
+    }
+    dd_block *b = &dd_arena_.block[first];
+    return first < last && at - b->from < b->bytes ? b : NULL;
 }
 
 const dd_block *dd_arena_block(const void *memory)
@@ -194,8 +313,16 @@ bool dd_arena_free(uint32_t i, void *p, dd_site site)
         dd_arena_fail(DD_EXPLORE_MEMORY, "freed twice, or never allocated", p, 0, 0, i, site);
         return false;
     }
-    if (!dd_arena_touch(i, p, b->bytes, true, site))
+    if (dd_arena_is_weak()) {
+        note_freer(i, b);
+        if (!is_known(i, p, b->bytes, DD_ACCESS_FREE, site))
+            return false;
+        dd_weak_forget((uint32_t)b->from, b->bytes);
+        if (dd_host_.mode.touched && !note_range(i, p, b->bytes, true, site))
+            return false;
+    } else if (!dd_arena_touch(i, p, b->bytes, true, site)) {
         return false;
+    }
     for (uint32_t k = 0; k < dd_arena_.total.n_fibres; k++) {
         const dd_fibre *f = &dd_arena_.fibre[k];
         if ((f->state == DD_FIBRE_AT_FUTEX || f->state == DD_FIBRE_AT_BARRIER) &&
@@ -225,9 +352,7 @@ static bool nobody_knows(const dd_block *b, bool one_thread)
 void dd_arena_trim(void)
 {
     struct dd_totals *t = &dd_arena_.total;
-    bool one_thread = true;
-    for (uint32_t i = 1; i < t->n_fibres; i++)
-        one_thread &= dd_arena_.fibre[i].state == DD_FIBRE_JOINED;
+    const bool one_thread = is_one_thread();
     if (one_thread)
         t->n_fibres = 1;
     while (t->n_blocks > 0 && nobody_knows(&dd_arena_.block[t->n_blocks - 1], one_thread))

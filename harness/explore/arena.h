@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * The memory of the explored world, shared by world.c (which runs on fibres) and runtime.c (which
- * runs them). Private to these two. */
+ * The memory of the explored world, shared by world.c, which runs on fibres, and the files that run
+ * them, look at them and keep C11's model for them. Private to these. */
 #ifndef DD_ARENA_H
 #define DD_ARENA_H
 
-#include "runtime.h"
+#include "weak.h"
 
 #define DD_PAGE_BYTES 4096u
 #define DD_FREED_BYTE 0xdd
-
-/* Plain memory touched by a fibre since its last event. */
-typedef struct dd_range {
-    uintptr_t from, to;
-    uint64_t write;
-    dd_site site;
-} dd_range;
 
 /* What a DD_AWAIT read, to see when it has changed. */
 typedef struct dd_reading {
@@ -59,34 +52,55 @@ typedef struct dd_arena {
     struct dd_totals {
         uint64_t n_fibres, n_blocks, heap_used;
         uint64_t thread_failures, alloc_failures, fp_changes; /* still to come */
+        uint64_t n_locations, n_facts;
     } total;
     dd_fibre fibre[DD_FIBRES];
     dd_block block[DD_BLOCKS];
+    dd_view view[DD_FIBRES]; /* these three: DD_MEMORY_C11 */
+    dd_location location[DD_LOCATIONS];
+    dd_fact fact[DD_FACTS];
     _Alignas(DD_PAGE_BYTES) unsigned char heap[DD_HEAP_BYTES];
     dd_stack stack[DD_FIBRES];
 } dd_arena;
 
-/* Who uses a word: a fibre's number + 1, DD_SEVERAL, or 0 for nobody so far. */
+/* Who uses a word, or memory of which it is part, in any execution so far: fibres, a bit each. */
 typedef struct dd_users {
-    unsigned char reader, writer;
+    uint16_t reader, writer;           /* plain */
+    uint16_t loader, storer, acquirer; /* atomic */
+    uint16_t beginner; /* gives it its first value, though others may have heard of it */
+    uint16_t freer;    /* frees it with threads unjoined; in the first word of an allocation */
 } dd_users;
 
-#define DD_SEVERAL 0xff
+#define DD_WORDS ((DD_HEAP_BYTES + DD_FIBRES * sizeof(dd_stack)) / 4)
 
 /* What belongs to the search and survives every load. */
 typedef struct dd_host {
     const dd_program *program;
     void *sp;
+    dd_world_mode mode;
+    bool started;
     uint32_t running;
     uint32_t n_local; /* operations of this fibre's part of the step that were no events */
     uint64_t last_result;
     dd_failure failure;
-    bool unreduced, sharing_grew;
-    dd_users users[DD_HEAP_BYTES / 4]; /* by 4-byte word of the heap */
+    bool sharing_grew;
+    dd_users users[DD_WORDS];     /* by 4-byte word of heap and stacks */
+    uint16_t creators[DD_FIBRES]; /* who creates it, in any execution so far, a bit each */
 } dd_host;
 
 extern dd_arena dd_arena_;
 extern dd_host dd_host_;
+
+/* Heap and stacks as one range of offsets. */
+static inline uint64_t dd_arena_at(const void *memory)
+{
+    return (uint64_t)((uintptr_t)memory - (uintptr_t)dd_arena_.heap);
+}
+
+static inline bool dd_arena_is_weak(void)
+{
+    return dd_host_.mode.memory == DD_MEMORY_C11;
+}
 
 uint64_t dd_arena_load(const void *word, uint64_t bytes);
 /* Carries out an atomic operation. returns the value before */
@@ -96,12 +110,17 @@ uint64_t dd_arena_apply(const dd_event *e);
 
 void dd_arena_fail(dd_explore_verdict verdict, const char *text, const void *memory, uint64_t a,
                    uint64_t b, uint32_t fibre, dd_site site);
-/* An atomic access of fibre i: live memory, not in what others touched since their last events. */
-bool dd_arena_may_sync(uint32_t i, const dd_event *e);
+/* A synchronising access of fibre i: live memory, and no race with plain accesses. */
+bool dd_arena_may_sync(uint32_t i, const dd_event *e, uint32_t alternative);
 /* A plain access of fibre i, as part of the step in progress. */
 bool dd_arena_touch(uint32_t i, const void *memory, size_t bytes, bool write, dd_site site);
-/* Notes that fibre i uses this memory. returns whether the order of its uses can matter */
-bool dd_arena_is_shared(uint32_t i, const void *memory, size_t bytes, bool write);
+/* Whether this 4-byte word was found to be used by atomic operations whose order matters. */
+bool dd_arena_is_shared_word(uint32_t word);
+/* Notes that fibre i uses this memory as the event says. returns whether the order of its uses can
+ * matter */
+bool dd_arena_is_shared(uint32_t i, const dd_event *e);
+/* Notes who creates whom. */
+void dd_arena_note_creation(uint32_t creator, uint32_t child);
 
 /* ---- Allocation ---- */
 

@@ -1,52 +1,129 @@
 /* SPDX-License-Identifier: MIT
- * `dodeca explore`: exhausts the interleavings of the protocols in the table and prints what that
- * took. Trains nothing. */
+ * `dodeca explore`: goes through the interleavings of the protocols in the table, and prints what
+ * that took and what it shows. Trains nothing. */
 #include <argp.h>
+#include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "explore.h"
+#include "explore_table.h"
+#include "nearest.h"
+#include "sweep_stop.h"
 
 enum {
     OPTION_LIST = 0x100,
     OPTION_JSON,
     OPTION_ALL,
+    OPTION_MEMORY,
+    OPTION_TIER,
+    OPTION_BOUND,
+    OPTION_RUNS,
+    OPTION_SEED,
     OPTION_STATES,
     OPTION_SECONDS,
+    OPTION_REPLAY,
     MAX_NAMES = 64
 };
 
+#define BOUND 2              /* changes of thread, where --bound says nothing */
+#define NAMED_SECONDS 1.0    /* at random, for each protocol named, tier and model */
+#define UNNAMED_SECONDS 0.25 /* the same where none was named */
+#define SHOW_S 0.2           /* between two progress lines */
+
 typedef struct arguments {
-    bool list, json, all;
+    bool list, json, all, one_tier, bound_given;
+    bool memory[2]; /* by dd_memory */
+    const char *replay;
     dd_explore_limits limits;
     uint32_t n_names;
     const char *name[MAX_NAMES];
 } arguments;
 
-static const dd_program *program_named(const char *name)
+/* ---- Options --------------------------------------------------------------------------------- */
+
+static void unknown(struct argp_state *state, const char *what, const char *text,
+                    const char *const *names, size_t n)
 {
-    for (const dd_program *p = dd_protocols; p->name; p++)
-        if (strcmp(p->name, name) == 0)
-            return p;
-    return NULL;
+    const char *nearest = dd_nearest(text, names, n);
+    argp_error(state, "unknown %s \"%s\"%s%s%s", what, text,
+               nearest ? ", did you mean \"" : "; --list shows the protocols, --help the tiers",
+               nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
-static void parse_limit(const char *text, const char *what, double *out, struct argp_state *state)
+static void add_name(arguments *a, const char *text, struct argp_state *state)
+{
+    const char *names[256];
+    size_t n = 0;
+    bool known = false;
+    for (const dd_program *p = dd_protocols; p->name && n < 256; p++) {
+        known |= strcmp(p->name, text) == 0;
+        names[n++] = p->name;
+    }
+    if (!known)
+        unknown(state, "protocol", text, names, n);
+    if (a->n_names == MAX_NAMES)
+        argp_error(state, "more than %d protocols", MAX_NAMES);
+    a->name[a->n_names++] = text;
+}
+
+static double parse_number(const char *text, const char *what, double low, double high,
+                           struct argp_state *state)
 {
     char *end;
-    *out = strtod(text, &end);
-    if (end == text || *end || !(*out >= 1) || *out > 4e9)
-        argp_error(state, "%s must be a number from 1 to 4e9, not \"%s\"", what, text);
+    const double number = strtod(text, &end);
+    if (end == text || *end || !(number >= low) || !(number <= high))
+        argp_error(state, "%s must be a number from %g to %g, not \"%s\"", what, low, high, text);
+    return number;
+}
+
+static void parse_memory(arguments *a, const char *text, struct argp_state *state)
+{
+    const bool both = strcmp(text, "both") == 0;
+    a->memory[DD_MEMORY_SC] = both || strcmp(text, "sc") == 0;
+    a->memory[DD_MEMORY_C11] = both || strcmp(text, "c11") == 0;
+    if (!a->memory[DD_MEMORY_SC] && !a->memory[DD_MEMORY_C11])
+        argp_error(state, "--memory must be sc, c11 or both, not \"%s\"", text);
+}
+
+static void parse_tier(arguments *a, const char *text, struct argp_state *state)
+{
+    for (dd_tier t = DD_TIER_EXHAUSTIVE; t <= DD_TIER_PCT; t++)
+        if (strcmp(text, dd_tier_names[t]) == 0) {
+            a->limits.tier = t;
+            a->one_tier = true;
+            return;
+        }
+    unknown(state, "tier", text, dd_tier_names, DD_TIER_PCT + 1);
+}
+
+/* What goes together; then fills in what was left open. */
+static void check(arguments *a, struct argp_state *state)
+{
+    const dd_tier tier = a->limits.tier;
+    if (a->bound_given && tier != DD_TIER_BOUNDED && tier != DD_TIER_PCT)
+        argp_error(state, "--bound is for --tier bounded and --tier pct");
+    if (a->bound_given && tier == DD_TIER_PCT &&
+        (a->limits.bound < 1 || a->limits.bound > DD_PCT_DEPTHS))
+        argp_error(state, "--bound with --tier pct is a depth from 1 to %d", DD_PCT_DEPTHS);
+    if (a->one_tier && a->limits.runs && tier <= DD_TIER_BOUNDED)
+        argp_error(state, "--runs is for tiers that carry out executions: dfs, dpor, random, pct");
+    if (a->one_tier && a->limits.states && tier > DD_TIER_BOUNDED)
+        argp_error(state, "--states is for tiers that keep states: exhaustive and bounded");
+    if (tier == DD_TIER_BOUNDED && !a->bound_given)
+        a->limits.bound = BOUND;
 }
 
 static error_t parse(int key, char *text, struct argp_state *state)
 {
     arguments *a = state->input;
-    double number;
+    char *end;
     switch (key) {
     case OPTION_LIST:
         a->list = true;
@@ -57,152 +134,253 @@ static error_t parse(int key, char *text, struct argp_state *state)
     case OPTION_ALL:
         a->all = true;
         return 0;
+    case OPTION_MEMORY:
+        parse_memory(a, text, state);
+        return 0;
+    case OPTION_TIER:
+        parse_tier(a, text, state);
+        return 0;
+    case OPTION_BOUND:
+        a->limits.bound = (uint32_t)parse_number(text, "--bound", 0, 100, state);
+        a->bound_given = true;
+        return 0;
+    case OPTION_RUNS:
+        a->limits.runs = (uint64_t)parse_number(text, "--runs", 1, 1e15, state);
+        return 0;
+    case OPTION_SEED:
+        errno = 0;
+        a->limits.seed = strtoull(text, &end, 0);
+        if (end == text || *end || errno || text[0] == '-')
+            argp_error(state, "--seed must be a number from 0 to 2^64 - 1, not \"%s\"", text);
+        return 0;
     case OPTION_STATES:
-        parse_limit(text, "--states", &number, state);
-        a->limits.states = (uint64_t)number;
+        a->limits.states = (uint64_t)parse_number(text, "--states", 1, 4e9, state);
         return 0;
     case OPTION_SECONDS:
-        parse_limit(text, "--seconds", &a->limits.seconds, state);
+        a->limits.seconds = parse_number(text, "--seconds", 0.001, 1e7, state);
+        return 0;
+    case OPTION_REPLAY:
+        a->replay = text;
         return 0;
     case ARGP_KEY_ARG:
-        if (!program_named(text))
-            argp_error(state, "unknown protocol \"%s\"; dodeca explore --list shows them", text);
-        if (a->n_names == MAX_NAMES)
-            argp_error(state, "more than %d protocols", MAX_NAMES);
-        a->name[a->n_names++] = text;
+        add_name(a, text, state);
+        return 0;
+    case ARGP_KEY_END:
+        check(a, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
+static const struct argp_option options[] = {
+    {"list", OPTION_LIST, NULL, 0, "list the protocols and leave", 0},
+    {"all", OPTION_ALL, NULL, 0, "also the slow ones, of some seconds to some minutes each", 0},
+    {"memory", OPTION_MEMORY, "sc|c11|both", 0,
+     "sequential consistency, C11's memory model, or (default) one after the other", 0},
+    {"tier", OPTION_TIER, "TIER", 0,
+     "exhaustive: every reachable state. bounded: with at most --bound changes of thread. dpor: of "
+     "executions that no thread can tell apart, one. dfs: every execution. random, pct: executions "
+     "at random. Default: exhaustive, and random and pct for protocols too large for that",
+     0},
+    {"bound", OPTION_BOUND, "N", 0,
+     "bounded: changes of thread that are not forced (default 2); pct: depth of the defects looked "
+     "for, 1 to 5 (default: each in turn)",
+     0},
+    {"runs", OPTION_RUNS, "N", 0, "dfs, dpor, random, pct: at most N executions", 0},
+    {"seed", OPTION_SEED, "N", 0, "random, pct: begin here (default 0)", 0},
+    {"seconds", OPTION_SECONDS, "S", 0,
+     "give a protocol up after S seconds (default: never); random, pct: go on for S seconds "
+     "(default 1, or 0.25 if no protocol is named)",
+     0},
+    {"states", OPTION_STATES, "N", 0, "give a protocol up after N states (default 5e7)", 0},
+    {"replay", OPTION_REPLAY, "STRING", 0,
+     "carry out the one execution that a failure named, and print every step", 0},
+    {"json", OPTION_JSON, NULL, 0, "results as JSON", 0},
+    {0},
+};
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "[PROTOCOL...]",
+    .doc =
+        "Takes the synchronisation protocol, the real sources, through its interleavings, and "
+        "looks "
+        "for races, deadlocks, lost wake-ups, executions without end, failed checks and leaks."
+        "\v"
+        "Examples:\n"
+        "  dodeca explore                                    what is quick\n"
+        "  dodeca explore points-tree --tier dpor --memory sc\n"
+        "  dodeca explore --tier bounded --bound 3 spawn-tree\n"
+        "  dodeca explore --tier random --seconds 60 --seed 7 twelve-tree\n"
+        "  dodeca explore --replay points-tree:sc:0x3.1:1add\n"
+        "\n"
+        "Exit: 0 nothing was found, 1 something was, or a protocol was given up; 2 bad usage; 130 "
+        "interrupted.",
+};
+
+/* ---- While it runs --------------------------------------------------------------------------- */
+
+typedef struct vigil {
+    int stop; /* readable once Ctrl-C came */
+    bool terminal, shown;
+    double shown_s;
+    const dd_explored_row *row;
+} vigil;
+
+static double now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static bool watch(void *user, const dd_explore_result *so_far)
+{
+    vigil *v = user;
+    struct pollfd stop = {.fd = v->stop, .events = POLLIN};
+    if (v->stop >= 0 && poll(&stop, 1, 0) == 1)
+        return false;
+    if (v->terminal && now_s() - v->shown_s > SHOW_S) {
+        v->shown_s = now_s();
+        v->shown = true;
+        fprintf(stderr, "\r\033[K%s %s %s: %.0f executions, %" PRIu64 " states",
+                v->row->program->name, dd_memory_names[v->row->limits.memory],
+                dd_tier_names[v->row->limits.tier], so_far->executions, so_far->states);
+    }
+    return true;
+}
+
+static void clear(vigil *v)
+{
+    if (v->shown)
+        fputs("\r\033[K", stderr);
+    v->shown = false;
+}
+
+/* ---- Rows ------------------------------------------------------------------------------------ */
+
+typedef struct session {
+    const arguments *a;
+    dd_explored *table;
+    vigil vigil;
+    bool held, interrupted;
+    uint32_t n_left_out;
+} session;
+
 static bool is_asked_for(const arguments *a, const dd_program *p)
 {
-    if (a->n_names == 0)
-        return a->all || !p->slow;
     for (uint32_t i = 0; i < a->n_names; i++)
         if (strcmp(a->name[i], p->name) == 0)
             return true;
     return false;
 }
 
-static const char *faults(const dd_program *p)
+/* Without names: what is quick, or with --all all of it. */
+static bool is_due(const arguments *a, const dd_program *p, dd_memory memory)
 {
-    if (p->thread_failures || p->alloc_failures)
-        return "1 creation or allocation";
-    return p->fp_changes ? "1 changed fp environment" : "-";
+    if (a->n_names > 0 || a->all || p->large || (a->one_tier && a->limits.tier >= DD_TIER_RANDOM))
+        return true;
+    return !(memory == DD_MEMORY_C11 ? p->slow_c11 : p->slow);
 }
 
-static void list(void)
+static void explore(session *s, const dd_program *p, dd_memory memory, dd_tier tier, uint32_t bound)
 {
-    for (const dd_program *p = dd_protocols; p->name; p++)
-        printf("%-23s %s%s\n", p->name, p->about, p->slow ? " (slow)" : "");
+    dd_explored_row row = {.program = p, .limits = s->a->limits};
+    dd_explore_result r;
+    row.limits.memory = memory;
+    row.limits.tier = tier;
+    row.limits.bound = bound;
+    row.limits.watch = watch;
+    row.limits.user = &s->vigil;
+    if (tier >= DD_TIER_RANDOM && !row.limits.runs && row.limits.seconds <= 0)
+        row.limits.seconds = s->a->n_names ? NAMED_SECONDS : UNNAMED_SECONDS;
+    s->vigil.row = &row;
+    dd_explore(p, &row.limits, &r);
+    clear(&s->vigil);
+    s->held &= r.verdict == DD_EXPLORE_PASS;
+    s->interrupted |= r.interrupted;
+    dd_explored_add(s->table, &row, &r);
+    dd_explore_release(&r);
 }
 
-static json_t *json_row(const dd_program *p, const dd_explore_result *r)
+/* Unasked, only a glance: uniform walks under one model, PCT under the other. */
+static void explore_large(session *s, const dd_program *p, dd_memory memory)
 {
-    return json_pack("{s:s, s:s, s:i, s:i, s:s, s:s, s:b, s:I, s:I, s:f, s:I, s:f, s:s, s:s?}",
-                     "protocol", p->name, "about", p->about, "workers", (int)p->workers, "steps",
-                     (int)p->steps, "memory_model", "SC", "faults", faults(p), "spurious_wakeups",
-                     (int)p->spurious, "states", (json_int_t)r->states, "transitions",
-                     (json_int_t)r->transitions, "executions", r->executions, "longest_execution",
-                     (json_int_t)r->longest, "seconds", r->seconds, "verdict",
-                     dd_explore_verdict_name(r->verdict), "trace", r->trace);
+    const arguments *a = s->a;
+    const bool glance = a->n_names == 0 && !a->all && a->memory[0] && a->memory[1];
+    if (!glance || memory == DD_MEMORY_SC)
+        explore(s, p, memory, DD_TIER_RANDOM, 0);
+    if (!s->interrupted && (!glance || memory == DD_MEMORY_C11))
+        explore(s, p, memory, DD_TIER_PCT, 0);
 }
 
-static void print_head(void)
+static void explore_program(session *s, const dd_program *p)
 {
-    printf("%-23s %7s %5s %6s %9s %11s %10s %7s %8s  %s\n", "protocol", "workers", "steps",
-           "memory", "states", "transitions", "executions", "longest", "seconds", "verdict");
+    const arguments *a = s->a;
+    for (dd_memory m = DD_MEMORY_SC; m <= DD_MEMORY_C11 && !s->interrupted; m++) {
+        if (!a->memory[m])
+            continue;
+        if (!is_due(a, p, m))
+            s->n_left_out++;
+        else if (a->one_tier)
+            explore(s, p, m, a->limits.tier, a->limits.bound);
+        else if (!p->large && m == DD_MEMORY_C11 && p->bounded_c11)
+            explore(s, p, m, DD_TIER_BOUNDED, p->bounded_c11 - 1);
+        else if (!p->large)
+            explore(s, p, m, DD_TIER_EXHAUSTIVE, 0);
+        else
+            explore_large(s, p, m);
+    }
 }
 
-static void print_row(const dd_program *p, const dd_explore_result *r)
+static int run(const arguments *a)
 {
-    printf("%-23s %7" PRIu32 " %5" PRIu32 " %6s %9" PRIu64 " %11" PRIu64 " %10.1e %7" PRIu64
-           " %8.2f  %s\n",
-           p->name, p->workers, p->steps, "SC", r->states, r->transitions, r->executions,
-           r->longest, r->seconds, dd_explore_verdict_name(r->verdict));
-    if (r->trace)
-        printf("%s\n", r->trace);
-    fflush(stdout);
+    session s = {.a = a, .held = true, .vigil = {.stop = dd_stop_open()}};
+    s.vigil.terminal = isatty(STDERR_FILENO) == 1;
+    s.table = dd_explored_open(a->json);
+    for (const dd_program *p = dd_protocols; p->name && !s.interrupted; p++) {
+        const bool too_large = p->large && a->one_tier && a->limits.tier < DD_TIER_RANDOM;
+        if (a->n_names ? is_asked_for(a, p) : !too_large)
+            explore_program(&s, p);
+    }
+    dd_explored_close(s.table, s.n_left_out, s.interrupted);
+    const int number = dd_stop_close(s.vigil.stop);
+    if (s.interrupted)
+        return number ? 128 + number : DD_EXIT_INTERRUPTED;
+    return s.held ? DD_EXIT_HELD : DD_EXIT_FAILED;
 }
 
-static void print_foot(uint32_t n_left_out)
+static int replay(const char *text)
 {
-    if (n_left_out)
-        printf("%" PRIu32 " slow protocols were left out: --all runs them\n", n_left_out);
-    /* clang-format off */
-    puts("\n"
-         "PASS means: the sources of core/spheres, core/sync and core/control, run by the threads of the\n"
-         "protocol (a caller, Node Zero, controls, workers, and whoever else sends commands), were taken\n"
-         "through every reachable state: every order of their atomic operations, futex calls, barrier waits,\n"
-         "thread starts and joins, under sequential consistency. Where points, eventcounts, mailboxes and\n"
-         "queues run alone, futex sleepers also return for no reason any number of times. In none was there\n"
-         "a data race, a deadlock or lost wake-up, an execution that need not end, a failed check or\n"
-         "assertion, memory used after free or leaked, or a thread left behind. `executions` counts the\n"
-         "interleavings that these states cover, without spurious returns; `longest` is the most steps of\n"
-         "any of them.\n"
-         "Not covered: memory orders weaker than seq_cst (an acquire written as relaxed passes here; that\n"
-         "is ThreadSanitizer's part), the kernel's futex and the C library's barrier and threads, which\n"
-         "are modelled, more workers, levels or steps than shown, and the arithmetic, which a ledger stands\n"
-         "in for.");
-    /* clang-format on */
+    dd_explore_result r;
+    char *wrong = dd_explore_replay(dd_protocols, text, &r);
+    if (wrong) {
+        fprintf(stderr, "dodeca explore: %s\n", wrong);
+        free(wrong);
+        return DD_EXIT_USAGE;
+    }
+    printf("%.*s\n%s", (int)strcspn(text, ":"), text, r.trace);
+    const bool passed = r.verdict == DD_EXPLORE_PASS;
+    dd_explore_release(&r);
+    return passed ? DD_EXIT_HELD : DD_EXIT_FAILED;
 }
 
 int dd_cmd_explore(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"list", OPTION_LIST, NULL, 0, "list the protocols and leave", 0},
-        {"json", OPTION_JSON, NULL, 0, "results as JSON", 0},
-        {"all", OPTION_ALL, NULL, 0, "also the slow ones, of some seconds to some minutes each", 0},
-        {"states", OPTION_STATES, "N", 0, "give a protocol up after N states (default 5e7)", 0},
-        {"seconds", OPTION_SECONDS, "S", 0, "give a protocol up after S seconds (default: never)",
-         0},
-        {0},
-    };
-    static const struct argp argp = {
-        .options = options,
-        .parser = parse,
-        .args_doc = "[PROTOCOL...]",
-        .doc = "Takes the synchronisation protocol, the real sources, through every interleaving "
-               "under "
-               "sequential consistency, and looks for races, deadlocks, lost wake-ups, executions "
-               "without end, failed checks and leaks.\vExit: 0 all passed, 1 one did not (or was "
-               "given up: nothing is then proved), 2 bad usage.",
-    };
-    arguments a = {0};
+    arguments a = {.memory = {true, true}};
     argp_err_exit_status = DD_EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &a);
-    if (a.list) {
-        list();
-        return DD_EXIT_HELD;
-    }
-
-    bool held = true;
-    uint32_t n_left_out = 0;
-    json_t *rows = a.json ? json_array() : NULL;
-    if (!a.json)
-        print_head();
-    for (const dd_program *p = dd_protocols; p->name; p++) {
-        if (!is_asked_for(&a, p)) {
-            n_left_out += a.n_names == 0;
-            continue;
-        }
-        dd_explore_result r;
-        dd_explore(p, &a.limits, &r);
-        held &= r.verdict == DD_EXPLORE_PASS;
-        if (a.json)
-            (void)json_array_append_new(rows, json_row(p, &r));
-        else
-            print_row(p, &r);
-        dd_explore_release(&r);
-    }
-    if (a.json) {
-        (void)json_dumpf(rows, stdout, JSON_INDENT(2));
-        putchar('\n');
-        json_decref(rows);
-    } else {
-        print_foot(n_left_out);
-    }
-    return held ? DD_EXIT_HELD : DD_EXIT_FAILED;
+    if (a.replay)
+        return replay(a.replay);
+    if (!a.list)
+        return run(&a);
+    for (const dd_program *p = dd_protocols; p->name; p++)
+        printf("%-23s %s%s\n", p->name, p->about,
+               p->large      ? " (at random only)"
+               : p->slow     ? " (slow)"
+               : p->slow_c11 ? " (slow under c11)"
+                             : "");
+    return DD_EXIT_HELD;
 }

@@ -4,6 +4,16 @@
 
 #include <string.h>
 
+uint32_t dd_ledger_segments_(const dd_team_case *how)
+{
+    return how->max_segments ? how->max_segments : DD_LEDGER_SEGMENTS;
+}
+
+size_t dd_ledger_bytes_(const dd_team_case *how)
+{
+    return sizeof(dd_ledger) + dd_ledger_segments_(how) * DD_LEDGER_BLOCKS * sizeof(uint64_t);
+}
+
 /* Depends on both operands and on their order. */
 static uint64_t mix(uint64_t a, uint64_t b)
 {
@@ -51,12 +61,12 @@ static void begin_generation(void *user, dd_request request)
 {
     dd_ledger *l = user;
     (void)request;
-    DD_WRITE(l, sizeof *l); /* nobody else is to have it in hand */
+    DD_WRITE(l, dd_ledger_bytes_(l->how)); /* nobody else is to have it in hand */
     l->begun++;
     l->roots = l->verdicts = l->accepted = 0;
     memset(l->gradient, 0, sizeof l->gradient);
     memset(l->runs, 0, sizeof l->runs);
-    memset(l->segment, 0, sizeof l->segment);
+    memset(l->segment, 0, dd_ledger_segments_(l->how) * sizeof l->segment[0]);
     memcpy(l->before, l->model, sizeof l->before);
     for (uint32_t b = 0; b < DD_LEDGER_BLOCKS; b++)
         l->expected[b] = expected_gradient(l, b);
@@ -66,7 +76,7 @@ static void end_generation(void *user, dd_request request)
 {
     dd_ledger *l = user;
     (void)request;
-    DD_WRITE(l, sizeof *l); /* nobody is to have it in hand any more */
+    DD_WRITE(l, dd_ledger_bytes_(l->how)); /* nobody is to have it in hand any more */
     l->ended++;
     DD_CHECK(l->ended == l->begun, "not one end for each begin", l->ended, l->begun);
 }
@@ -148,11 +158,12 @@ static void take_root(void *user, uint32_t thread, uint32_t segment)
 static void own_slice(dd_ledger *l, const dd_fold_pair *list, uint32_t n, uint32_t root,
                       uint64_t first, uint64_t last)
 {
-    uint64_t value[DD_LEDGER_SEGMENTS];
-    DD_READ(l->segment, sizeof l->segment);
+    uint64_t value[DD_LEDGER_MOST];
+    const uint32_t n_segments = dd_ledger_segments_(l->how);
+    DD_READ(l->segment, n_segments * sizeof l->segment[0]);
     DD_WRITE(&l->owned[first], (last - first) * sizeof *l->owned);
     for (uint64_t b = first; b < last; b++) {
-        for (uint32_t s = 0; s < DD_LEDGER_SEGMENTS; s++)
+        for (uint32_t s = 0; s < n_segments; s++)
             value[s] = l->segment[s][b];
         for (uint32_t i = 0; i < n; i++)
             value[list[i].into] = mix(value[list[i].into], value[list[i].from]);
@@ -223,7 +234,7 @@ dd_work dd_ledger_work_(dd_ledger *l)
 
 void dd_ledger_open_(dd_ledger *l, const dd_team_case *how)
 {
-    memset(l, 0, sizeof *l);
+    memset(l, 0, dd_ledger_bytes_(how));
     l->how = how;
     for (uint32_t p = 0; p < DD_POSITIONS; p++)
         l->weight[p] = (how->lanes >> p & 1) * (DD_LEDGER_TOKENS << (how->heavy >> p & 1));
@@ -265,7 +276,7 @@ static void check_generation(const dd_ledger *l, dd_status status)
 
 void dd_ledger_end_(dd_ledger *l, uint64_t begun_before, dd_status status)
 {
-    DD_READ(l, sizeof *l);
+    DD_READ(l, dd_ledger_bytes_(l->how));
     if (l->begun == begun_before + 1)
         check_generation(l, status);
     else

@@ -8,8 +8,9 @@
 
 #include "protocols.h"
 
-#define DD_LEDGER_BLOCKS 2 /* of the parameter vector */
-#define DD_LEDGER_SEGMENTS 12
+#define DD_LEDGER_BLOCKS 2    /* of the parameter vector */
+#define DD_LEDGER_SEGMENTS 12 /* where the case asks for no more */
+#define DD_LEDGER_MOST 48
 #define DD_LEDGER_TOKENS 100u /* of a lane that is not heavy: two may run together */
 
 typedef struct dd_ledger {
@@ -20,14 +21,16 @@ typedef struct dd_ledger {
     uint64_t before[DD_LEDGER_BLOCKS];   /* the model as it was */
     uint64_t expected[DD_LEDGER_BLOCKS]; /* the gradient's serial answer */
     /* between A and U */
-    uint64_t runs[DD_POSITIONS];                            /* this step's, by lane */
-    uint64_t segment[DD_LEDGER_SEGMENTS][DD_LEDGER_BLOCKS]; /* gradients */
+    uint64_t runs[DD_POSITIONS];         /* this step's, by lane */
     uint64_t roots, verdicts, accepted;  /* calls of root and verdict, and the verdict */
     uint64_t gradient[DD_LEDGER_BLOCKS]; /* what the verdict saw */
     uint64_t owned[DD_LEDGER_BLOCKS]; /* `owner`: the gradient, each block by its slice's worker */
     uint64_t model[DD_LEDGER_BLOCKS]; /* the weights: read by lanes, written by updates */
+    uint64_t segment[][DD_LEDGER_BLOCKS]; /* gradients */
 } dd_ledger;
 
+uint32_t dd_ledger_segments_(const dd_team_case *how);
+size_t dd_ledger_bytes_(const dd_team_case *how);
 void dd_ledger_open_(dd_ledger *l, const dd_team_case *how);
 
 /* The callbacks, for dd_team_open. */

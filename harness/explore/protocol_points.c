@@ -4,8 +4,7 @@
  * point too early is a race. */
 #include "protocols.h"
 
-#define MAX_WORKERS 3
-#define MAX_SPHERES (1 + 2 * MAX_WORKERS)
+#define MAX_SPHERES 16
 
 typedef struct round_trip {
     dd_points *points;
@@ -13,10 +12,10 @@ typedef struct round_trip {
     dd_hierarchy *hierarchy;
     uint64_t descriptor, verdict; /* Node Zero before A, who acts for it before V; all after it */
     uint64_t slices;              /* who acts for Node Zero before the slices' release */
+    uint64_t closed;              /* by the last to leave */
     struct {
         uint64_t gradient, slice, update; /* its worker before each collection, others after it */
-    } worker[MAX_WORKERS];
-    uint64_t closed; /* by the last to leave */
+    } worker[];
 } round_trip;
 
 typedef struct party {
@@ -168,10 +167,12 @@ static void party_main(void *arg)
 
 void dd_protocol_points_(const void *arg)
 {
-    static const char *const name[MAX_SPHERES] = {NULL,       "sphere-1", "sphere-2", "sphere-3",
-                                                  "sphere-4", "sphere-5", "sphere-6"};
+    static const char *const name[MAX_SPHERES] = {
+        NULL,        "sphere-1",  "sphere-2",  "sphere-3", "sphere-4",  "sphere-5",
+        "sphere-6",  "sphere-7",  "sphere-8",  "sphere-9", "sphere-10", "sphere-11",
+        "sphere-12", "sphere-13", "sphere-14", "sphere-15"};
     const dd_points_case *how = arg;
-    round_trip *t = dd_alloc(sizeof *t);
+    round_trip *t = dd_alloc(sizeof *t + how->spread.workers * sizeof t->worker[0]);
     t->how = how;
     DD_CHECK(dd_spread_open_(how->spread, &t->hierarchy) == DD_OK, "no hierarchy", 0, 0);
     if (how->neighbours)
@@ -179,7 +180,7 @@ void dd_protocol_points_(const void *arg)
             t->hierarchy->sphere[1 + w].place.path = 3 + w;
     DD_CHECK(dd_points_open(how->barrier, t->hierarchy, how->generation, &t->points) == DD_OK,
              "no points", 0, 0);
-    party p[MAX_SPHERES];
+    party *p = dd_alloc(t->hierarchy->n_spheres * sizeof *p);
     for (uint32_t s = 1; s < t->hierarchy->n_spheres; s++) {
         p[s] = (party){.trip = t, .sphere = s};
         dd_thread_create(&p[s].thread, name[s], 0, party_main, &p[s]);
@@ -192,6 +193,7 @@ void dd_protocol_points_(const void *arg)
     for (uint32_t s = 1; s < t->hierarchy->n_spheres; s++)
         dd_thread_join(&p[s].thread);
     DD_CHECK(t->closed == 1, "not one was the last to leave", t->closed, 1);
+    dd_free(p);
     dd_hierarchy_close(t->hierarchy);
     dd_free(t);
 }

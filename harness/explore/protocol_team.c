@@ -38,7 +38,7 @@ static void note_change(session *s, const dd_deed *deed)
     if (deed->command == DD_COMMAND_SPAWN)
         s->n_workers += deed->n_children - 1;
     else
-        s->n_workers -= before.workers / before.controls - 1;
+        s->n_workers -= (before.workers - before.beside) / before.controls - 1;
 }
 
 static void do_deeds(session *s, const dd_deed *deeds)
@@ -57,7 +57,7 @@ static void do_deeds(session *s, const dd_deed *deeds)
             (deeds->command == DD_COMMAND_SPAWN || deeds->command == DD_COMMAND_TERMINATE))
             note_change(s, deeds);
         if (st == DD_OK && deeds->command == DD_COMMAND_PAUSE)
-            DD_READ(s->ledger, sizeof *s->ledger); /* nobody moves until it is resumed */
+            DD_READ(s->ledger, dd_ledger_bytes_(s->how)); /* nobody moves until it is resumed */
     }
 }
 
@@ -116,7 +116,7 @@ static bool open(session *s)
                                      .stealing = how->stealing,
                                      .cores = how->spins ? 2 * max_workers : 1,
                                      .max_workers = max_workers,
-                                     .max_segments = DD_LEDGER_SEGMENTS,
+                                     .max_segments = dd_ledger_segments_(how),
                                      .n_blocks = DD_LEDGER_BLOCKS,
                                      .generation = how->generation};
     const dd_work work = dd_ledger_work_(s->ledger);
@@ -151,7 +151,7 @@ void dd_protocol_team_(const void *arg)
     static const char *const name[2] = {"sender-0", "sender-1"};
     session s = {.how = arg};
     s.n_workers = s.how->spread.workers;
-    while (!(s.ledger = dd_alloc(sizeof *s.ledger)))
+    while (!(s.ledger = dd_alloc(dd_ledger_bytes_(s.how))))
         continue;
     while (!open(&s))
         continue; /* whatever was to fail has failed now */

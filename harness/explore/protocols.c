@@ -33,11 +33,20 @@ static const dd_points_case points_tree = {POINTS_OF(TREE, 2, 0), .climb = true,
 static const dd_points_case points_collect = {POINTS_OF(TREE, 2, 0), .generation = WRAP};
 static const dd_points_case points_triangle = {POINTS_OF(TREE, 2, 0), .neighbours = true,
                                                .generation = WRAP_31};
+static const dd_points_case points_round = {.barrier = DD_BARRIER_TREE,
+                                            .spread = {.workers = 2},
+                                            .rounds = 1,
+                                            .stages = 1,
+                                            .climb = true,
+                                            .without_last = true};
 static const dd_points_case points_slices = {
     .barrier = DD_BARRIER_TREE, .spread = {.workers = 2}, .rounds = 1, .stages = 2, .climb = true};
 static const dd_points_case points_pthread = {POINTS_OF(PTHREAD, 2, 0)};
 static const dd_points_case points_three = {
     .barrier = DD_BARRIER_TREE, .spread = {.workers = 3}, .rounds = 1, .stages = 1, .climb = true};
+static const dd_points_case points_thrice = {
+    .barrier = DD_BARRIER_TREE, .spread = {.workers = 2}, .rounds = 3, .stages = 1, .climb = true};
+static const dd_points_case points_three_twice = {POINTS_OF(TREE, 3, 0), .climb = true};
 static const dd_points_case points_deep = {.barrier = DD_BARRIER_TREE,
                                            .spread = {.workers = 2, .controls = 1},
                                            .rounds = 1,
@@ -204,34 +213,87 @@ static const dd_team_case terminate_any_time = {TEAM(PTHREAD, TREE, 2, 1, 1, TWO
 static const dd_team_case pool = {TEAM(PTHREAD, TREE, 2, 1, 0, TWO_LANES),
                                   .first = terminate_spawn};
 
+/* ---- Twelve workers and more -------------------------------------------------------------------
+ */
+
+/* Twelve spheres around Node Zero, all workers; or one of them a control of two more. */
+#define TWELVE(b, r, l) TEAM(b, r, 12, 0, 2, l)
+#define THIRTEEN                                                                                   \
+    {                                                                                              \
+        .workers = 13, .controls = 1, .beside = 11                                                 \
+    }
+
+static const dd_points_case twelve_points = {POINTS_OF(TREE, 12, 0), .climb = true, .spins = 1,
+                                             .generation = WRAP};
+static const dd_points_case twelve_collect = {POINTS_OF(TREE, 12, 0), .generation = WRAP_31};
+static const dd_points_case twelve_barriers = {POINTS_OF(PTHREAD, 12, 0)};
+static const dd_points_case thirteen_points = {
+    .barrier = DD_BARRIER_TREE, .spread = THIRTEEN, .rounds = 2, .stages = 2, .climb = true};
+static const dd_team_case twelve_tree = {TWELVE(TREE, TREE, ALL_LANES)};
+static const dd_team_case twelve_control = {TWELVE(TREE, CONTROL, ALL_LANES)};
+static const dd_team_case twelve_sliced = {TWELVE(TREE, SLICED, ALL_LANES)};
+static const dd_team_case twelve_owner = {TWELVE(TREE, OWNER, ALL_LANES)};
+static const dd_team_case twelve_pthread = {TWELVE(PTHREAD, TREE, ALL_LANES)};
+/* Who may steal holds up to four segments. */
+static const dd_team_case twelve_steal = {TWELVE(TREE, TREE, ALL_LANES), .max_segments = 48,
+                                          .stealing = true};
+static const dd_team_case twelve_stop = {TWELVE(TREE, TREE, ALL_LANES), .sender = {stop},
+                                         .last = start};
+static const dd_team_case twelve_pause = {TWELVE(TREE, TREE, ALL_LANES), .first = start,
+                                          .sender = {pause_resume}};
+static const dd_team_case twelve_cancel = {TWELVE(TREE, OWNER, ALL_LANES), .sender = {cancel}};
+static const dd_team_case twelve_spawn = {TEAM(TREE, TREE, 11, 0, 2, ALL_LANES), .max_workers = 12,
+                                          .sender = {spawn}};
+static const dd_team_case twelve_terminate = {
+    .barrier = DD_BARRIER_TREE,
+    .reduce = DD_REDUCE_TREE,
+    .spread = {.workers = 12, .controls = 1, .beside = 10},
+    .steps = 2,
+    .lanes = ALL_LANES,
+    .sender = {terminate}};
+
 /* ---- The table ------------------------------------------------------------------------------- */
 
 #define ROW(n, a, f, c, w, s) .name = n, .about = a, .run = f, .arg = &c, .workers = w, .steps = s
 #define ALONE(n, a, f, c, w, s) ROW(n, a, dd_protocol_##f##_, c, w, s), .spurious = true
 #define POINTS(n, a, c, w, s) ALONE(n, a, points, c, w, s)
 #define TEAMS(n, a, c, w, s) ROW(n, a, dd_protocol_team_, c, w, s)
-#define SLOW .slow = true
+/* Under sequential consistency, under C11, or under both; and what has too many states under C11:
+ * changes of thread allowed. */
+#define SLOW_SC .slow = true
+#define SLOW_C11 .slow_c11 = true
+#define SLOW .slow = true, .slow_c11 = true
+#define CHANGES(n) .bounded_c11 = (n) + 1
+#define LARGE .large = true
 
 const dd_program dd_protocols[] = {
     {ALONE("eventcount", "one advances, two await every advance; 31-bit wrap", eventcount,
            eventcount, 2, 3)},
-    {ALONE("mailbox", "two senders with two mails each; 31-bit wrap", mailbox, mailbox, 2, 2)},
+    {ALONE("mailbox", "two senders with two mails each; 31-bit wrap", mailbox, mailbox, 2, 2),
+     SLOW_C11, CHANGES(2)},
     {ALONE("mailbox-rung", "one sender, and one who only rings", mailbox, mailbox_rung, 1, 2)},
 
     {POINTS("points-tree", "A, B, V, U, leave: climbing as a pair; 32-bit wrap", points_tree, 2,
             2)},
     {POINTS("points-collect", "the same, collecting", points_collect, 2, 2)},
-    {POINTS("points-triangle", "collecting, in one triangle; 31-bit wrap", points_triangle, 2, 2)},
+    {POINTS("points-triangle", "collecting, in one triangle; 31-bit wrap", points_triangle, 2, 2),
+     SLOW_C11},
+    {ROW("points-round", "one round of the first, without returns for no reason",
+         dd_protocol_points_, points_round, 2, 1)},
     {POINTS("points-slices", "with slices between B and V", points_slices, 2, 1)},
     {POINTS("points-pthread", "the same by pthread barriers", points_pthread, 2, 2)},
-    {POINTS("points-three", "three workers, three triangles", points_three, 3, 1)},
+    {POINTS("points-three", "three workers, three triangles", points_three, 3, 1), SLOW_C11},
+    {POINTS("points-thrice", "three rounds of points-tree", points_thrice, 2, 3)},
+    {POINTS("points-three-twice", "two rounds of points-three", points_three_twice, 3, 2), SLOW_C11,
+     CHANGES(2)},
     {POINTS("points-deep", "two workers under one control: climbing; wrap", points_deep, 2, 1)},
-    {POINTS("points-uneven", "one worker, and one under a control", points_uneven, 2, 1)},
-    {POINTS("points-deep-collect", "the same, collecting", points_deep_collect, 2, 1)},
+    {POINTS("points-uneven", "one worker, and one under a control", points_uneven, 2, 1), SLOW_C11},
+    {POINTS("points-deep-collect", "the same, collecting", points_deep_collect, 2, 1), SLOW_C11},
     {POINTS("points-deep-pthread", "the same by pthread barriers", points_deep_pthread, 2, 2)},
     {POINTS("points-wide", "one worker under each of two controls: climbing", points_wide, 2, 1),
-     SLOW},
-    {POINTS("points-wide-collect", "the same, collecting", points_wide_collect, 2, 1), SLOW},
+     SLOW, CHANGES(2)},
+    {POINTS("points-wide-collect", "the same, collecting", points_wide_collect, 2, 1), SLOW,
+     CHANGES(2)},
     {POINTS("points-wide-pthread", "the same by pthread barriers", points_wide_pthread, 2, 2)},
     {POINTS("leave-deep", "leave alone: three workers under one control", leave_deep, 3, 0)},
     {POINTS("leave-wide", "leave alone: one worker under each of two controls", leave_wide, 2, 0)},
@@ -240,86 +302,132 @@ const dd_program dd_protocols[] = {
     {ALONE("queues-three", "an owner and two thieves on four lanes", queues, queues_three, 3, 1)},
 
     {TEAMS("step-tree-tree", "tree barrier and reduction: open, step, close; 32-bit wrap",
-           step_tree_tree, 2, 1)},
-    {TEAMS("step-tree-control", "control reduction; 31-bit wrap", step_tree_control, 2, 1)},
-    {TEAMS("step-tree-sliced", "sliced reduction", step_tree_sliced, 2, 1)},
-    {TEAMS("step-tree-owner", "owner reduction", step_tree_owner, 2, 1)},
-    {TEAMS("step-pthread-tree", "pthread barrier, tree reduction", step_pthread_tree, 2, 2)},
+           step_tree_tree, 2, 1),
+     CHANGES(1)},
+    {TEAMS("step-tree-control", "control reduction; 31-bit wrap", step_tree_control, 2, 1),
+     CHANGES(1)},
+    {TEAMS("step-tree-sliced", "sliced reduction", step_tree_sliced, 2, 1), SLOW, CHANGES(2)},
+    {TEAMS("step-tree-owner", "owner reduction", step_tree_owner, 2, 1), SLOW, CHANGES(2)},
+    {TEAMS("step-pthread-tree", "pthread barrier, tree reduction", step_pthread_tree, 2, 2),
+     SLOW_C11},
     {TEAMS("step-pthread-control", "control reduction", step_pthread_control, 2, 2)},
     {TEAMS("step-pthread-sliced", "sliced reduction", step_pthread_sliced, 2, 2)},
     {TEAMS("step-pthread-owner", "owner reduction, six lanes a worker in bundles of two",
-           step_pthread_owner, 2, 2)},
-    {TEAMS("steps-tree-tree", "as step-tree-tree, two steps", steps_tree_tree, 2, 2), SLOW},
-    {TEAMS("steps-tree-control", "as step-tree-control, two steps", steps_tree_control, 2, 2),
-     SLOW},
-    {TEAMS("steps-tree-sliced", "as step-tree-sliced, two steps", steps_tree_sliced, 2, 2), SLOW},
-    {TEAMS("steps-tree-owner", "as step-tree-owner, two steps", steps_tree_owner, 2, 2), SLOW},
-    {TEAMS("sparse-pthread-tree", "three non-empty lanes: pruned folds", sparse, 2, 2)},
-    {TEAMS("three-pthread-tree", "three workers on four lanes", three, 3, 1)},
-    {TEAMS("three-pthread-owner", "the same, owner reduction", three_owner, 3, 1)},
+           step_pthread_owner, 2, 2),
+     SLOW_C11},
+    {TEAMS("steps-tree-tree", "as step-tree-tree, two steps", steps_tree_tree, 2, 2), SLOW,
+     CHANGES(1)},
+    {TEAMS("steps-tree-control", "as step-tree-control, two steps", steps_tree_control, 2, 2), SLOW,
+     CHANGES(1)},
+    {TEAMS("steps-tree-sliced", "as step-tree-sliced, two steps", steps_tree_sliced, 2, 2), SLOW,
+     CHANGES(1)},
+    {TEAMS("steps-tree-owner", "as step-tree-owner, two steps", steps_tree_owner, 2, 2), SLOW,
+     CHANGES(1)},
+    {TEAMS("sparse-pthread-tree", "three non-empty lanes: pruned folds", sparse, 2, 2), SLOW_C11},
+    {TEAMS("three-pthread-tree", "three workers on four lanes", three, 3, 1), SLOW_C11},
+    {TEAMS("three-pthread-owner", "the same, owner reduction", three_owner, 3, 1), SLOW_C11},
     {TEAMS("alone-pthread-owner", "one worker on all lanes, owner reduction", alone_owner, 1, 2)},
 
-    {TEAMS("deep-pthread-tree", "two workers under one control", deep_pthread, 2, 1)},
-    {TEAMS("deep-pthread-control", "control reduction", deep_control, 2, 1)},
-    {TEAMS("deep-pthread-sliced", "sliced reduction", deep_sliced, 2, 1)},
-    {TEAMS("deep-pthread-owner", "owner reduction", deep_owner, 2, 1)},
-    {TEAMS("deep-tree-tree", "tree barrier", deep_tree, 2, 1), SLOW},
-    {TEAMS("wide-pthread-control", "one worker under each of two controls", wide_pthread, 2, 1)},
+    {TEAMS("deep-pthread-tree", "two workers under one control", deep_pthread, 2, 1), SLOW_C11},
+    {TEAMS("deep-pthread-control", "control reduction", deep_control, 2, 1), SLOW_C11},
+    {TEAMS("deep-pthread-sliced", "sliced reduction", deep_sliced, 2, 1), SLOW_C11},
+    {TEAMS("deep-pthread-owner", "owner reduction", deep_owner, 2, 1), SLOW_C11},
+    {TEAMS("deep-tree-tree", "tree barrier", deep_tree, 2, 1), SLOW, CHANGES(1)},
+    {TEAMS("wide-pthread-control", "one worker under each of two controls", wide_pthread, 2, 1),
+     SLOW, CHANGES(1)},
 
-    {TEAMS("steal-pthread-tree", "stealing from each other, six lanes", steal_pthread, 2, 1)},
-    {TEAMS("steal-pthread-control", "control reduction", steal_control, 2, 1)},
-    {TEAMS("steal-pthread-owner", "owner reduction", steal_owner, 2, 1)},
-    {TEAMS("steal-twice", "three lanes, two steps", steal_twice, 2, 2)},
-    {TEAMS("steal-tree-tree", "tree barrier, four lanes", steal_tree, 2, 1), SLOW},
+    {TEAMS("steal-pthread-tree", "stealing from each other, six lanes", steal_pthread, 2, 1),
+     SLOW_C11},
+    {TEAMS("steal-pthread-control", "control reduction", steal_control, 2, 1), SLOW_C11},
+    {TEAMS("steal-pthread-owner", "owner reduction", steal_owner, 2, 1), SLOW_C11},
+    {TEAMS("steal-twice", "three lanes, two steps", steal_twice, 2, 2), SLOW, CHANGES(2)},
+    {TEAMS("steal-tree-tree", "tree barrier, four lanes", steal_tree, 2, 1), SLOW, CHANGES(1)},
 
     {TEAMS("cancel-pthread-tree", "as step-pthread-tree, cancelled at any moment",
            cancel_pthread_tree, 2, 2),
-     SLOW},
+     SLOW, CHANGES(1)},
     {TEAMS("cancel-pthread-control", "as step-pthread-control, cancelled at any moment",
-           cancel_pthread_control, 2, 1)},
+           cancel_pthread_control, 2, 1),
+     SLOW_C11},
     {TEAMS("cancel-pthread-sliced", "as step-pthread-sliced, cancelled at any moment",
-           cancel_pthread_sliced, 2, 1)},
+           cancel_pthread_sliced, 2, 1),
+     SLOW_C11, CHANGES(1)},
     {TEAMS("cancel-pthread-owner", "as step-pthread-owner, cancelled at any moment",
-           cancel_pthread_owner, 2, 1)},
+           cancel_pthread_owner, 2, 1),
+     SLOW, CHANGES(1)},
     {TEAMS("cancel-steal-owner", "with stealing, three lanes, cancelled at any moment",
-           cancel_steal_owner, 2, 1)},
+           cancel_steal_owner, 2, 1),
+     SLOW, CHANGES(1)},
     {TEAMS("cancel-tree-tree", "as step-tree-tree, cancelled at any moment", cancel_tree_tree, 2,
            1),
-     SLOW},
+     SLOW, CHANGES(1)},
     {TEAMS("each-pthread", "requests without folds and update, cancelled at any moment",
-           each_pthread, 2, 1)},
-    {TEAMS("discard-pthread", "the verdict goes either way in every step", discard_pthread, 2, 2)},
-    {TEAMS("discard-tree", "the same, tree barrier", discard_tree, 2, 1), SLOW},
+           each_pthread, 2, 1),
+     SLOW_C11, CHANGES(1)},
+    {TEAMS("discard-pthread", "the verdict goes either way in every step", discard_pthread, 2, 2),
+     SLOW_C11},
+    {TEAMS("discard-tree", "the same, tree barrier", discard_tree, 2, 1), SLOW, CHANGES(2)},
     {TEAMS("fp-env-pthread", "any look finds the floating-point environment changed",
            fp_env_pthread, 2, 1),
-     .fp_changes = 1},
-    {TEAMS("fp-env-tree", "the same, tree barrier", fp_env_tree, 2, 1), .fp_changes = 1, SLOW},
+     .fp_changes = 1, SLOW_C11},
+    {TEAMS("fp-env-tree", "the same, tree barrier", fp_env_tree, 2, 1), .fp_changes = 1, SLOW,
+     CHANGES(1)},
     {TEAMS("creation-pthread", "any thread or allocation cannot be had; then opened again",
            creation_pthread, 2, 1),
-     .thread_failures = 1, .alloc_failures = 1},
+     .thread_failures = 1, .alloc_failures = 1, SLOW_C11},
 
-    {TEAMS("stop-pthread", "stopped at any moment, started again", stop_pthread, 1, 1)},
-    {TEAMS("stop-two", "the same, two workers", stop_two, 2, 1), SLOW},
-    {TEAMS("pause-pthread", "paused at any moment, and resumed", pause_pthread, 1, 1), SLOW},
-    {TEAMS("pause-two", "the same, two steps", pause_two, 1, 2), SLOW},
+    {TEAMS("stop-pthread", "stopped at any moment, started again", stop_pthread, 1, 1), CHANGES(1)},
+    {TEAMS("stop-two", "the same, two workers", stop_two, 2, 1), SLOW, CHANGES(1)},
+    {TEAMS("pause-pthread", "paused at any moment, and resumed", pause_pthread, 1, 1), SLOW,
+     CHANGES(1)},
+    {TEAMS("pause-two", "the same, two steps", pause_two, 1, 2), SLOW, CHANGES(1)},
     {TEAMS("pause-cancel", "paused at any moment, what is held is cancelled", pause_cancel_pthread,
-           1, 1)},
-    {TEAMS("senders", "a stop and a pause come at once", senders, 1, 0), SLOW},
+           1, 1),
+     SLOW_SC, CHANGES(1)},
+    {TEAMS("senders", "a stop and a pause come at once", senders, 1, 0), SLOW, CHANGES(1)},
 
-    {TEAMS("spawn", "a worker becomes a control of two, then a step", spawn_first, 1, 1)},
+    {TEAMS("spawn", "a worker becomes a control of two, then a step", spawn_first, 1, 1),
+     CHANGES(1)},
     {TEAMS("spawn-failing", "the same; any thread or allocation cannot be had", spawn_failing, 1,
            1),
-     .thread_failures = 1, .alloc_failures = 1, SLOW},
-    {TEAMS("spawn-tree", "as spawn, tree barrier, no step", spawn_tree, 1, 0), SLOW},
-    {TEAMS("spawn-between", "as spawn, between two steps", spawn_between, 1, 2), SLOW},
-    {TEAMS("terminate", "a control of two becomes a worker, then a step", terminate_first, 2, 1)},
-    {TEAMS("terminate-tree", "as terminate, tree barrier, no step", terminate_tree, 2, 0), SLOW},
-    {TEAMS("terminate-between", "the same, between two steps", terminate_between, 2, 2), SLOW},
+     .thread_failures = 1, .alloc_failures = 1, SLOW, CHANGES(1)},
+    {TEAMS("spawn-tree", "as spawn, tree barrier, no step", spawn_tree, 1, 0), SLOW, CHANGES(1)},
+    {TEAMS("spawn-between", "as spawn, between two steps", spawn_between, 1, 2), SLOW, CHANGES(1)},
+    {TEAMS("terminate", "a control of two becomes a worker, then a step", terminate_first, 2, 1),
+     SLOW_SC, CHANGES(1)},
+    {TEAMS("terminate-tree", "as terminate, tree barrier, no step", terminate_tree, 2, 0), SLOW,
+     CHANGES(2)},
+    {TEAMS("terminate-between", "the same, between two steps", terminate_between, 2, 2), SLOW,
+     CHANGES(1)},
     {TEAMS("terminate-owner", "the same, owner reduction: lanes keep their segments",
            terminate_owner, 2, 2),
-     SLOW},
+     SLOW, CHANGES(1)},
     {TEAMS("terminate-any-time", "as terminate, at any moment of a step", terminate_any_time, 2, 1),
-     SLOW},
-    {TEAMS("pool", "a control's two threads are parked and called again", pool, 2, 0), SLOW},
+     SLOW, CHANGES(1)},
+    {TEAMS("pool", "a control's two threads are parked and called again", pool, 2, 0), SLOW,
+     CHANGES(1)},
+
+    {POINTS("twelve-points", "a full sphere: A, B, V, U, leave, climbing", twelve_points, 12, 2),
+     LARGE},
+    {POINTS("twelve-points-collect", "the same, collecting", twelve_collect, 12, 2), LARGE},
+    {POINTS("twelve-points-pthread", "the same by pthread barriers", twelve_barriers, 12, 2),
+     LARGE},
+    {POINTS("thirteen-points", "a full sphere, one of it a control; slices", thirteen_points, 13,
+            2),
+     LARGE},
+    {TEAMS("twelve-tree", "a full sphere trains: tree reduction", twelve_tree, 12, 2), LARGE},
+    {TEAMS("twelve-control", "control reduction", twelve_control, 12, 2), LARGE},
+    {TEAMS("twelve-sliced", "sliced reduction", twelve_sliced, 12, 2), LARGE},
+    {TEAMS("twelve-owner", "owner reduction", twelve_owner, 12, 2), LARGE},
+    {TEAMS("twelve-pthread", "pthread barriers", twelve_pthread, 12, 2), LARGE},
+    {TEAMS("twelve-steal", "stealing from each other", twelve_steal, 12, 2), LARGE},
+    {TEAMS("twelve-stop", "stopped at any moment, started again", twelve_stop, 12, 2), LARGE},
+    {TEAMS("twelve-pause", "paused at any moment, and resumed", twelve_pause, 12, 2), LARGE},
+    {TEAMS("twelve-cancel", "cancelled at any moment, owner reduction", twelve_cancel, 12, 2),
+     LARGE},
+    {TEAMS("twelve-spawn", "one of eleven becomes a control at any moment", twelve_spawn, 12, 2),
+     LARGE},
+    {TEAMS("twelve-terminate", "a control becomes a worker at any moment", twelve_terminate, 12, 2),
+     LARGE},
     {.name = NULL},
 };

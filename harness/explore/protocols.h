@@ -69,9 +69,10 @@ typedef struct dd_team_case {
     dd_barrier barrier;
     dd_reduce reduce;
     uint32_t steps, generation;
-    uint32_t lanes;       /* non-empty ones, a bit each */
-    uint32_t heavy;       /* those with twice the weight */
-    uint32_t max_workers; /* 0: those of the spread */
+    uint32_t lanes;        /* non-empty ones, a bit each */
+    uint32_t heavy;        /* those with twice the weight */
+    uint32_t max_workers;  /* 0: those of the spread */
+    uint32_t max_segments; /* of gradients; 0: a lane's each */
     bool spins, stealing;
     bool each;       /* DD_TEAM_EACH requests in place of steps */
     bool discard;    /* the verdict may be against the update */

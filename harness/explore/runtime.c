@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * Runs the explored world step by step: starts fibres, tells which events can be taken, takes one,
- * saves and loads all of it. All on the search's stack. */
+ * Runs the explored world step by step: starts fibres, tells which events can be taken, takes one.
+ * All on the search's stack. */
 #define _XOPEN_SOURCE 700 /* sigaltstack, strnlen */
 #include "arena.h"
 
 #include <setjmp.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -37,7 +36,7 @@ static uint32_t add_fibre(const char *name, void (*run)(void *), void *arg)
 {
     uint32_t id = (uint32_t)dd_arena_.total.n_fibres++;
     dd_fibre *f = &dd_arena_.fibre[id];
-    memset(f, 0, sizeof *f);
+    memset(f, 0, offsetof(dd_fibre, range));
     memcpy(f->name, name, strnlen(name, sizeof f->name - 1));
     f->run = run;
     f->arg = arg;
@@ -50,6 +49,8 @@ static bool note_read(dd_fibre *f, uint32_t i, const dd_event *e, uint64_t value
 {
     if (!f->awaiting)
         return true;
+    if (dd_arena_is_weak())
+        value = 0; /* the fibre's view knows how new it was */
     if (f->n_reads == DD_READS) {
         fail(DD_EXPLORE_LIMIT, "a DD_AWAIT reads more words than the explorer holds", DD_READS, i,
              e->site);
@@ -79,27 +80,27 @@ static bool serve(uint32_t i)
     case DD_EVENT_EXCHANGE:
     case DD_EVENT_FETCH_ADD:
     case DD_EVENT_COMPARE_EXCHANGE: {
-        bool read = e->kind != DD_EVENT_STORE, write = e->kind != DD_EVENT_LOAD;
-        bool shared = read && dd_arena_is_shared(i, e->word, e->bytes, false);
-        shared |= write && dd_arena_is_shared(i, e->word, e->bytes, true);
+        const bool shared = dd_arena_is_shared(i, e);
         /* a loop on words that nobody else has used so far must come back to the search, too */
-        if (shared || dd_host_.unreduced || ++dd_host_.n_local > DD_MAX_LOCAL)
+        if (shared || dd_host_.mode.unreduced || ++dd_host_.n_local > DD_MAX_LOCAL)
             break;
-        if (!dd_arena_touch(i, e->word, e->bytes, write, e->site))
+        if (!dd_arena_touch(i, e->word, e->bytes, e->kind != DD_EVENT_LOAD, e->site))
             return false;
         f->result = dd_arena_apply(e);
         return note_read(f, i, e, f->result);
     }
     case DD_EVENT_FUTEX_WAIT:
-        dd_arena_is_shared(i, e->word, e->bytes, false);
+        (void)dd_arena_is_shared(i, e);
         break;
-    case DD_CALL_INIT: /* before anybody shares it: says nothing of who uses it */
+    case DD_CALL_INIT: /* says nothing of who uses it afterwards */
+        if (dd_arena_is_weak())
+            (void)dd_arena_is_shared(i, e);
         return dd_arena_touch(i, e->word, e->bytes, true, e->site);
     case DD_CALL_READ:
     case DD_CALL_WRITE:
         if (e->bytes == 0)
             return true;
-        dd_arena_is_shared(i, e->word, e->bytes, e->kind == DD_CALL_WRITE);
+        (void)dd_arena_is_shared(i, e);
         return dd_arena_touch(i, e->word, e->bytes, e->kind == DD_CALL_WRITE, e->site);
     case DD_CALL_AWAIT_BEGIN:
         f->awaiting = 1;
@@ -139,6 +140,8 @@ static bool serve(uint32_t i)
  * from calls that have returned, and must not show through in the unused bytes of later frames. */
 static void scrub(uint32_t i, size_t bytes)
 {
+    if (dd_host_.mode.stateless)
+        return;
     unsigned char *low = dd_arena_.stack[i].byte, *sp = dd_arena_.fibre[i].sp;
     size_t room = (size_t)(sp - low);
     if (bytes > room)
@@ -227,33 +230,64 @@ static void guard_stacks(int protection)
         mprotect(dd_arena_.stack[i].guard, DD_PAGE_BYTES, protection);
 }
 
-void dd_world_start(const dd_program *program, bool unreduced)
+/* Where states are compared, after every step; else when room gets scarce. */
+static bool wants_normal_form(void)
 {
-    guard_stacks(PROT_NONE);
-    faults_catch();
-    memset(&dd_arena_, 0, offsetof(dd_arena, stack));
+    if (!dd_arena_is_weak() || dd_host_.failure.verdict != DD_EXPLORE_PASS)
+        return false;
+    if (!dd_host_.mode.stateless || dd_arena_.total.n_facts > DD_FACTS / 2 ||
+        dd_arena_.total.n_locations > DD_LOCATIONS / 2)
+        return true;
+    for (uint64_t l = 0; l < dd_arena_.total.n_locations; l++)
+        if (dd_arena_.location[l].n > DD_MESSAGES / 2)
+            return true;
+    return false;
+}
+
+static void tidy_up(void)
+{
+    if (dd_arena_is_weak())
+        dd_weak_forgive();
+    if (wants_normal_form())
+        dd_weak_normalise();
+}
+
+/* Fibres, blocks and what is allocated are cleared as they come. */
+void dd_world_start(const dd_program *program, dd_world_mode mode)
+{
+    if (!dd_host_.started) {
+        guard_stacks(PROT_NONE);
+        faults_catch();
+        dd_host_.started = true;
+    }
+    memset(&dd_arena_.total, 0, sizeof dd_arena_.total);
     memset(&dd_host_.failure, 0, sizeof dd_host_.failure);
     dd_host_.program = program;
-    dd_host_.unreduced = unreduced;
+    dd_host_.mode = mode;
     dd_arena_.total.thread_failures = program->thread_failures;
     dd_arena_.total.alloc_failures = program->alloc_failures;
     dd_arena_.total.fp_changes = program->fp_changes;
-    add_fibre("caller", run_program, NULL);
+    memset(&dd_arena_.view[add_fibre("caller", run_program, NULL)], 0, sizeof dd_arena_.view[0]);
     settle();
+    tidy_up();
 }
 
 void dd_world_stop(void)
 {
+    dd_host_.started = false;
     faults_leave();
     guard_stacks(PROT_READ | PROT_WRITE); /* leak checkers read all memory at exit */
 }
 
 /* ---- Steps ---- */
 
-static bool has_changed(const dd_fibre *f)
+static bool has_changed(uint32_t i)
 {
+    const dd_fibre *f = &dd_arena_.fibre[i];
     for (uint64_t r = 0; r < f->n_reads; r++)
-        if (dd_arena_load(f->read[r].word, f->read[r].bytes) != f->read[r].value)
+        if (dd_arena_is_weak()
+                ? dd_weak_has_newer(i, f->read[r].word)
+                : dd_arena_load(f->read[r].word, f->read[r].bytes) != f->read[r].value)
             return true;
     return false;
 }
@@ -298,6 +332,15 @@ static void add_wakes(choices *c, uint32_t i, const dd_event *e)
     }
 }
 
+/* One step for each message that the operation may read, or behind which it may write. */
+static void add_messages(choices *c, uint32_t i, const dd_event *e)
+{
+    uint32_t alternative[DD_MESSAGES] = {0};
+    const uint32_t n = dd_arena_is_weak() ? dd_weak_choices(i, e, alternative) : 1;
+    for (uint32_t k = 0; k < n; k++)
+        add_choice(c, i, alternative[k], false);
+}
+
 /* Adds the steps of fibre i. returns whether they neither affect nor are affected by anybody
  * else's: what others can do stays the same whether they come first or last, and no plain access is
  * forgotten by taking them. */
@@ -322,11 +365,18 @@ static bool add_choices(choices *c, uint32_t i)
         return f->n_ranges == 0 && target->n_ranges == 0;
     }
     case DD_EVENT_AWAIT:
-        if (has_changed(f))
+        if (has_changed(i))
             add_choice(c, i, 0, false);
         return false;
     case DD_EVENT_FUTEX_WAKE:
         add_wakes(c, i, &f->event);
+        return false;
+    case DD_EVENT_LOAD:
+    case DD_EVENT_STORE:
+    case DD_EVENT_EXCHANGE:
+    case DD_EVENT_FETCH_ADD:
+    case DD_EVENT_COMPARE_EXCHANGE:
+        add_messages(c, i, &f->event);
         return false;
     default:
         add_choice(c, i, 0, false);
@@ -342,7 +392,7 @@ uint32_t dd_world_choices(uint32_t first, dd_choice out[DD_CHOICES], uint32_t *s
     *spurious = 0;
     for (uint32_t k = 0; k < n_fibres && !alone; k++) {
         uint32_t before = c.n;
-        alone = add_choices(&c, (first + k) % n_fibres) && !dd_host_.unreduced;
+        alone = add_choices(&c, (first + k) % n_fibres) && !dd_host_.mode.unreduced;
         if (alone) {
             memmove(out, out + before, (c.n - before) * sizeof *out);
             c.n -= before;
@@ -375,25 +425,38 @@ static void take(dd_fibre *f, dd_choice choice)
                 dd_arena_.fibre[i].state = DD_FIBRE_LOCAL;
         break;
     case DD_EVENT_AWAIT:
+        /* Of one word it next reads something newer; where it looks at several, at least one is. */
+        if (dd_arena_is_weak() && f->n_reads == 1)
+            dd_weak_go_on(choice.fibre, f->read[0].word);
         end_await(f);
         break;
     case DD_EVENT_BARRIER: {
         struct dd_pbarrier *b = e->word;
+        uint32_t set = 0;
         f->state = DD_FIBRE_AT_BARRIER;
         if (++b->arrived < b->n_threads)
             break;
         b->arrived = 0;
         for (uint32_t i = 0; i < dd_arena_.total.n_fibres; i++)
             if (dd_arena_.fibre[i].state == DD_FIBRE_AT_BARRIER &&
-                dd_arena_.fibre[i].event.word == b)
+                dd_arena_.fibre[i].event.word == b) {
                 dd_arena_.fibre[i].state = DD_FIBRE_LOCAL;
+                set |= 1u << i;
+            }
+        if (dd_arena_is_weak())
+            dd_weak_meet(set);
         break;
     }
     case DD_EVENT_CREATE:
         f->result = add_fibre(e->what, (void (*)(void *))(uintptr_t)e->value,
                               (void *)(uintptr_t)e->expected);
+        dd_arena_note_creation(choice.fibre, (uint32_t)f->result);
+        if (dd_arena_is_weak())
+            dd_weak_create(choice.fibre, (uint32_t)f->result);
         break;
     case DD_EVENT_JOIN:
+        if (dd_arena_is_weak())
+            dd_weak_join(choice.fibre, (uint32_t)e->value);
         dd_arena_.fibre[e->value].state = DD_FIBRE_JOINED;
         dd_arena_.fibre[e->value].n_ranges = 0;
         dd_arena_trim();
@@ -402,7 +465,8 @@ static void take(dd_fibre *f, dd_choice choice)
         f->result = choice.alternative;
         break;
     default:
-        f->result = dd_arena_apply(e);
+        f->result = dd_arena_is_weak() ? dd_weak_apply(choice.fibre, e, choice.alternative)
+                                       : dd_arena_apply(e);
         (void)note_read(f, choice.fibre, e, f->result);
     }
 }
@@ -413,7 +477,7 @@ void dd_world_step(dd_choice choice)
     if (choice.spurious) {
         f->state = DD_FIBRE_LOCAL;
     } else {
-        if (f->event.word && !dd_arena_may_sync(choice.fibre, &f->event))
+        if (f->event.word && !dd_arena_may_sync(choice.fibre, &f->event, choice.alternative))
             return;
         if (f->event.kind != DD_EVENT_CHOOSE) {
             f->n_ranges = 0;
@@ -424,6 +488,7 @@ void dd_world_step(dd_choice choice)
     }
     if (dd_host_.failure.verdict == DD_EXPLORE_PASS)
         settle();
+    tidy_up();
 }
 
 const dd_event *dd_world_event(uint32_t i)
@@ -439,137 +504,4 @@ uint64_t dd_world_result(void)
 bool dd_world_ended(void)
 {
     return dd_arena_.fibre[0].state == DD_FIBRE_DONE;
-}
-
-/* ---- Saving and loading ---- */
-
-/* The pieces of the arena that make a state, in an order in which each piece's size is known from
- * those before. */
-typedef void piece_fn(uintptr_t *cursor, void *memory, size_t bytes);
-
-static void visit(uintptr_t *cursor, piece_fn *piece)
-{
-    dd_arena *a = &dd_arena_;
-    piece(cursor, &a->total, sizeof a->total);
-    for (uint64_t i = 0; i < a->total.n_fibres; i++) {
-        dd_fibre *f = &a->fibre[i];
-        piece(cursor, f, offsetof(dd_fibre, range));
-        piece(cursor, f->range, f->n_ranges * sizeof f->range[0]);
-        unsigned char *top = a->stack[i].byte + DD_STACK_BYTES;
-        piece(cursor, f->sp, (size_t)(top - (unsigned char *)f->sp));
-    }
-    piece(cursor, a->block, a->total.n_blocks * sizeof a->block[0]);
-    piece(cursor, a->heap, a->total.heap_used);
-}
-
-static void count_piece(uintptr_t *cursor, void *memory, size_t bytes)
-{
-    (void)memory;
-    *cursor += bytes;
-}
-
-static void save_piece(uintptr_t *cursor, void *memory, size_t bytes)
-{
-    memcpy((void *)*cursor, memory, bytes);
-    *cursor += bytes;
-}
-
-static void load_piece(uintptr_t *cursor, void *memory, size_t bytes)
-{
-    memcpy(memory, (const void *)*cursor, bytes);
-    *cursor += bytes;
-}
-
-size_t dd_world_size(void)
-{
-    uintptr_t bytes = 0;
-    visit(&bytes, count_piece);
-    return bytes;
-}
-
-void dd_world_save(void *buffer)
-{
-    uintptr_t cursor = (uintptr_t)buffer;
-    visit(&cursor, save_piece);
-}
-
-void dd_world_load(const void *buffer)
-{
-    uintptr_t cursor = (uintptr_t)buffer;
-    visit(&cursor, load_piece);
-}
-
-/* ---- Sharing, failures, names ---- */
-
-bool dd_world_sharing_grew(void)
-{
-    bool grew = dd_host_.sharing_grew;
-    dd_host_.sharing_grew = false;
-    return grew;
-}
-
-void dd_world_forget_sharing(void)
-{
-    memset(dd_host_.users, 0, sizeof dd_host_.users);
-    dd_host_.sharing_grew = false;
-}
-
-const dd_failure *dd_world_failure(void)
-{
-    return &dd_host_.failure;
-}
-
-void dd_world_check_end(void)
-{
-    for (uint32_t i = 1; i < dd_arena_.total.n_fibres; i++) {
-        const dd_fibre *f = &dd_arena_.fibre[i];
-        if (f->state != DD_FIBRE_JOINED) {
-            fail(DD_EXPLORE_MEMORY,
-                 f->state == DD_FIBRE_DONE ? "thread never joined"
-                                           : "thread left running at the end",
-                 0, i, f->event.site);
-            return;
-        }
-    }
-    for (uint64_t i = 0; i < dd_arena_.total.n_blocks; i++)
-        if (dd_arena_.block[i].live) {
-            fail(DD_EXPLORE_MEMORY, "memory never freed: bytes, allocated there",
-                 dd_arena_.block[i].bytes, 0, dd_arena_.block[i].site);
-            return;
-        }
-}
-
-void dd_world_fail_stuck(void)
-{
-    fail(DD_EXPLORE_DEADLOCK, "nobody can go on: deadlock or lost wake-up", 0, DD_FIBRES, NULL);
-}
-
-void dd_world_fail_livelock(void)
-{
-    fail(DD_EXPLORE_LIVELOCK, "these steps lead back to an earlier state", 0, DD_FIBRES, NULL);
-}
-
-const char *dd_world_fibre_name(uint32_t i)
-{
-    return i < dd_arena_.total.n_fibres ? dd_arena_.fibre[i].name : "";
-}
-
-dd_fibre_state dd_world_fibre_state(uint32_t i)
-{
-    return (dd_fibre_state)dd_arena_.fibre[i].state;
-}
-
-uint32_t dd_world_n_fibres(void)
-{
-    return (uint32_t)dd_arena_.total.n_fibres;
-}
-
-void dd_world_place(const void *memory, char *text, size_t bytes)
-{
-    const dd_block *b = dd_arena_block(memory);
-    if (b)
-        snprintf(text, bytes, "%s+%llu", b->site,
-                 (unsigned long long)((uintptr_t)memory - (uintptr_t)dd_arena_.heap - b->from));
-    else
-        snprintf(text, bytes, memory ? "stack" : "-");
 }

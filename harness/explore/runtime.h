@@ -4,26 +4,29 @@
  * explorations at a time.
  *
  * An event is where threads can influence each other; all code between two events of a fibre runs
- * as one piece with the first. That is sound for race-free code, and races are found nevertheless:
- * the plain memory that a fibre touched since its last event is remembered and compared with what
- * others touch. If two threads can reach conflicting accesses with no synchronisation between, some
- * order of their events puts one access into the other's memory. Words of atomics that nobody
- * writes but one fibre, and nobody else reads, or that nobody writes at all, are plain memory in
- * this sense: which words those are is found while exploring, from scratch when one turns out to be
- * shared. */
+ * as one piece with the first. That is sound for race-free code, and races are found nevertheless.
+ * Under sequential consistency the plain memory that a fibre touched since its last event is
+ * remembered and compared with what others touch: if two threads can reach conflicting accesses
+ * with no synchronisation between, some order of their events puts one access into the other's
+ * memory. Under C11 each access must know of those it conflicts with (weak.h), whatever the order
+ * of events.
+ *
+ * Words of atomics that nobody writes but one fibre, and nobody else reads, or that nobody writes
+ * at all, are plain memory in this sense: such a word has one readable value, its fibre's last.
+ * Which words those are is found while exploring, from scratch when one turns out to be shared. */
 #ifndef DD_RUNTIME_H
 #define DD_RUNTIME_H
 
 #include "explore.h"
 #include "world.h"
 
-#define DD_FIBRES 12  /* the program's own included */
+#define DD_FIBRES 16  /* the program's own included */
 #define DD_READS 8    /* words that one DD_AWAIT reads */
 #define DD_RANGES 128 /* pieces of plain memory touched between two events */
 #define DD_BLOCKS 512 /* dd_alloc calls of one execution */
 #define DD_HEAP_BYTES (512u << 10)
 #define DD_STACK_BYTES (16u << 10)
-#define DD_CHOICES 64 /* steps possible in one state */
+#define DD_CHOICES 256 /* steps possible in one state */
 
 typedef enum dd_fibre_state {
     DD_FIBRE_LOCAL,    /* runs to its next event as part of the step in progress */
@@ -36,7 +39,8 @@ typedef enum dd_fibre_state {
 
 /* What a fibre asks for. */
 typedef struct dd_event {
-    uint64_t kind; /* dd_event_kind */
+    uint32_t kind;           /* dd_event_kind */
+    uint16_t order, failure; /* dd_order, of atomic operations */
     void *word;
     uint64_t bytes, value, expected;
     const char *what; /* CREATE: the thread's name; CHOOSE: what is chosen; FAIL: why */
@@ -46,13 +50,23 @@ typedef struct dd_event {
 /* One possible step of the world. */
 typedef struct dd_choice {
     uint32_t fibre;
-    uint32_t alternative; /* CHOOSE: the value; FUTEX_WAKE: which sleepers, a bit each */
-    bool spurious;        /* a futex sleeper returns for no reason */
+    /* CHOOSE: the value. FUTEX_WAKE: which sleepers, a bit each. Atomic operations: the store that
+     * is read, or after which an own store takes its place, counted back from the newest, 0. */
+    uint32_t alternative;
+    bool spurious; /* a futex sleeper returns for no reason */
 } dd_choice;
+
+typedef struct dd_world_mode {
+    dd_memory memory;
+    bool unreduced; /* as in dd_explore_limits */
+    bool stateless; /* states are not compared: dd_world_save and dd_world_load work, but equal
+                       situations need not give equal bytes. Faster. */
+    bool touched;   /* dd_world_touched is wanted */
+} dd_world_mode;
 
 /* Starts the program: afterwards every fibre is at an event. A program that fails before its first
  * event has failed now. */
-void dd_world_start(const dd_program *program, bool unreduced);
+void dd_world_start(const dd_program *program, dd_world_mode mode);
 /* After the last step. */
 void dd_world_stop(void);
 
@@ -67,7 +81,7 @@ uint64_t dd_world_result(void);
 
 bool dd_world_ended(void); /* the program's own fibre has returned */
 
-/* The state's bytes. Two states with equal bytes behave alike. */
+/* The state's bytes. Two states with equal bytes behave alike, under the same program and mode. */
 size_t dd_world_size(void);
 void dd_world_save(void *buffer);
 void dd_world_load(const void *buffer);
@@ -90,10 +104,33 @@ const dd_failure *dd_world_failure(void);
 
 /* Checks of a finished program: threads joined, memory released. May set the failure. */
 void dd_world_check_end(void);
+/* The execution is given up after so many steps: sets the failure. */
+void dd_world_fail_endless(uint64_t n_steps);
 /* Nobody can move: sets the failure. */
 void dd_world_fail_stuck(void);
 /* The world has come back to a state it was in: sets the failure. */
 void dd_world_fail_livelock(void);
+
+/* ---- For partial-order reduction ---- */
+
+/* Plain memory touched by a fibre since its last event. */
+typedef struct dd_range {
+    uintptr_t from, to;
+    uint64_t write;
+    dd_site site;
+} dd_range;
+
+/* Under C11 what was freed, no more: other accesses that conflict are found wherever they come.
+ * returns  an array of *n                                                                     */
+const dd_range *dd_world_touched(uint32_t fibre, uint64_t *n);
+/* The words whose change lets the fibre's DD_AWAIT go on. returns their number               */
+uint32_t dd_world_awaited(uint32_t fibre, const void *word[DD_READS]);
+
+/* ---- For replays: which words the exploration has found to be shared ---- */
+
+/* Writes the next such word at or after `from` to *word. returns false if there is none      */
+bool dd_world_next_shared(uint32_t from, uint32_t *word);
+bool dd_world_share(uint32_t word); /* from now on it is. returns false if there is no such word */
 
 /* ---- For traces ---- */
 

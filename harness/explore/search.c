@@ -1,45 +1,44 @@
 /* SPDX-License-Identifier: MIT
  * The search: depth first through every state that the world can reach, each visited once. A state
- * on the way back is restored from its saved bytes. Failures are searched for again with ever fewer
- * changes of thread forbidden, so that the trace shown has as few of them as possible. */
-#define _POSIX_C_SOURCE 200809L /* clock_gettime */
+ * on the way back is restored from its saved bytes. Under a bound on changes of thread a state is
+ * told apart by the thread that could go on there, too, and visited again when it is reached with
+ * fewer changes than before: more are left then. */
 #include "search.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "execution.h"
 #include "states.h"
-#include "trace.h"
 
 #define UNBOUNDED UINT32_MAX
+#define NONE DD_FIBRES /* no fibre: any may go on without a change */
 #define MAX_STATES 50000000u
-#define REHEARSALS 300
-#define REHEARSED_STEPS 2000
-#define TRACE_BOUND 4        /* changes of thread tried for a readable trace */
-#define TRACE_STATES 300000u /* and the states spent on each */
+#define WATCHED 1024 /* steps between two looks at the clock */
 
 /* A state on the way from the start to here. */
 typedef struct frame {
     unsigned char *saved; /* NULL: not needed, only one step leads on */
     uint32_t state;
     uint32_t n, next;  /* choices, and those taken */
-    uint32_t last;     /* the fibre whose step led here */
+    uint32_t last;     /* the fibre whose step led here; under a bound, NONE if it cannot go on */
     uint32_t switches; /* changes of thread so far that were not forced */
     bool spurious;     /* a spurious return led here */
-    dd_step taken;     /* the choice in progress */
+    dd_choice taken;   /* the choice in progress */
     dd_choice choice[DD_CHOICES];
 } frame;
 
 typedef struct search {
-    const dd_program *program;
-    bool spurious, unreduced;
+    const dd_stage *stage;
+    const dd_explore_limits *limits;
+    dd_schedule *failed;
     uint32_t bound; /* changes of thread allowed, UNBOUNDED */
     uint64_t max_states;
     double until; /* time at which to give up */
     dd_states *states;
     unsigned char *on_path; /* by state */
-    uint64_t on_path_room;
+    uint32_t *fewest; /* by state, under a bound: changes of thread with which it was reached */
+    uint64_t by_state_room;
     frame *path;
     uint64_t depth, path_room;
     unsigned char *bytes; /* of the state at hand, and what tells it apart under a bound */
@@ -48,38 +47,47 @@ typedef struct search {
     dd_explore_result *result;
 } search;
 
-typedef enum outcome { COMPLETE, FAILED, SHARING_GREW } outcome;
+typedef enum outcome { COMPLETE, FAILED, GIVEN_UP, SHARING_GREW } outcome;
 
-static double now_s(void)
+/* By which steps the world came to fail. */
+static outcome note_failure(search *s)
 {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static outcome give_up(search *s, dd_explore_verdict verdict, const char *why)
-{
-    s->result->verdict = verdict;
-    free(s->result->trace);
-    s->result->trace = dd_trace_text(why, s->depth);
-    return FAILED;
-}
-
-/* Tells how the world failed and by which steps it came there. */
-static outcome report_failure(search *s)
-{
-    dd_step *steps = dd_states_memory(NULL, (s->depth + 1) * sizeof *steps);
+    s->failed->n = 0;
     for (uint64_t i = 0; i < s->depth; i++)
-        steps[i] = s->path[i].taken;
-    s->result->verdict = dd_world_failure()->verdict;
-    free(s->result->trace);
-    s->result->trace = dd_trace_failure(steps, s->depth);
-    free(steps);
+        dd_schedule_add(s->failed, s->path[i].taken);
     return FAILED;
 }
 
-/* The state at hand, as a number. returns whether it is new; *bytes is its size */
-static bool identify(search *s, uint32_t last, uint32_t switches, uint32_t *state, size_t *bytes)
+static bool can_go_on(uint32_t fibre)
+{
+    dd_choice choice[DD_CHOICES];
+    uint32_t n_spurious;
+    const uint32_t n = dd_world_choices(fibre, choice, &n_spurious);
+    for (uint32_t i = 0; i < n - n_spurious; i++)
+        if (choice[i].fibre == fibre)
+            return true;
+    return false;
+}
+
+/* Whether a numbered state is to be visited, reached with so many changes of thread. */
+static bool is_worth_it(search *s, uint32_t state, bool new, uint32_t switches)
+{
+    if (state >= s->by_state_room) {
+        const uint64_t before = s->by_state_room, room = 2 * before + 1024;
+        s->on_path = dd_states_memory(s->on_path, room);
+        s->fewest = dd_states_memory(s->fewest, room * sizeof *s->fewest);
+        memset(s->on_path + before, 0, room - before);
+        s->by_state_room = room;
+    }
+    if (!new && (s->bound == UNBOUNDED || switches >= s->fewest[state]))
+        return false;
+    s->fewest[state] = switches;
+    return true;
+}
+
+/* The state at hand, as a number. *last becomes NONE where the fibre cannot go on; *bytes is the
+ * state's size. returns  whether it is new */
+static bool identify(search *s, uint32_t *last, uint32_t *state, size_t *bytes)
 {
     *bytes = dd_world_size();
     if (*bytes + 8 > s->bytes_room) {
@@ -89,44 +97,46 @@ static bool identify(search *s, uint32_t last, uint32_t switches, uint32_t *stat
     dd_world_save(s->bytes);
     size_t hashed = *bytes;
     if (s->bound != UNBOUNDED) {
-        memcpy(s->bytes + hashed, &last, 4);
-        memcpy(s->bytes + hashed + 4, &switches, 4);
-        hashed += 8;
+        if (!can_go_on(*last))
+            *last = NONE;
+        memcpy(s->bytes + hashed, last, sizeof *last);
+        hashed += sizeof *last;
     }
     return dd_states_add(s->states, s->bytes, hashed, state);
 }
 
 /* Puts the state at hand on the path, with the steps that lead on. */
-static outcome enter(search *s, uint32_t state, size_t bytes, uint32_t last, uint32_t switches,
-                     bool spurious)
+static outcome enter(search *s, uint32_t state, bool new, size_t bytes, uint32_t last,
+                     uint32_t switches, bool spurious)
 {
     if (s->depth == s->path_room) {
         s->path_room = s->path_room ? 2 * s->path_room : 256;
         s->path = dd_states_memory(s->path, s->path_room * sizeof *s->path);
     }
-    if (state >= s->on_path_room) {
-        uint64_t room = 2 * s->on_path_room + 1024;
-        s->on_path = dd_states_memory(s->on_path, room);
-        memset(s->on_path + s->on_path_room, 0, room - s->on_path_room);
-        s->on_path_room = room;
-    }
     uint32_t n_spurious;
     frame *f = &s->path[s->depth];
-    *f = (frame){.state = state, .last = last, .switches = switches, .spurious = spurious};
+    f->saved = NULL; /* one by one: most of the frame is room for choices */
+    f->state = state;
+    f->next = 0;
+    f->last = last;
+    f->switches = switches;
+    f->spurious = spurious;
     f->n = dd_world_choices(last, f->choice, &n_spurious);
     if (dd_world_failure()->verdict != DD_EXPLORE_PASS)
-        return report_failure(s);
+        return note_failure(s);
     if (dd_world_ended())
         dd_world_check_end();
     else if (f->n == n_spurious)
         dd_world_fail_stuck();
     if (dd_world_failure()->verdict != DD_EXPLORE_PASS)
-        return report_failure(s);
-    if (!s->spurious)
+        return note_failure(s);
+    if (!s->stage->program->spurious)
         f->n -= n_spurious;
     if (f->n == 0) {
-        dd_states_end(s->states, state);
-        s->result->endings++;
+        if (new) {
+            dd_states_end(s->states, state);
+            s->result->final_states++;
+        }
         s->at_top = false;
         return COMPLETE;
     }
@@ -151,14 +161,6 @@ static bool is_livelock(const search *s, uint32_t state, dd_choice last)
     return true;
 }
 
-static bool may_go_on(const frame *f)
-{
-    for (uint32_t i = 0; i < f->n; i++)
-        if (f->choice[i].fibre == f->last && !f->choice[i].spurious)
-            return true;
-    return false;
-}
-
 /* Takes the next step of the last frame. */
 static outcome advance(search *s)
 {
@@ -166,7 +168,7 @@ static outcome advance(search *s)
     dd_choice choice = f->choice[f->next++];
     uint32_t switches = f->switches;
     if (s->bound != UNBOUNDED) {
-        switches += choice.spurious || (choice.fibre != f->last && may_go_on(f));
+        switches += choice.spurious || (choice.fibre != f->last && f->last != NONE);
         if (switches > s->bound)
             return COMPLETE;
     }
@@ -176,26 +178,26 @@ static outcome advance(search *s)
         free(f->saved);
         f->saved = NULL;
     }
-    f->taken = (dd_step){.choice = choice, .event = *dd_world_event(choice.fibre)};
+    f->taken = choice;
     dd_world_step(choice);
-    f->taken.result = dd_world_result();
     if (dd_world_sharing_grew())
         return SHARING_GREW;
     if (dd_world_failure()->verdict != DD_EXPLORE_PASS)
-        return report_failure(s);
+        return note_failure(s);
 
     s->result->transitions++;
     uint32_t state;
     size_t bytes;
-    bool new = identify(s, choice.fibre, switches, &state, &bytes);
+    uint32_t last = choice.fibre;
+    const bool new = identify(s, &last, &state, &bytes);
     if (!choice.spurious)
         dd_states_step(s->states, f->state, state);
-    if (new)
-        return enter(s, state, bytes, choice.fibre, switches, choice.spurious);
+    if (is_worth_it(s, state, new, switches))
+        return enter(s, state, new, bytes, last, switches, choice.spurious);
     s->at_top = false;
-    if (state < s->on_path_room && s->on_path[state] && is_livelock(s, state, choice)) {
+    if (s->on_path[state] && is_livelock(s, state, choice)) {
         dd_world_fail_livelock();
-        return report_failure(s);
+        return note_failure(s);
     }
     return COMPLETE;
 }
@@ -208,22 +210,31 @@ static void leave(search *s)
     s->at_top = false;
 }
 
+static bool out_of_patience(search *s)
+{
+    if (s->until > 0 && dd_clock_s() > s->until)
+        return true;
+    s->result->states = dd_states_count(s->states);
+    s->result->interrupted = s->limits->watch && !s->limits->watch(s->limits->user, s->result);
+    return s->result->interrupted;
+}
+
 static outcome walk(search *s)
 {
     uint32_t state;
     size_t bytes;
-    dd_world_start(s->program, s->unreduced);
+    dd_world_start(s->stage->program, s->stage->mode);
     if (dd_world_sharing_grew())
         return SHARING_GREW;
     if (dd_world_failure()->verdict != DD_EXPLORE_PASS)
-        return report_failure(s);
-    identify(s, 0, 0, &state, &bytes);
-    outcome o = enter(s, state, bytes, 0, 0, false);
-    while (o == COMPLETE && s->depth > 0) {
-        if (dd_states_count(s->states) > s->max_states)
-            return give_up(s, DD_EXPLORE_LIMIT, "the limit on states was reached");
-        if (s->until > 0 && s->result->transitions % 1024 == 0 && now_s() > s->until)
-            return give_up(s, DD_EXPLORE_LIMIT, "the limit on time was reached");
+        return note_failure(s);
+    uint32_t last = 0;
+    (void)identify(s, &last, &state, &bytes);
+    (void)is_worth_it(s, state, true, 0);
+    outcome o = enter(s, state, true, bytes, last, 0, false);
+    for (uint64_t n = 0; o == COMPLETE && s->depth > 0; n++) {
+        if (dd_states_count(s->states) > s->max_states || (n % WATCHED == 0 && out_of_patience(s)))
+            return GIVEN_UP;
         if (s->path[s->depth - 1].next == s->path[s->depth - 1].n)
             leave(s);
         else
@@ -232,111 +243,47 @@ static outcome walk(search *s)
     return o;
 }
 
-/* Takes the program through some executions at random, to learn which words are shared: every one
- * that the search itself finds out sends it back to the start. What goes wrong here goes wrong
- * there, too. */
-static void rehearse(const search *s)
+static outcome follow(search *s)
 {
-    uint64_t random = 1;
-    for (uint32_t k = 0; k < REHEARSALS; k++) {
-        dd_choice choice[DD_CHOICES];
-        uint32_t n_spurious, last = 0;
-        dd_world_start(s->program, s->unreduced);
-        for (uint32_t n = 0; n < REHEARSED_STEPS; n++) {
-            const uint32_t n_choices = dd_world_choices(last, choice, &n_spurious);
-            if (dd_world_failure()->verdict != DD_EXPLORE_PASS || n_choices == n_spurious)
-                break;
-            random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-            const dd_choice taken = choice[(random >> 33) % (n_choices - n_spurious)];
-            dd_world_step(taken);
-            last = taken.fibre;
-            if (dd_world_failure()->verdict != DD_EXPLORE_PASS || dd_world_ended())
-                break;
-        }
-    }
-    (void)dd_world_sharing_grew();
+    dd_states_paths paths;
+    dd_states_follow(s->states, &paths);
+    s->result->executions = paths.executions;
+    s->result->longest = paths.longest;
+    if (paths.acyclic)
+        return COMPLETE;
+    dd_world_fail_livelock();
+    s->failed->n = 0; /* somewhere among the states: no one path was being looked at */
+    return FAILED;
 }
 
-/* One search from the start, or as many as it takes to learn which words are shared. */
-static outcome explore(search *s)
+dd_outcome dd_states_search(const dd_stage *stage, const dd_explore_limits *limits, double until,
+                            dd_explore_result *result, dd_schedule *failed)
 {
+    const dd_explore_result before = *result;
     outcome o;
-    do {
-        s->result->transitions = s->result->endings = 0;
-        s->states = dd_states_open();
-        o = walk(s);
-        while (s->depth > 0)
-            leave(s);
-        s->result->states = dd_states_count(s->states);
-        if (o == COMPLETE && s->bound == UNBOUNDED) {
-            dd_states_paths paths;
-            dd_states_follow(s->states, &paths);
-            s->result->executions = paths.executions;
-            s->result->longest = paths.longest;
-            if (!paths.acyclic)
-                o = give_up(s, DD_EXPLORE_LIVELOCK, "an execution comes back to where it was");
-        }
-        dd_states_close(s->states);
-        free(s->on_path);
-        free(s->path);
-        free(s->bytes);
-        *s = (search){.program = s->program,
-                      .spurious = s->spurious,
-                      .unreduced = s->unreduced,
-                      .bound = s->bound,
-                      .max_states = s->max_states,
-                      .until = s->until,
-                      .result = s->result};
+    do { /* once more from the start if a word that was taken for private is shared after all */
+        search s = {.stage = stage,
+                    .limits = limits,
+                    .failed = failed,
+                    .bound = limits->tier == DD_TIER_BOUNDED ? limits->bound : UNBOUNDED,
+                    .max_states = limits->states ? limits->states : MAX_STATES,
+                    .until = until,
+                    .states = dd_states_open(),
+                    .result = result};
+        *result = before;
+        o = walk(&s);
+        while (s.depth > 0)
+            leave(&s);
+        result->states = dd_states_count(s.states);
+        if (o == COMPLETE && s.bound == UNBOUNDED)
+            o = follow(&s);
+        dd_states_close(s.states);
+        free(s.on_path);
+        free(s.fewest);
+        free(s.path);
+        free(s.bytes);
     } while (o == SHARING_GREW);
-    return o;
-}
-
-/* Looks for the same kind of failure with few changes of thread, and keeps that trace if there is
- * one. */
-static void simplify(const search *failed, dd_explore_result *result)
-{
-    for (uint32_t bound = 0; bound < TRACE_BOUND; bound++) {
-        dd_explore_result shorter = {0};
-        search s = *failed;
-        s.bound = bound;
-        s.max_states = TRACE_STATES;
-        s.result = &shorter;
-        if (explore(&s) == FAILED && shorter.verdict == result->verdict) {
-            free(result->trace);
-            result->trace = shorter.trace;
-            return;
-        }
-        free(shorter.trace);
-        if (shorter.verdict == DD_EXPLORE_LIMIT)
-            return;
-    }
-}
-
-void dd_explore(const dd_program *program, const dd_explore_limits *limits,
-                dd_explore_result *result)
-{
-    double start = now_s();
-    *result = (dd_explore_result){0};
-    search s = {.program = program,
-                .spurious = program->spurious,
-                .unreduced = limits && limits->unreduced,
-                .bound = UNBOUNDED,
-                .max_states = limits && limits->states ? limits->states : MAX_STATES,
-                .until = limits && limits->seconds > 0 ? start + limits->seconds : 0,
-                .result = result};
-    dd_world_forget_sharing();
-    rehearse(&s);
-    if (explore(&s) == FAILED && result->verdict != DD_EXPLORE_LIMIT) {
-        if (result->verdict == DD_EXPLORE_LIVELOCK)
-            s.spurious = false; /* then every loop on the path is one */
-        simplify(&s, result);
-    }
-    dd_world_stop();
-    result->seconds = now_s() - start;
-}
-
-void dd_explore_release(dd_explore_result *result)
-{
-    free(result->trace);
-    result->trace = NULL;
+    return o == FAILED     ? DD_OUTCOME_FAILED
+           : o == GIVEN_UP ? DD_OUTCOME_GIVEN_UP
+                           : DD_OUTCOME_COMPLETE;
 }

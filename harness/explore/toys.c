@@ -346,6 +346,42 @@ static void barrier(const void *unused)
     barrier_of(2);
 }
 
+typedef struct crossing {
+    dd_pbarrier *barrier;
+    dd_atomic_u32 x;
+} crossing;
+
+static void store_and_cross(void *arg)
+{
+    crossing *c = arg;
+    dd_u32_store(&c->x, 1, DD_RELAXED);
+    dd_pbarrier_wait(c->barrier);
+}
+
+static void cross_and_load(void *arg)
+{
+    crossing *c = arg;
+    dd_pbarrier_wait(c->barrier);
+    report(dd_u32_load(&c->x, DD_RELAXED));
+}
+
+/* The barrier orders the store before the load, whoever comes last. */
+static void across_barrier(const void *unused)
+{
+    (void)unused;
+    crossing *c = dd_alloc(sizeof *c);
+    dd_u32_init(&c->x, 0);
+    c->barrier = dd_pbarrier_open(3);
+    dd_thread t[2];
+    dd_thread_create(&t[0], "first", 0, store_and_cross, c);
+    dd_thread_create(&t[1], "second", 0, cross_and_load, c);
+    dd_pbarrier_wait(c->barrier);
+    dd_thread_join(&t[0]);
+    dd_thread_join(&t[1]);
+    dd_pbarrier_close(c->barrier);
+    dd_free(c);
+}
+
 static void barrier_too_wide(const void *unused)
 {
     (void)unused;
@@ -460,6 +496,7 @@ const dd_toy dd_toys[] = {
     {TOY(dining_in_order), .verdict = DD_EXPLORE_PASS},
     {TOY(dining_crosswise), .verdict = DD_EXPLORE_DEADLOCK},
     {TOY(barrier), .verdict = DD_EXPLORE_PASS},
+    {TOY(across_barrier), .outcomes = 1 << 1},
     {TOY(barrier_too_wide), .verdict = DD_EXPLORE_DEADLOCK},
     {TOY(leak), .verdict = DD_EXPLORE_MEMORY},
     {TOY(free_twice), .verdict = DD_EXPLORE_MEMORY},

@@ -4,9 +4,12 @@
 #define _POSIX_C_SOURCE 200809L /* open_memstream */
 #include "trace.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "states.h"
 
 #define MAX_STEPS 400 /* shown; of a longer trace, the last ones */
 
@@ -39,8 +42,90 @@ static const char *const event_names[] = {
     [DD_EVENT_CHOOSE] = "choose",
 };
 
+/* ---- Who is who, and who stored what --------------------------------------------------------- */
+
+/* The stores to one word, in modification order, by step. */
+typedef struct history {
+    const void *word;
+    uint64_t *store;
+    uint64_t n, room;
+} history;
+
+/* What the steps so far tell. */
+typedef struct story {
+    const dd_step *steps;
+    const char *name[DD_FIBRES];
+    history *words;
+    uint64_t n_words, room;
+} story;
+
+static const char *name_of(const story *s, uint64_t fibre)
+{
+    return fibre < DD_FIBRES && s->name[fibre] ? s->name[fibre] : "?";
+}
+
+static history *history_of(story *s, const void *word)
+{
+    for (uint64_t i = 0; i < s->n_words; i++)
+        if (s->words[i].word == word)
+            return &s->words[i];
+    if (s->n_words == s->room) {
+        s->room = s->room ? 2 * s->room : 64;
+        s->words = dd_states_memory(s->words, s->room * sizeof *s->words);
+    }
+    s->words[s->n_words] = (history){.word = word};
+    return &s->words[s->n_words++];
+}
+
+static bool is_atomic(const dd_event *e)
+{
+    return e->kind <= DD_EVENT_COMPARE_EXCHANGE;
+}
+
+static bool reads(const dd_event *e)
+{
+    return is_atomic(e) && e->kind != DD_EVENT_STORE;
+}
+
+static bool stores(const dd_step *s)
+{
+    return is_atomic(&s->event) && s->event.kind != DD_EVENT_LOAD &&
+           (s->event.kind != DD_EVENT_COMPARE_EXCHANGE || s->result == s->event.expected);
+}
+
+/* After a step has been told. */
+static void go_on(story *s, uint64_t i)
+{
+    const dd_step *step = &s->steps[i];
+    if (step->event.kind == DD_EVENT_CREATE && step->result < DD_FIBRES)
+        s->name[step->result] = step->name;
+    if (!stores(step) || step->choice.spurious)
+        return;
+    history *h = history_of(s, step->event.word);
+    if (h->n == h->room) {
+        h->room = h->room ? 2 * h->room : 16;
+        h->store = dd_states_memory(h->store, h->room * sizeof *h->store);
+    }
+    const uint64_t behind = step->choice.alternative < h->n ? step->choice.alternative : h->n;
+    memmove(h->store + h->n - behind + 1, h->store + h->n - behind, behind * sizeof *h->store);
+    h->store[h->n - behind] = i;
+    h->n++;
+}
+
+static void print_source(FILE *out, story *s, const dd_step *step)
+{
+    const history *h = history_of(s, step->event.word);
+    const uint64_t behind = step->choice.alternative;
+    if (behind < h->n)
+        fprintf(out, ", by %s", name_of(s, s->steps[h->store[h->n - 1 - behind]].choice.fibre));
+    if (behind)
+        fprintf(out, ", stale: %llu newer", (ull)behind);
+}
+
+/* ---- Steps ----------------------------------------------------------------------------------- */
+
 /* The event alone, without its result. */
-static void print_event(FILE *out, const dd_event *e)
+static void print_event(FILE *out, const story *s, const dd_event *e)
 {
     char place[128];
     dd_world_place(e->word, place, sizeof place);
@@ -52,7 +137,7 @@ static void print_event(FILE *out, const dd_event *e)
         fprintf(out, "%s", e->what);
         break;
     case DD_EVENT_JOIN:
-        fprintf(out, "%s", dd_world_fibre_name((uint32_t)e->value));
+        fprintf(out, "%s", name_of(s, e->value));
         break;
     case DD_EVENT_COMPARE_EXCHANGE:
         fprintf(out, "[%s] %llu -> %llu", place, (ull)e->expected, (ull)e->value);
@@ -67,54 +152,45 @@ static void print_event(FILE *out, const dd_event *e)
         break;
     case DD_EVENT_LOAD:
     case DD_EVENT_FUTEX_WAKE:
-    case DD_EVENT_AWAIT:
     case DD_EVENT_BARRIER:
         fprintf(out, "[%s]", place);
         break;
-    default: /* calls are no events */
+    default: /* an await's words stand in the loads before; calls are no events */
         break;
     }
 }
 
-static void print_step(FILE *out, const dd_step *s, bool same_thread)
+static void print_step(FILE *out, story *s, const dd_step *step, bool same_thread)
 {
-    fprintf(out, "    %-12s %-22s ", same_thread ? "" : dd_world_fibre_name(s->choice.fibre),
-            s->event.site);
-    if (s->choice.spurious) {
+    const dd_event *e = &step->event;
+    fprintf(out, "    %-12s %-22s ", same_thread ? "" : name_of(s, step->choice.fibre), e->site);
+    if (step->choice.spurious) {
         fprintf(out, "returns from its sleep for no reason\n");
         return;
     }
-    print_event(out, &s->event);
-    switch ((dd_event_kind)s->event.kind) {
-    case DD_EVENT_LOAD:
-    case DD_EVENT_EXCHANGE:
-    case DD_EVENT_FETCH_ADD:
-        fprintf(out, " (was %llu)", (ull)s->result);
-        break;
-    case DD_EVENT_COMPARE_EXCHANGE:
-        fprintf(out, s->result == s->event.expected ? " (done)" : " (failed, was %llu)",
-                (ull)s->result);
-        break;
-    case DD_EVENT_FUTEX_WAKE:
+    print_event(out, s, e);
+    if (reads(e)) {
+        const bool failed = e->kind == DD_EVENT_COMPARE_EXCHANGE && step->result != e->expected;
+        fprintf(out, " (%swas %llu", failed ? "failed, " : "", (ull)step->result);
+        print_source(out, s, step);
+        fputc(')', out);
+    } else if (e->kind == DD_EVENT_STORE && step->choice.alternative) {
+        fprintf(out, " (in modification order before %" PRIu32 " newer)", step->choice.alternative);
+    } else if (e->kind == DD_EVENT_CREATE) {
+        fputs(step->name, out);
+    } else if (e->kind == DD_EVENT_CHOOSE) {
+        fprintf(out, ": %llu", (ull)step->result);
+    } else if (e->kind == DD_EVENT_FUTEX_WAKE) {
         for (uint32_t i = 0; i < DD_FIBRES; i++)
-            if (s->choice.alternative >> i & 1)
-                fprintf(out, " %s", dd_world_fibre_name(i));
-        if (s->choice.alternative == 0)
+            if (step->choice.alternative >> i & 1)
+                fprintf(out, " %s", name_of(s, i));
+        if (step->choice.alternative == 0)
             fprintf(out, " nobody");
-        break;
-    case DD_EVENT_CHOOSE:
-        fprintf(out, ": %llu", (ull)s->result);
-        break;
-    case DD_EVENT_CREATE:
-        fprintf(out, "%s", dd_world_fibre_name((uint32_t)s->result));
-        break;
-    default:
-        break;
     }
     fputc('\n', out);
 }
 
-static void print_where(FILE *out)
+static void print_where(FILE *out, const story *s)
 {
     static const char *const states[] = {
         [DD_FIBRE_LOCAL] = "running",      [DD_FIBRE_AT_EVENT] = "about to",
@@ -125,56 +201,80 @@ static void print_where(FILE *out)
     for (uint32_t i = 0; i < dd_world_n_fibres(); i++) {
         dd_fibre_state state = dd_world_fibre_state(i);
         const dd_event *e = dd_world_event(i);
-        fprintf(out, "    %-12s %s", dd_world_fibre_name(i), states[state]);
+        fprintf(out, "    %-12s %s", name_of(s, i), states[state]);
         if (state == DD_FIBRE_AT_EVENT || state == DD_FIBRE_AT_FUTEX ||
             state == DD_FIBRE_AT_BARRIER) {
             fputc(' ', out);
-            print_event(out, e);
+            print_event(out, s, e);
             fprintf(out, " at %s", e->site);
         }
         fputc('\n', out);
     }
 }
 
-char *dd_trace_failure(const dd_step *steps, uint64_t n)
+static void print_failure(FILE *out, const story *s)
 {
-    char *text = NULL;
-    size_t bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
-    if (!out)
-        return NULL;
     const dd_failure *f = dd_world_failure();
     fprintf(out, "%s: %s", dd_explore_verdict_name(f->verdict), f->text);
     if (f->a || f->b)
         fprintf(out, " (%llu, %llu)", (ull)f->a, (ull)f->b);
     if (f->site)
-        fprintf(out, ", %s at %s", dd_world_fibre_name(f->fibre), f->site);
+        fprintf(out, ", %s at %s", name_of(s, f->fibre), f->site);
     if (f->other < DD_FIBRES)
-        fprintf(out, " and %s at %s", dd_world_fibre_name(f->other), f->other_site);
+        fprintf(out, " and %s at %s", name_of(s, f->other), f->other_site);
     if (f->memory) {
         char place[128];
         dd_world_place(f->memory, place, sizeof place);
         fprintf(out, ", memory %s", place);
     }
-    fprintf(out, "\n  after %llu steps:\n", (ull)n);
-    uint64_t first = n > MAX_STEPS ? n - MAX_STEPS : 0;
+}
+
+static char *tell(const dd_step *steps, uint64_t n, bool failed)
+{
+    char *text = NULL, *told = NULL;
+    size_t text_bytes, told_bytes;
+    story s = {.steps = steps, .name = {"caller"}};
+    const uint64_t first = n > MAX_STEPS ? n - MAX_STEPS : 0;
+    FILE *told_to = open_memstream(&told, &told_bytes), *out = open_memstream(&text, &text_bytes);
+    if (!told_to || !out)
+        dd_states_memory(NULL, SIZE_MAX / 2); /* ends the program as any lack of memory does */
     if (first)
-        fprintf(out, "    ... %llu steps before\n", (ull)first);
-    for (uint64_t i = first; i < n; i++)
-        print_step(out, &steps[i], i > first && steps[i].choice.fibre == steps[i - 1].choice.fibre);
-    print_where(out);
+        fprintf(told_to, "    ... %llu steps before\n", (ull)first);
+    for (uint64_t i = 0; i < n; i++) {
+        if (i >= first)
+            print_step(told_to, &s, &steps[i],
+                       i > first && steps[i].choice.fibre == steps[i - 1].choice.fibre);
+        go_on(&s, i);
+    }
+    fclose(told_to);
+    if (failed)
+        print_failure(out, &s);
+    else
+        fputs("PASS", out);
+    fprintf(out, "\n  after %llu steps:\n%s", (ull)n, told);
+    if (failed)
+        print_where(out, &s);
     fclose(out);
+    free(told);
+    for (uint64_t i = 0; i < s.n_words; i++)
+        free(s.words[i].store);
+    free(s.words);
     return text;
 }
 
-char *dd_trace_text(const char *why, uint64_t depth)
+char *dd_trace_failure(const dd_step *steps, uint64_t n)
 {
-    char *text = NULL;
-    size_t bytes = 0;
-    FILE *out = open_memstream(&text, &bytes);
-    if (!out)
-        return NULL;
-    fprintf(out, "%s, %llu steps deep\n", why, (ull)depth);
-    fclose(out);
-    return text;
+    return tell(steps, n, true);
+}
+
+char *dd_trace_passed(const dd_step *steps, uint64_t n)
+{
+    return tell(steps, n, false);
+}
+
+char *dd_trace_text(const char *text)
+{
+    char *line = dd_states_memory(NULL, strlen(text) + 2);
+    strcpy(line, text);
+    return strcat(line, "\n");
 }

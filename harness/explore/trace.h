@@ -7,7 +7,9 @@
 
 /* What the failed world suffers from, the steps that led to it, and where every thread stands. */
 char *dd_trace_failure(const dd_step *steps, uint64_t n);
-/* One line: why the search ended at this depth. */
-char *dd_trace_text(const char *why, uint64_t depth);
+/* The same of an execution that passed. */
+char *dd_trace_passed(const dd_step *steps, uint64_t n);
+/* One line. */
+char *dd_trace_text(const char *text);
 
 #endif

@@ -13,19 +13,32 @@ static dd_fibre *self(void)
     return &dd_arena_.fibre[dd_host_.running];
 }
 
-static uint64_t ask(dd_event_kind kind, const void *word, size_t bytes, uint64_t value,
-                    uint64_t expected, const char *what, dd_site site)
+static dd_event *note(dd_event_kind kind, const void *word, size_t bytes, uint64_t value,
+                      uint64_t expected, const char *what, dd_site site)
 {
     dd_event *e = &self()->event;
-    e->kind = kind;
+    e->kind = (uint32_t)kind;
+    e->order = e->failure = DD_RELAXED;
     e->word = (void *)(uintptr_t)word;
     e->bytes = bytes;
     e->value = value;
     e->expected = expected;
     e->what = what;
     e->site = site;
+    return e;
+}
+
+static uint64_t hand_over(void)
+{
     dd_fibre_switch(&self()->sp, dd_host_.sp);
     return self()->result;
+}
+
+static uint64_t ask(dd_event_kind kind, const void *word, size_t bytes, uint64_t value,
+                    uint64_t expected, const char *what, dd_site site)
+{
+    note(kind, word, bytes, value, expected, what, site);
+    return hand_over();
 }
 
 void dd_world_fail(const char *text, uint64_t a, uint64_t b, dd_site site)
@@ -47,9 +60,12 @@ void dd_world_init(const void *word, size_t bytes, dd_site site)
 }
 
 uint64_t dd_world_atomic(dd_event_kind kind, const void *word, size_t bytes, uint64_t value,
-                         uint64_t expected, dd_site site)
+                         uint64_t expected, dd_order order, dd_order failure, dd_site site)
 {
-    return ask(kind, word, bytes, value, expected, NULL, site);
+    dd_event *e = note(kind, word, bytes, value, expected, NULL, site);
+    e->order = (uint16_t)order;
+    e->failure = (uint16_t)failure;
+    return hand_over();
 }
 
 void dd_world_futex_wait(uint32_t *word, uint32_t expected, dd_site site)

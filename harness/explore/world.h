@@ -65,11 +65,14 @@ uint32_t dd_world_choose(uint32_t n, const char *what, dd_site site);
 
 /* ---- For dd_backend.h ---- */
 
+typedef enum dd_order { DD_RELAXED, DD_ACQUIRE, DD_RELEASE, DD_ACQ_REL, DD_SEQ_CST } dd_order;
+
 /* A word's first value, written before anybody shares it. */
 void dd_world_init(const void *word, size_t bytes, dd_site site);
-/* returns  the word's value before the operation */
+/* failure: of a compare-exchange that fails; others have `order` there, too.
+ * returns  the value that was read */
 uint64_t dd_world_atomic(dd_event_kind kind, const void *word, size_t bytes, uint64_t value,
-                         uint64_t expected, dd_site site);
+                         uint64_t expected, dd_order order, dd_order failure, dd_site site);
 void dd_world_futex_wait(uint32_t *word, uint32_t expected, dd_site site);
 void dd_world_futex_wake(uint32_t *word, uint32_t n, dd_site site);
 void dd_world_await_begin(bool for_ever);

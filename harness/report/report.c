@@ -75,7 +75,7 @@ static bool make_folder(char *path, bool must_be_new, size_t *made)
     return false;
 }
 
-static bool make_own_folder(dd_report *report, const dd_sweep *sweep)
+static bool make_own_folder(dd_report *report, const char *name)
 {
     char when[32];
     time_t now = time(NULL);
@@ -84,8 +84,7 @@ static bool make_own_folder(dd_report *report, const dd_sweep *sweep)
     strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &utc);
     /* Two runs may begin in one second. */
     for (int i = 1; i < 1000; i++) {
-        int n = snprintf(report->dir, sizeof report->dir, "results/runs/%s-%s", when,
-                         sweep->scenario->name);
+        int n = snprintf(report->dir, sizeof report->dir, "results/runs/%s-%s", when, name);
         if (i > 1)
             snprintf(report->dir + n, sizeof report->dir - (size_t)n, "-%d", i);
         if (make_folder(report->dir, true, &report->made))
@@ -268,7 +267,7 @@ void dd_report_discard(const dd_report *report)
     remove_folders(report->dir, report->made);
 }
 
-bool dd_report_open(dd_report *report, const dd_sweep *sweep, const char *out)
+bool dd_report_open_folder(dd_report *report, const char *name, const char *out)
 {
     *report = (dd_report){0};
     dd_machine_get(&report->machine);
@@ -276,8 +275,33 @@ bool dd_report_open(dd_report *report, const dd_sweep *sweep, const char *out)
         errno = ENAMETOOLONG;
         return fail(report, out);
     }
-    if (!(out ? make_folder(report->dir, false, &report->made) : make_own_folder(report, sweep)))
+    if (!(out ? make_folder(report->dir, false, &report->made) : make_own_folder(report, name)))
         return fail(report, report->dir);
+    return true;
+}
+
+bool dd_report_file(dd_report *report, const char *name, bool (*write)(const void *from, FILE *out),
+                    const void *from)
+{
+    char path[DD_PATH_MAX], temporary[DD_PATH_MAX];
+    file_paths(report, name, path, temporary);
+    FILE *f = fopen(temporary, "we");
+    if (!f)
+        return fail(report, temporary);
+    bool written = write(from, f) && !ferror(f);
+    if (fclose(f) || !written) {
+        fail(report, path);
+        unlink(temporary);
+        return false;
+    }
+    finish_file(report, name, true);
+    return !report->failure[0];
+}
+
+bool dd_report_open(dd_report *report, const dd_sweep *sweep, const char *out)
+{
+    if (!dd_report_open_folder(report, sweep->scenario->name, out))
+        return false;
     write_files(report, sweep, true);
     if (!report->failure[0])
         write_logs(report, sweep); /* removes old ones */

@@ -29,6 +29,12 @@ typedef struct dd_report {
  * is as it was, and nothing else is left */
 bool dd_report_open(dd_report *report, const dd_sweep *sweep, const char *out);
 
+/* The parts of that which need no sweep: makes the folder for a scenario of that name, and writes
+ * one file into it, under a temporary name first. A failure is kept in report->failure. */
+bool dd_report_open_folder(dd_report *report, const char *name, const char *out);
+bool dd_report_file(dd_report *report, const char *name, bool (*write)(const void *from, FILE *out),
+                    const void *from);
+
 /* For a sweep that will not run after all: removes the folders that dd_report_open made, and the
  * files in them. */
 void dd_report_discard(const dd_report *report);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT
  * run.json. Numbers that are not finite are written as text ("nan", "inf"), which JSON has no
  * number for. */
+#include "report_json.h"
 #include "build_info.h"
-#include "report.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <string.h>
 
@@ -47,7 +46,7 @@ static json_t *text(const char *s)
     return json_string(copy);
 }
 
-static json_t *machine_json(const dd_machine *m, bool *ok)
+json_t *dd_machine_json(const dd_machine *m, bool *ok)
 {
     json_t *o = json_object();
     put(o, "cpu", text(m->cpu), ok);
@@ -58,7 +57,7 @@ static json_t *machine_json(const dd_machine *m, bool *ok)
     return o;
 }
 
-static json_t *build_json(bool *ok)
+json_t *dd_build_json(bool *ok)
 {
     json_t *o = json_object();
     size_t n = strlen(dd_build.commit);
@@ -72,7 +71,7 @@ static json_t *build_json(bool *ok)
     return o;
 }
 
-static json_t *settings_json(const dd_settings *s, bool *ok)
+json_t *dd_settings_json(const dd_settings *s, bool *ok)
 {
     json_t *o = json_object();
     size_t n;
@@ -105,6 +104,20 @@ static json_t *sphere_json(const dd_sphere_info *s, bool *ok)
     for (int point = 0; point < 4; point++)
         append(wait, whole(s->wait_ns[point]), ok);
     put(o, "wait_ns_at_a_b_v_u", wait, ok);
+    return o;
+}
+
+static json_t *storm_json(const dd_storm_done *s, bool *ok)
+{
+    json_t *o = json_object();
+    put(o, "changes", whole(s->changes), ok);
+    put(o, "pauses", whole(s->pauses), ok);
+    put(o, "stops", whole(s->stops), ok);
+    put(o, "cancels", whole(s->cancels), ok);
+    put(o, "checkpoints", whole(s->checkpoints), ok);
+    put(o, "rebalances", whole(s->rebalances), ok);
+    put(o, "refused", whole(s->refused), ok);
+    put(o, "steps_cut_short", whole(s->cut), ok);
     return o;
 }
 
@@ -149,6 +162,10 @@ static json_t *effective_json(const dd_run_end *end, bool *ok)
     put(o, "control_lanes", whole(info->control_lanes), ok);
     put(o, "node_zero_lane_cpu_ns", whole(info->node_zero_lane_cpu_ns), ok);
     put(o, "node_zero_lane_wall_ns", whole(info->node_zero_lane_wall_ns), ok);
+    if (end->storm.pauses + end->storm.stops + end->storm.cancels + end->storm.refused +
+            end->storm.changes + end->storm.checkpoints + end->storm.rebalances >
+        0)
+        put(o, "storm", storm_json(&end->storm, ok), ok);
     put(o, "snapshot_pages", whole(info->snapshot_pages), ok);
     put(o, "snapshot_pages_copied", whole(info->snapshot_pages_copied), ok);
     put(o, "guard_keys", whole(info->guard_keys), ok);
@@ -168,8 +185,12 @@ static json_t *run_json(const dd_run *run, const char *log_name, bool *ok)
     put(o, "outcome", text(dd_outcome_name(run->outcome)), ok);
     put(o, "reason", text(run->reason), ok);
     put(o, "wall_ns", whole(run->wall_ns), ok);
+    if (run->perturbations)
+        put(o, "perturbations", whole(run->perturbations), ok);
     if (run->log)
         put(o, "log", text(log_name), ok);
+    if (run->stall)
+        put(o, "stall", json_loads(run->stall, 0, NULL), ok);
     if (run->outcome == DD_RUN_ENDED) {
         put(o, "weights_hash", text(run->end.hash), ok);
         put(o, "status", text(dd_status_name(run->end.status)), ok);
@@ -218,7 +239,7 @@ static json_t *cell_json(const dd_sweep *sweep, size_t at, bool *ok)
         put(varies, sweep->scenario->swept[k]->name, text(cell->plan->values[k]), ok);
     put(o, "label", text(cell->plan->label), ok);
     put(o, "varies", varies, ok);
-    put(o, "requested", settings_json(&cell->plan->settings, ok), ok);
+    put(o, "requested", dd_settings_json(&cell->plan->settings, ok), ok);
     put(o, "verdict", text(dd_verdict_name(cell->verdict)), ok);
     put(o, "oracle", whole(cell->oracle), ok);
     for (uint32_t r = 0; r < cell->n_repeats; r++) {
@@ -249,8 +270,8 @@ static json_t *sweep_json(const dd_report *report, const dd_sweep *sweep, bool *
     put(o, "complete", json_boolean(sweep->runs_done == sweep->runs_due), ok);
     put(o, "interrupted", json_boolean(sweep->interrupted), ok);
     put(o, "verdict", text(dd_verdict_name(dd_sweep_verdict(sweep))), ok);
-    put(o, "machine", machine_json(&report->machine, ok), ok);
-    put(o, "build", build_json(ok), ok);
+    put(o, "machine", dd_machine_json(&report->machine, ok), ok);
+    put(o, "build", dd_build_json(ok), ok);
     for (size_t i = 0; i < sweep->n_oracles; i++) {
         char name[64];
         dd_report_oracle_log_name(name, i);

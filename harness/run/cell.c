@@ -3,7 +3,8 @@
 #include "cell.h"
 #include "cell_child.h"
 #include "cell_record.h"
-#include "unwind.h"
+#include "cell_stall.h"
+#include "perturb.h"
 #include "watchdog.h"
 
 #include <errno.h>
@@ -24,7 +25,6 @@
 #define LOG_MAX_BYTES (256u << 10)
 #define READ_MAX_BYTES                                                                             \
     (1u << 20) /* a look; a child that floods its pipe must not keep us from the watchdog */
-#define MAX_STALLED_NAMED 3
 #define PIPE_BYTES (1 << 20) /* room for some thousand steps between two looks */
 
 typedef struct watch {
@@ -34,13 +34,15 @@ typedef struct watch {
     pid_t pid;
     int results[2], output[2]; /* pipes: read end, write end; -1 when closed */
     int exit_fd; /* readable when the child has left; -1 where the kernel has no pidfd */
-    FILE *log;   /* into run->log */
+    dd_perturb perturb;
+    FILE *log; /* into run->log */
     size_t log_size, log_bytes;
     char line[DD_RECORD_MAX_BYTES];
     size_t line_bytes;
     uint64_t n_lines;
-    dd_record last; /* the final record, once it is in */
-    bool ended;     /* outcome and reason stand */
+    dd_record last;         /* the final record, once it is in */
+    bool ended;             /* outcome and reason stand */
+    dd_stall_before before; /* taken half-way through a quiet time */
 } watch;
 
 const char *dd_outcome_name(dd_outcome outcome)
@@ -53,6 +55,7 @@ void dd_run_clear(dd_run *run)
 {
     free(run->steps);
     free(run->log);
+    free(run->stall);
     free(run->end.sphere);
     *run = (dd_run){0};
 }
@@ -151,64 +154,26 @@ static bool drain(watch *w, int *fd, void (*take)(watch *, const char *, size_t)
 
 /* ---- How it ends ---- */
 
-/* What the child last told of its threads.
- * returns  their number; *notes is the caller's to free */
-static size_t take_notes(const watch *w, dd_unwind_note **notes)
-{
-    size_t n = atomic_load_explicit(&w->page->n_threads, memory_order_acquire);
-    *notes = n && n <= DD_RECORD_MAX_THREADS ? calloc(n, sizeof **notes) : NULL;
-    if (!*notes)
-        return 0;
-    for (size_t i = 0; i < n; i++) {
-        const dd_page_thread *t = &w->page->thread[i];
-        dd_unwind_note *note = &(*notes)[i];
-        uint64_t words[2] = {atomic_load_explicit(&t->sphere[0], memory_order_relaxed),
-                             atomic_load_explicit(&t->sphere[1], memory_order_relaxed)};
-        char sphere[sizeof words + 1] = "";
-        memcpy(sphere, words, sizeof words);
-        uint32_t flags = atomic_load_explicit(&t->flags, memory_order_relaxed);
-        note->tid = (pid_t)atomic_load_explicit(&t->tid, memory_order_relaxed);
-        note->parked = flags & DD_PAGE_PARKED;
-        snprintf(note->about, sizeof note->about, "%s%s%s, heartbeat %llu, %llu lanes done",
-                 sphere[0] ? "sphere " : "", sphere[0] ? sphere : "worker",
-                 flags & DD_PAGE_PARKED    ? ", parked"
-                 : flags & DD_PAGE_CONTROL ? ", control"
-                                           : "",
-                 (unsigned long long)atomic_load_explicit(&t->heartbeat, memory_order_relaxed),
-                 (unsigned long long)atomic_load_explicit(&t->lanes_done, memory_order_relaxed));
-    }
-    return n;
-}
-
-/* Adds to the reason which threads the others wait for. */
-static void name_stalled(watch *w, const dd_unwind_note *notes, size_t n)
-{
-    char *reason = w->run->reason;
-    size_t size = sizeof w->run->reason, used = strlen(reason), named = 0, found = 0;
-    for (size_t i = 0; i < n; i++) {
-        found += notes[i].found;
-        if (!notes[i].found || notes[i].waits || notes[i].parked || named++ >= MAX_STALLED_NAMED)
-            continue;
-        snprintf(reason + used, size - used, "%sthread %d (%s)",
-                 named > 1 ? ", " : "; standing still: ", (int)notes[i].tid, notes[i].about);
-        used = strlen(reason);
-    }
-    if (named > MAX_STALLED_NAMED)
-        snprintf(reason + used, size - used, " and %zu more", named - MAX_STALLED_NAMED);
-    else if (found && !named)
-        snprintf(reason + used, size - used, "; every thread waits for others");
-}
-
+/* Looks at all threads of the child. stalled: says in the reason who keeps it, and keeps the whole
+ * for programs. */
 static void take_stacks(watch *w, bool stalled)
 {
-    dd_unwind_note *notes = NULL;
-    size_t n = take_notes(w, &notes);
+    const dd_config *config = &w->job->settings->config;
+    const bool climbs = config->barrier == DD_BARRIER_TREE && config->reduce != DD_REDUCE_CONTROL;
+    dd_stall stall;
+    w->run->perturbations += dd_perturb_close(&w->perturb); /* it runs on, if it can */
+    dd_stall_take(w->pid, w->page, &w->before, w->run->n_steps, climbs, &stall);
+    if (stalled) {
+        size_t used = strlen(w->run->reason);
+        snprintf(w->run->reason + used, sizeof w->run->reason - used, ": %s", stall.sentence);
+        w->run->stall = dd_stall_json(&stall);
+    } else {
+        stall.sentence[0] = '\0';
+    }
     if (w->log_bytes)
         fputc('\n', w->log);
-    dd_unwind_process(w->pid, notes, n, w->log);
-    if (stalled)
-        name_stalled(w, notes, n);
-    free(notes);
+    dd_stall_write(&stall, w->log);
+    dd_stall_close(&stall);
 }
 
 static void judge_fault(watch *w, int signal)
@@ -275,6 +240,12 @@ static void doze(const watch *w, uint64_t period_ns)
     ppoll(p, 2, &t, NULL);
 }
 
+static bool has_ended(const watch *w)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)w->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid;
+}
+
 static void watch_child(watch *w)
 {
     double limit_s = w->job->settings->stall_limit_s;
@@ -285,6 +256,8 @@ static void watch_child(watch *w)
     bool left = false;
     while (!w->ended && !left) {
         doze(w, period_ns);
+        if (has_ended(w)) /* while its number is still its own */
+            w->run->perturbations += dd_perturb_close(&w->perturb);
         left = waitpid(w->pid, &status, WNOHANG) == w->pid;
         (void)drain(w, &w->results[0], take_results);
         (void)drain(w, &w->output[0], take_output);
@@ -304,8 +277,13 @@ static void watch_child(watch *w)
                    dd_phase_name(atomic_load_explicit(&w->page->phase, memory_order_relaxed)),
                    w->run->n_steps);
             take_stacks(w, true);
+        } else if (dog.quiet_ns < dog.limit_ns / 2) {
+            dd_stall_before_clear(&w->before);
+        } else if (!w->before.at_ns) {
+            dd_stall_before_take(w->pid, &w->before);
         }
     }
+    w->run->perturbations += dd_perturb_close(&w->perturb);
     if (!left) {
         kill(-w->pid, SIGKILL);
         kill(w->pid, SIGKILL); /* should it not yet lead its group */
@@ -370,6 +348,9 @@ static bool start_child(watch *w)
     close_fd(&w->results[1]);
     close_fd(&w->output[1]);
     w->exit_fd = (int)syscall(SYS_pidfd_open, w->pid, 0);
+    const dd_settings *s = w->job->settings;
+    if (s->perturb) /* a run that nobody disturbs is one all the same, and says so by its count */
+        (void)dd_perturb_open(w->pid, s->perturb, &w->perturb);
     return true;
 }
 
@@ -397,6 +378,7 @@ void dd_cell_run(const dd_cell_job *job, dd_run *run)
         end_as(w, DD_RUN_REFUSED, "a child process could not be started: %s", strerror(errno));
     }
     run->wall_ns = now_ns() - start_ns;
+    dd_stall_before_clear(&w->before);
     if (w->log)
         fclose(w->log);
     if (run->log && !*run->log) {

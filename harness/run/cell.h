@@ -11,6 +11,7 @@
 #define DD_CELL_H
 
 #include "settings.h"
+#include "storm.h"
 
 typedef enum dd_outcome {
     DD_RUN_NOT_RUN, /* never begun, or stopped by the user */
@@ -37,6 +38,7 @@ typedef struct dd_run_end {
     char data_hash[33];
     uint64_t data_tokens;
     double floor_nats;     /* NaN if unknown */
+    dd_storm_done storm;   /* zeros where there was none */
     uint32_t threads_left; /* after close, beyond those before open */
     uint32_t fds_left;
     char left[256]; /* their names, "" if none */
@@ -48,8 +50,10 @@ typedef struct dd_run {
     dd_step *steps;
     size_t n_steps;
     dd_run_end end;          /* valid if ENDED; status and message also if REFUSED */
+    uint64_t perturbations;  /* how often its schedule was disturbed on purpose */
     uint32_t processes_left; /* that the child left behind in its group; they were killed */
     char *log;        /* the child's stdout and stderr, then stacks; NULL: nothing was written */
+    char *stall;      /* of a HANG: what each thread was at, as JSON (stall.h); else NULL */
     uint64_t wall_ns; /* of the whole process */
 } dd_run;
 

@@ -5,6 +5,7 @@
 #include "fault.h"
 #include "hash.h"
 #include "hog.h"
+#include "storm.h"
 #include "subject.h"
 #include "timetable.h"
 
@@ -20,6 +21,7 @@ typedef struct run {
     dd_data *data;
     void *self;
     dd_timetable *timetable; /* NULL: no changes */
+    dd_storm *storm;         /* NULL: no commands from beside */
     dd_hogs *hogs;
     dd_run_end end;
 } run;
@@ -79,6 +81,9 @@ static dd_status open_run(run *r, dd_error *error)
         dd_fault_watch(r->self, -1);
     if ((st = check_plant(r, error)) != DD_OK)
         return st;
+    if (r->subject->spheres && s->storm[0] &&
+        (st = dd_storm_open(s->storm, s->steps, r->self, &r->storm, error)) != DD_OK)
+        return st;
     return dd_hogs_open(s->hog, &r->hogs, error);
 }
 
@@ -109,6 +114,7 @@ static dd_status describe(run *r)
 
 static void close_run(run *r)
 {
+    (void)dd_storm_close(r->storm, NULL, NULL);
     dd_hogs_close(r->hogs);
     dd_fault_watch(NULL, -1);
     if (r->self)
@@ -130,12 +136,18 @@ static dd_status train_steps(run *r, dd_error *error)
         dd_step step;
         if (r->timetable)
             st = dd_timetable_carry_out(r->timetable, r->self, i, error);
+        if (r->storm)
+            dd_storm_begin(r->storm, i);
         if (st == DD_OK)
-            st = r->subject->step(r->self, &step, error);
+            do
+                st = r->subject->step(r->self, &step, error);
+            while (r->storm && dd_storm_again(r->storm, st));
         if (st == DD_OK)
             dd_child_step(r->child, &step);
     }
-    return st;
+    dd_status of_storm = dd_storm_close(r->storm, &r->end.storm, st == DD_OK ? error : NULL);
+    r->storm = NULL;
+    return st == DD_OK ? of_storm : st;
 }
 
 static void train(const dd_settings *s, dd_child *child, const dd_subject_api *subject)

@@ -91,24 +91,37 @@ static uint64_t cpu_ticks(const dd_child *c, uint64_t own_ns)
 }
 
 /* requires lock held */
-static void tell_threads(const dd_child *c)
+static void tell_threads(const dd_child *c, uint64_t beat)
 {
     uint32_t i = 0;
     dd_sphere_info info;
+    const uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
     for (; c->thread && i < DD_RECORD_MAX_THREADS && c->thread(c->self, i, false, &info); i++) {
         dd_page_thread *t = &c->page->thread[i];
         uint64_t text[2];
+        /* The reporter's own stores. */
+        if (i >= atomic_load_explicit(&c->page->n_threads, memory_order_relaxed) ||
+            atomic_load_explicit(&t->at, memory_order_relaxed) != info.at ||
+            atomic_load_explicit(&t->lane, memory_order_relaxed) != info.lane ||
+            atomic_load_explicit(&t->generation, memory_order_relaxed) != info.generation ||
+            atomic_load_explicit(&t->heartbeat, memory_order_relaxed) != info.heartbeat)
+            atomic_store_explicit(&t->since_ns, now_ns, memory_order_relaxed);
         _Static_assert(sizeof text == sizeof info.sphere, "a place is two words");
         memcpy(text, info.sphere, sizeof text);
-        uint32_t flags =
-            (info.control ? DD_PAGE_CONTROL : 0u) | (info.parked ? DD_PAGE_PARKED : 0u);
+        uint32_t flags = (info.control ? DD_PAGE_CONTROL : 0u) |
+                         (info.parked ? DD_PAGE_PARKED : 0u) |
+                         (info.at < DD_ACTIVITIES ? DD_PAGE_PLACED : 0u);
         atomic_store_explicit(&t->tid, info.tid, memory_order_relaxed);
         atomic_store_explicit(&t->flags, flags, memory_order_relaxed);
         atomic_store_explicit(&t->sphere[0], text[0], memory_order_relaxed);
         atomic_store_explicit(&t->sphere[1], text[1], memory_order_relaxed);
         atomic_store_explicit(&t->heartbeat, info.heartbeat, memory_order_relaxed);
         atomic_store_explicit(&t->lanes_done, info.lanes_done, memory_order_relaxed);
+        atomic_store_explicit(&t->at, info.at, memory_order_relaxed);
+        atomic_store_explicit(&t->lane, info.lane, memory_order_relaxed);
+        atomic_store_explicit(&t->generation, info.generation, memory_order_relaxed);
     }
+    atomic_store_explicit(&c->page->told_beat, beat, memory_order_relaxed);
     atomic_store_explicit(&c->page->n_threads, i, memory_order_release);
 }
 
@@ -124,7 +137,7 @@ static void *report(void *arg)
         uint64_t own_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
         uint64_t beat = c->beat + cpu_ticks(c, own_ns) + (c->heartbeat ? c->heartbeat(c->self) : 0);
         if (beat == last)
-            tell_threads(c);
+            tell_threads(c, beat);
         last = beat;
         atomic_store_explicit(&c->page->beat, beat, memory_order_relaxed);
         uint64_t ns = (uint64_t)next.tv_nsec + period_ns;

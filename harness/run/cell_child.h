@@ -30,9 +30,11 @@ typedef struct dd_page_thread {
     _Atomic uint32_t flags;
     _Atomic uint64_t sphere[2]; /* its place as text, dd_sphere_info.sphere */
     _Atomic uint64_t heartbeat, lanes_done;
+    _Atomic uint32_t at, lane, generation; /* dd_sphere_info */
+    _Atomic uint64_t since_ns;             /* CLOCK_MONOTONIC: when it was first found as it is */
 } dd_page_thread;
 
-enum { DD_PAGE_CONTROL = 1, DD_PAGE_PARKED = 2 };
+enum { DD_PAGE_CONTROL = 1, DD_PAGE_PARKED = 2, DD_PAGE_PLACED = 4 };
 
 /* Shared with the parent, which only reads. */
 typedef struct dd_page {
@@ -43,6 +45,7 @@ typedef struct dd_page {
     _Atomic int crash_thread;       /* published by crash_signal, as the next two */
     _Atomic int crash_sender;       /* the process that sent the signal; 0: nobody, a fault, */
     _Atomic uint64_t crash_address; /* and what it touched */
+    _Atomic uint64_t told_beat;     /* atomic, relaxed: the beat when the entries were written */
     _Atomic uint32_t n_threads;     /* atomic: released by the reporter after the entries */
     dd_page_thread thread[DD_RECORD_MAX_THREADS];
 } dd_page;
@@ -58,7 +61,8 @@ _Noreturn void dd_child_main(const dd_cell_job *job, dd_page *page, int results_
  * oracle steps) CPU time used counts as progress too, up to ten times the stall limit. */
 void dd_child_phase(dd_child *child, dd_phase phase);
 /* Progress is read from heartbeat(self) until the next call, and thread(self, 0), … are told while
- * there is none; both may be NULL. To be ended with all of them NULL before `self` goes. */
+ * there is none; both may be NULL. To be ended with all of them NULL before `self` goes. A subject
+ * that does not tell what its threads are at says DD_ACTIVITIES. */
 typedef bool dd_child_thread(const void *self, uint32_t i, bool between_steps, dd_sphere_info *out);
 void dd_child_watch(dd_child *child, uint64_t (*heartbeat)(const void *self),
                     dd_child_thread *thread, const void *self);

@@ -137,6 +137,13 @@ static const field info_fields[] = {
     {NULL, 0, false},
 };
 
+#define STORM_WIDE(member) WIDE(dd_storm_done, member)
+static const field storm_fields[] = {
+    STORM_WIDE(changes), STORM_WIDE(pauses),      STORM_WIDE(stops),
+    STORM_WIDE(cancels), STORM_WIDE(checkpoints), STORM_WIDE(rebalances),
+    STORM_WIDE(refused), STORM_WIDE(cut),         {NULL, 0, false},
+};
+
 #define SPHERE_WIDE(member) WIDE(dd_sphere_info, member)
 #define SPHERE_NARROW(member) NARROW(dd_sphere_info, member)
 static const field sphere_fields[] = {
@@ -192,6 +199,9 @@ char *dd_record_end(const dd_run_end *end)
     put(o, "fds_left", whole(end->fds_left), &ok);
     put(o, "left", text(end->left), &ok);
     put_fields(o, info_fields, &end->info, &ok);
+    json_t *storm = json_object();
+    put_fields(storm, storm_fields, &end->storm, &ok);
+    put(o, "storm", storm, &ok);
     for (uint32_t i = 0; i < end->info.n_threads; i++)
         if (json_array_append_new(spheres, sphere_json(&end->sphere[i], &ok)))
             ok = false;
@@ -358,6 +368,7 @@ static bool read_end(const json_t *o, dd_run_end *end)
            get_narrow(o, "fds_left", &end->fds_left) &&
            get_text(o, "left", end->left, sizeof end->left) &&
            get_fields(o, info_fields, &end->info) &&
+           get_fields(json_object_get(o, "storm"), storm_fields, &end->storm) &&
            read_spheres(json_object_get(o, "sphere"), end);
 }
 

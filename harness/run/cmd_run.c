@@ -5,26 +5,46 @@
 #include "options.h"
 #include "report.h"
 #include "scenario.h"
+#include "soak.h"
+#include "soak_report.h"
 #include "sweep.h"
 #include "sweep_stop.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
-enum { OPTION_SET = DD_OPTION_OWN, OPTION_OUT, OPTION_LIST };
+#include "text.h"
+
+enum {
+    OPTION_SET = DD_OPTION_OWN,
+    OPTION_OUT,
+    OPTION_LIST,
+    OPTION_MINUTES,
+    OPTION_ROUNDS,
+    OPTION_SEED
+};
+enum { SOAK_MINUTES = 1, LISTED_ROUNDS = 10 };
 
 typedef struct request {
     const char **files, **sets;
     size_t n_files, n_sets;
     const char *out;
     bool list;
+    /* of soaks */
+    const char *soak_option; /* the first that was given; NULL: none */
+    double minutes;
+    uint64_t rounds, draw_seed;
+    bool seeded;
 } request;
 
 /* One scenario on its way through. */
 typedef struct job {
     dd_scenario *scenario;
-    dd_sweep *sweep;
+    dd_sweep *sweep; /* NULL: a soak */
+    dd_soak soak;
+    char command[1024]; /* that repeats a round of it, but for the seed */
     dd_report report;
 } job;
 
@@ -36,12 +56,56 @@ static int complain(int code, const char *message)
 
 /* ---- Before anything runs ---- */
 
+/* The command that runs one round of the soak again: a seed follows. */
+static void write_command(const request *r, job *j)
+{
+    size_t used =
+        (size_t)snprintf(j->command, sizeof j->command, "dodeca run %.500s", j->scenario->file);
+    for (size_t i = 0; i < r->n_sets && used < sizeof j->command; i++)
+        used += (size_t)snprintf(j->command + used, sizeof j->command - used, " --set '%.200s'",
+                                 r->sets[i]);
+    if (used < sizeof j->command)
+        snprintf(j->command + used, sizeof j->command - used, " --rounds 1 --draw-seed ");
+}
+
+/* A first draw shows whether there can be any; the data is opened by the first oracle. */
+static int prepare_soak(const request *r, job *j)
+{
+    char message[DD_SCENARIO_MESSAGE_MAX];
+    dd_round round;
+    write_command(r, j);
+    if (!dd_round_draw(j->scenario, r->draw_seed, &round, message))
+        return complain(DD_EXIT_USAGE, message);
+    dd_data *data = NULL;
+    dd_error error;
+    char used[DD_SPEC_MAX], note[DD_MESSAGE_MAX];
+    dd_status st = dd_settings_open_data(&round.settings, &data, used, note, &error);
+    dd_data_close(data);
+    if (st == DD_OK)
+        return DD_EXIT_HELD;
+    snprintf(message, sizeof message, "%.300s: %.500s", j->scenario->file, error.message);
+    return complain(st == DD_ERR_MEMORY ? DD_EXIT_ENVIRONMENT : DD_EXIT_USAGE, message);
+}
+
 static int prepare(const request *r, job *jobs)
 {
     char message[DD_SCENARIO_MESSAGE_MAX];
     for (size_t i = 0; i < r->n_files; i++) {
         if (!dd_scenario_open(r->files[i], r->sets, r->n_sets, &jobs[i].scenario, message))
             return complain(DD_EXIT_USAGE, message);
+        if (jobs[i].scenario->draws) {
+            int code = prepare_soak(r, &jobs[i]);
+            if (code != DD_EXIT_HELD)
+                return code;
+            continue;
+        }
+        if (r->soak_option) {
+            snprintf(message, sizeof message,
+                     "%s: %.300s has no \"draw:\"; a sweep ends with its last cell, only a soak is "
+                     "bounded by time or rounds (scenarios/soak.yaml is one)",
+                     r->soak_option, r->files[i]);
+            return complain(DD_EXIT_USAGE, message);
+        }
         jobs[i].sweep = dd_sweep_open(jobs[i].scenario);
         if (!jobs[i].sweep)
             return complain(DD_EXIT_ENVIRONMENT, "no memory for the cells");
@@ -69,7 +133,9 @@ static int make_folders(const request *r, job *jobs)
         char dir[DD_PATH_MAX];
         snprintf(dir, sizeof dir, "%s/%s", r->out ? r->out : "", jobs[i].scenario->name);
         const char *out = r->n_files > 1 && r->out ? dir : r->out;
-        if (!dd_report_open(&jobs[i].report, jobs[i].sweep, out)) {
+        if (!(jobs[i].sweep
+                  ? dd_report_open(&jobs[i].report, jobs[i].sweep, out)
+                  : dd_report_open_folder(&jobs[i].report, jobs[i].scenario->name, out))) {
             snprintf(message, sizeof message,
                      "results cannot be written: %s; --out DIR names another folder",
                      jobs[i].report.failure);
@@ -79,6 +145,17 @@ static int make_folders(const request *r, job *jobs)
         }
     }
     return DD_EXIT_HELD;
+}
+
+static void list_rounds(const request *r, const dd_scenario *scenario)
+{
+    char message[DD_SCENARIO_MESSAGE_MAX];
+    dd_round round;
+    printf("%s: %s%sa soak; its first rounds with --draw-seed %llu\n", scenario->file,
+           scenario->about, scenario->about[0] ? "; " : "", (unsigned long long)r->draw_seed);
+    for (uint64_t i = 0; i < (r->rounds ? r->rounds : LISTED_ROUNDS); i++)
+        if (dd_round_draw(scenario, r->draw_seed + i, &round, message))
+            printf("%4llu  %s\n", (unsigned long long)i + 1, round.label);
 }
 
 static void list_cells(const dd_scenario *scenario)
@@ -107,6 +184,46 @@ static size_t count_skipped(const dd_sweep *sweep)
     for (size_t i = 0; i < sweep->scenario->n_cells; i++)
         n += sweep->cells[i].verdict == DD_SKIP;
     return n;
+}
+
+static void keep_soak(void *user, const dd_soak *soak)
+{
+    dd_soak_report_write(user, soak);
+}
+
+static int soak_exit_code(const job *j)
+{
+    if (j->soak.interrupted)
+        return DD_EXIT_INTERRUPTED;
+    if (dd_soak_verdict(&j->soak) > DD_SKIP)
+        return DD_EXIT_FAILED;
+    return j->report.failure[0] || j->soak.message[0] || j->soak.sums.skipped ||
+                   !j->soak.sums.passed
+               ? DD_EXIT_ENVIRONMENT
+               : DD_EXIT_HELD;
+}
+
+static int run_soak(const request *r, job *j, int stop_fd)
+{
+    dd_soak_options options = {.minutes = r->minutes,
+                               .rounds = r->rounds,
+                               .seed = r->draw_seed,
+                               .command = j->command,
+                               .stop_fd = stop_fd,
+                               .log = stderr,
+                               .terminal = isatty(STDERR_FILENO),
+                               .on_round = keep_soak,
+                               .user = &j->report};
+    if (r->rounds)
+        fprintf(stderr, "%s: %llu rounds, --draw-seed %llu\n", j->scenario->name,
+                (unsigned long long)r->rounds, (unsigned long long)r->draw_seed);
+    else
+        fprintf(stderr, "%s: %g minute%s%s, --draw-seed %llu\n", j->scenario->name, r->minutes,
+                r->minutes == 1 ? "" : "s", r->soak_option ? "" : " (--minutes N for more)",
+                (unsigned long long)r->draw_seed);
+    dd_soak_run(j->scenario, &options, &j->soak);
+    dd_soak_report_print(&j->report, &j->soak, stdout);
+    return soak_exit_code(j);
 }
 
 static int exit_code(const job *j)
@@ -141,7 +258,7 @@ static void say_trouble(const job *j)
                 j->scenario->name, n, j->scenario->n_cells);
 }
 
-static int run_jobs(job *jobs, size_t n, int stop_fd)
+static int run_jobs(const request *r, job *jobs, size_t n, int stop_fd)
 {
     int worst = DD_EXIT_HELD;
     bool terminal = isatty(STDERR_FILENO);
@@ -151,6 +268,10 @@ static int run_jobs(job *jobs, size_t n, int stop_fd)
                                     .terminal = terminal,
                                     .on_run = keep,
                                     .user = &jobs[i].report};
+        if (!jobs[i].sweep) {
+            worst = worse(worst, run_soak(r, &jobs[i], stop_fd));
+            continue;
+        }
         dd_sweep_run_all(jobs[i].sweep, &options);
         fputs(i ? "\n" : "", stdout);
         dd_report_print(&jobs[i].report, jobs[i].sweep, stdout);
@@ -169,18 +290,22 @@ static int run(const request *r)
     int code = prepare(r, jobs);
     if (code == DD_EXIT_HELD && r->list) {
         for (size_t i = 0; i < r->n_files; i++)
-            list_cells(jobs[i].scenario);
+            if (jobs[i].sweep)
+                list_cells(jobs[i].scenario);
+            else
+                list_rounds(r, jobs[i].scenario);
     } else if (code == DD_EXIT_HELD) {
         int stop_fd = dd_stop_open(); /* from the first file on, Ctrl-C leaves whole ones */
         code = make_folders(r, jobs);
         if (code == DD_EXIT_HELD)
-            code = run_jobs(jobs, r->n_files, stop_fd);
+            code = run_jobs(r, jobs, r->n_files, stop_fd);
         int number = dd_stop_close(stop_fd);
         if (code == DD_EXIT_INTERRUPTED && number)
             code = 128 + number;
     }
     for (size_t i = 0; i < r->n_files; i++) {
         dd_sweep_close(jobs[i].sweep);
+        dd_soak_close(&jobs[i].soak);
         dd_scenario_close(jobs[i].scenario);
     }
     free(jobs);
@@ -188,6 +313,18 @@ static int run(const request *r)
 }
 
 /* ---- Options ---- */
+
+/* Short enough to be typed again. */
+static bool seed(request *r)
+{
+    uint32_t random;
+    if (r->seeded)
+        return true;
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+        return false;
+    r->draw_seed = random;
+    return true;
+}
 
 static error_t parse(int id, char *argument, struct argp_state *state)
 {
@@ -203,6 +340,25 @@ static error_t parse(int id, char *argument, struct argp_state *state)
         return 0;
     case OPTION_LIST:
         r->list = true;
+        return 0;
+    case OPTION_MINUTES:
+        if (!dd_text_real(argument, &r->minutes) || !(r->minutes > 0 && r->minutes <= 100000))
+            argp_failure(state, DD_EXIT_USAGE, 0,
+                         "--minutes \"%.64s\": must be a number above 0, at most 100000", argument);
+        r->soak_option = "--minutes";
+        return 0;
+    case OPTION_ROUNDS:
+        if (!dd_text_uint(argument, &r->rounds) || r->rounds == 0)
+            argp_failure(state, DD_EXIT_USAGE, 0,
+                         "--rounds \"%.64s\": must be a whole number, 1 or more", argument);
+        r->soak_option = "--rounds";
+        return 0;
+    case OPTION_SEED:
+        if (!dd_text_uint(argument, &r->draw_seed))
+            argp_failure(state, DD_EXIT_USAGE, 0, "--draw-seed \"%.64s\": must be a whole number",
+                         argument);
+        r->seeded = true;
+        r->soak_option = r->soak_option ? r->soak_option : "--draw-seed";
         return 0;
     case ARGP_KEY_ARG:
         r->files[r->n_files++] = argument;
@@ -223,6 +379,10 @@ int dd_cmd_run(int argc, char **argv)
         {"out", OPTION_OUT, "DIR", 0,
          "results folder (default: results/runs/<UTC time>-<scenario>)", 0},
         {"list", OPTION_LIST, NULL, 0, "print the cells and run nothing", 0},
+        {"minutes", OPTION_MINUTES, "N", 0, "soaks: no round begins later (default: 1)", 1},
+        {"rounds", OPTION_ROUNDS, "N", 0, "soaks: as many rounds, in place of minutes", 1},
+        {"draw-seed", OPTION_SEED, "S", 0,
+         "soaks: round i draws its settings from S + i (default: another each time, told)", 1},
         {0},
     };
     static const struct argp argp = {
@@ -235,12 +395,14 @@ int dd_cmd_run(int argc, char **argv)
             "Examples:\n"
             "  dodeca run scenarios/quick.yaml\n"
             "  dodeca run scenarios/quick.yaml --set steps=10 --set repeats=1 --out /tmp/quick\n"
+            "  dodeca run scenarios/soak.yaml --minutes 30\n"
+            "  dodeca run scenarios/soak.yaml --rounds 1 --draw-seed 4711    # one round again\n"
             "\n"
             "Exit: 0 all held; 1 a cell is FAIL, HANG or CRASH; 2 bad usage or input; 3 the "
             "machine lacks what a cell needs, which is then a SKIP; 130 interrupted by "
             "Ctrl-C, 143 by SIGTERM.",
     };
-    request r = {0};
+    request r = {.minutes = SOAK_MINUTES};
     /* argv bounds both lists. */
     r.files = calloc((size_t)argc, sizeof *r.files);
     r.sets = calloc((size_t)argc, sizeof *r.sets);
@@ -250,7 +412,7 @@ int dd_cmd_run(int argc, char **argv)
     else if (argp_parse(&argp, argc, argv, 0, NULL, &r) != 0)
         code = DD_EXIT_USAGE;
     else
-        code = run(&r);
+        code = seed(&r) ? run(&r) : complain(code, "no random seed can be had; give --draw-seed");
     free(r.files);
     free(r.sets);
     return code;

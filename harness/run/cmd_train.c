@@ -18,6 +18,7 @@
 #include "options.h"
 #include "platform.h"
 #include "train.h"
+#include "weights_file.h"
 
 enum {
     OPTION_SERIAL = DD_OPTION_OWN,
@@ -25,6 +26,8 @@ enum {
     OPTION_PRINT_HASH,
     OPTION_JSON,
     OPTION_STOP_AFTER,
+    OPTION_RECORD,
+    OPTION_DUMP_WEIGHTS,
     OPTION_STATUS_EVERY,
     OPTION_PROFILE,
     OPTION_VALIDATE
@@ -86,6 +89,14 @@ static dd_status open_all(dd_train *t, dd_error *error)
         return st;
     if ((st = open_subject(t, error)) != DD_OK)
         return st;
+    char message[DD_MESSAGE_MAX];
+    if (t->dump_path && (t->dump = dd_weights_file_create(t->dump_path, message)) < 0) {
+        (void)snprintf(error->message, sizeof error->message, "dump-weights %.400s", message);
+        return DD_ERR_DATA;
+    }
+    if (t->record_path && (st = dd_recorder_open(t->record_path, s, t->subject, t->self, t->data,
+                                                 t->used, &t->record, error)) != DD_OK)
+        return st;
     if (t->status_every && (st = dd_health_open(t->subject, t->self, &t->health)) != DD_OK) {
         strcpy(error->message, "out of memory");
         return st;
@@ -96,6 +107,11 @@ static dd_status open_all(dd_train *t, dd_error *error)
 static void close_all(dd_train *t)
 {
     dd_hogs_close(t->hogs);
+    dd_recorder_close(t->record);
+    if (t->dump >= 0) { /* nothing came to be written */
+        close(t->dump);
+        (void)unlink(t->dump_path);
+    }
     dd_health_close(t->health);
     atomic_store(&cancellable, NULL);
     if (t->trainer && t->settings.config.guard)
@@ -175,6 +191,13 @@ static dd_status train_step(dd_train *t, dd_error *error)
     dd_train_change_failed(t);
     if (t->json)
         dd_train_json_step(&step);
+    if (t->record) {
+        uint64_t n;
+        st = dd_recorder_step(t->record, &step, t->subject->weights(t->self, &n), error);
+        t->unwritten = st != DD_OK;
+        if (st != DD_OK)
+            return st;
+    }
     dd_train_progress(t);
     if (t->health) {
         uint64_t now = dd_now_ns();
@@ -221,6 +244,26 @@ static bool fits_memory(const dd_train *t)
     return false;
 }
 
+/* What is written at the end.  returns  the exit code: `code`, or that of a file not written */
+static int write_files(dd_train *t, dd_status status, int code)
+{
+    uint64_t n;
+    dd_error error = {""};
+    bool written = true;
+    if (t->record && !t->unwritten)
+        written = dd_recorder_end(t->record, status, t->done, &error) == DD_OK;
+    if (!written)
+        fprintf(stderr, "dodeca train: %s\n", error.message);
+    if (t->dump >= 0 &&
+        !dd_weights_file_write(t->dump, t->dump_path, &t->settings.config.shape, t->done,
+                               t->subject->weights(t->self, &n), error.message)) {
+        fprintf(stderr, "dodeca train: dump-weights %s\n", error.message);
+        written = false;
+    }
+    t->dump = -1;
+    return written && !t->unwritten ? code : DD_EXIT_ENVIRONMENT;
+}
+
 static int train(dd_train *t)
 {
     if (!fits_memory(t))
@@ -251,6 +294,7 @@ static int train(dd_train *t)
     } else if (st != DD_OK) {
         fprintf(stderr, "dodeca train: %s\n", error.message); /* names the step */
     }
+    code = write_files(t, st, code);
     hash_weights(t, hash);
     if (t->json)
         dd_train_json_end(t, st, hash);
@@ -276,7 +320,7 @@ static void finish(dd_train *t, struct argp_state *state)
     char message[DD_MESSAGE_MAX];
     if (!dd_settings_finish(&t->settings, message))
         argp_failure(state, DD_EXIT_USAGE, 0, "--%s", message);
-    if (t->stop_after > t->settings.steps)
+    if (t->stop_after != DD_TRAIN_TO_THE_END && t->stop_after > t->settings.steps)
         argp_failure(state, DD_EXIT_USAGE, 0,
                      "--stop-after %" PRIu64 ": there are %" PRIu64 " steps", t->stop_after,
                      t->settings.steps);
@@ -316,7 +360,13 @@ static error_t parse(int id, char *argument, struct argp_state *state)
         t->json = true;
         return 0;
     case OPTION_STOP_AFTER:
-        t->stop_after = dd_option_number("stop-after", argument, 1, UINT64_MAX, state);
+        t->stop_after = dd_option_number("stop-after", argument, 0, INT64_MAX, state);
+        return 0;
+    case OPTION_RECORD:
+        t->record_path = argument;
+        return 0;
+    case OPTION_DUMP_WEIGHTS:
+        t->dump_path = argument;
         return 0;
     case OPTION_STATUS_EVERY:
         t->status_every = dd_option_number("status-every", argument, 1, UINT64_MAX, state);
@@ -348,7 +398,13 @@ int dd_cmd_train(int argc, char **argv)
     dd_options_add(&options, "serial", OPTION_SERIAL, NULL, "short for --subject serial");
     dd_options_add(&options, "no-pin", OPTION_NO_PIN, NULL, "takes an earlier --pin back");
     dd_options_add(&options, "stop-after", OPTION_STOP_AFTER, "N",
-                   "end when N of the --steps are done");
+                   "end when N of the --steps are done; 0: before the first");
+    dd_options_add(&options, "record", OPTION_RECORD, "FILE",
+                   "write settings, and after each step loss, norm and hashes of all weights and "
+                   "of each tensor, to FILE, which must not exist: for `dodeca diff'");
+    dd_options_add(&options, "dump-weights", OPTION_DUMP_WEIGHTS, "FILE",
+                   "at the end all weights to FILE, which must not exist: a head of 64 bytes, then "
+                   "32-bit floats in canonical order");
     dd_options_add(&options, "status-every", OPTION_STATUS_EVERY, "N",
                    "after every N steps a table of all spheres: who did what, who waits where");
     dd_options_add(&options, "profile", OPTION_PROFILE, NULL,
@@ -379,6 +435,10 @@ int dd_cmd_train(int argc, char **argv)
                "  dodeca train --workers 2 --pin --hog 1 --steal\n"
                "Where the time goes:\n"
                "  dodeca train --model micro --profile\n"
+               "Two runs that ought to be one, and where they part:\n"
+               "  dodeca train --record a.jsonl --workers 1\n"
+               "  dodeca train --record b.jsonl --workers 4\n"
+               "  dodeca diff a.jsonl b.jsonl\n"
                "Rights to write enforced, so that a stray write is caught and named:\n"
                "  dodeca train --guard\n"
                "\n"
@@ -391,6 +451,8 @@ int dd_cmd_train(int argc, char **argv)
                "steps 0 to 99. \"20 of 100 steps\" says how many are done.",
     };
     dd_train t = {.validation_batches = 20,
+                  .stop_after = DD_TRAIN_TO_THE_END,
+                  .dump = -1,
                   .validation = (double)NAN,
                   .terminal = isatty(STDERR_FILENO) == 1};
     dd_settings_default(&t.settings);

@@ -18,6 +18,8 @@ int dd_cmd_train(int argc, char **argv);
 int dd_cmd_check(int argc, char **argv);
 int dd_cmd_bench(int argc, char **argv);
 int dd_cmd_explore(int argc, char **argv);
+int dd_cmd_defects(int argc, char **argv);
+int dd_cmd_diff(int argc, char **argv);
 int dd_cmd_spheres(int argc, char **argv);
 int dd_cmd_doctor(int argc, char **argv);
 

@@ -43,9 +43,11 @@ void dd_progress_show(dd_progress *p, uint64_t run, uint64_t runs, const char *l
         dd_progress_clock(left_s, clock);
         snprintf(left, sizeof left, ", %s left", clock);
     }
-    snprintf(line, sizeof line, "[%llu/%llu] %.200s  %llu/%llu steps%s", (unsigned long long)run,
-             (unsigned long long)runs, label, (unsigned long long)step, (unsigned long long)steps,
-             left);
+    char of[32] = "";
+    if (runs)
+        snprintf(of, sizeof of, "/%llu", (unsigned long long)runs);
+    snprintf(line, sizeof line, "[%llu%s] %.200s  %llu/%llu steps%s", (unsigned long long)run, of,
+             label, (unsigned long long)step, (unsigned long long)steps, left);
     fprintf(p->out, "\r\033[K%.*s", columns(p->out) - 1, line);
     fflush(p->out);
     p->open = true;

@@ -15,6 +15,7 @@ typedef struct dd_progress {
 } dd_progress;
 
 /* The changing line; nothing elsewhere, and at most ten times a second.
+ * runs    in all, 0: not known
  * left_s  seconds until the end, NaN if not known yet                                     */
 void dd_progress_show(dd_progress *p, uint64_t run, uint64_t runs, const char *label, uint64_t step,
                       uint64_t steps, double left_s);

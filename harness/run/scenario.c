@@ -15,6 +15,7 @@
 
 #include "nearest.h"
 #include "outline.h"
+#include "soak_draw.h"
 
 enum {
     KEYS_MAX = 48,
@@ -34,11 +35,12 @@ struct document {
     char *base[KEYS_MAX];
     struct sweep *sweep; /* (n_blocks), or one where `sweep` is no list of blocks */
     uint32_t n_blocks;
+    struct sweep *draw; /* NULL: no soak */
 };
 
 struct schema {
     cyaml_schema_value_t text, block, top;
-    cyaml_schema_field_t field[KEYS_MAX + 4]; /* and name, about, sweep, end */
+    cyaml_schema_field_t field[KEYS_MAX + 5]; /* and name, about, sweep, draw, end */
     cyaml_schema_field_t swept[KEYS_MAX + 1];
 };
 
@@ -56,6 +58,7 @@ struct scenario {
     struct document *document;
     dd_outline outline;
     const dd_key *swept[KEYS_MAX];
+    dd_drawn drawn[KEYS_MAX];
     size_t n_blocks; /* >= 1 */
     struct block {
         const dd_key *key[KEYS_MAX];
@@ -131,6 +134,9 @@ static void schema_make(struct schema *s, bool blocks)
         sweep.value = (cyaml_schema_value_t){CYAML_VALUE_MAPPING(optional, struct sweep, s->swept)};
     }
     s->field[f++] = sweep;
+    cyaml_schema_field_t draw = {.key = "draw", .data_offset = offsetof(struct document, draw)};
+    draw.value = (cyaml_schema_value_t){CYAML_VALUE_MAPPING(optional, struct sweep, s->swept)};
+    s->field[f++] = draw;
     s->field[f] = (cyaml_schema_field_t)CYAML_FIELD_END;
     s->swept[w] = (cyaml_schema_field_t)CYAML_FIELD_END;
     s->top =
@@ -168,7 +174,7 @@ static bool is_field(const cyaml_schema_field_t *fields, const char *key)
 
 static bool refuse_key(struct scenario *s, const dd_mark *mark, const cyaml_schema_field_t *fields)
 {
-    const char *names[KEYS_MAX + 3];
+    const char *names[KEYS_MAX + 4];
     char list[1024] = "";
     size_t n = 0, used = 0;
     for (; fields->key; fields++) {
@@ -181,9 +187,15 @@ static bool refuse_key(struct scenario *s, const dd_mark *mark, const cyaml_sche
                       "%s cannot be swept: it says how the whole sweep is run; put it at the top",
                       mark->key);
     const char *nearest = dd_nearest(mark->key, names, n);
-    return refuse(s, mark->line, "unknown key \"%.64s\"%s%s%s; allowed %s:%s", mark->key,
+    return refuse(s, mark->line, "unknown key \"%.64s\"%s%s%s; allowed %s%s:%s", mark->key,
                   nearest ? ", did you mean \"" : "", nearest ? nearest : "", nearest ? "\"" : "",
-                  mark->section[0] ? "under sweep" : "here", list);
+                  mark->section[0] ? "under " : "here", mark->section, list);
+}
+
+/* Whether keys have lists there. */
+static bool has_lists(const char *section)
+{
+    return strcmp(section, "sweep") == 0 || strcmp(section, "draw") == 0;
 }
 
 /* What a sweep must be, where it is something else, or nothing. */
@@ -194,13 +206,18 @@ static bool refuse_sweep(struct scenario *s, unsigned line)
                   "blocks that do");
 }
 
+static bool refuse_draw(struct scenario *s, unsigned line)
+{
+    return refuse(s, line, "draw: must hold keys with lists, such as workers: [1, 4..12]");
+}
+
 /* Turns libcyaml's verdict into one line. */
 static bool refuse_schema(struct scenario *s, cyaml_err_t error, const struct capture *c)
 {
     const dd_outline *o = &s->outline;
     for (size_t i = 0; error == CYAML_ERR_INVALID_KEY && i < o->n; i++) {
         const dd_mark *m = &o->mark[i];
-        bool swept = strcmp(m->section, "sweep") == 0;
+        bool swept = has_lists(m->section);
         const cyaml_schema_field_t *fields = swept ? s->schema.swept : s->schema.field;
         if (!m->value && (swept || !m->section[0]) && !is_field(fields, m->key))
             return refuse_key(s, m, fields);
@@ -212,18 +229,24 @@ static bool refuse_schema(struct scenario *s, cyaml_err_t error, const struct ca
             return refuse(s, m->line, "key \"%.64s\" again; line %u has it already", m->key,
                           first->line);
     }
-    bool swept = c->n_fields == 2 && strcmp(c->field[1], "sweep") == 0;
+    const char *section = c->n_fields == 2 && has_lists(c->field[1]) ? c->field[1] : "sweep";
+    bool swept = c->n_fields == 2 && has_lists(c->field[1]);
     const char *key = c->n_fields ? c->field[0] : "";
     if (strcmp(key, "sweep") == 0 && error == CYAML_ERR_SEQUENCE_ENTRIES_MAX)
         return refuse(s, c->line, "sweep: more than %d blocks", BLOCKS_MAX);
     if (strcmp(key, "sweep") == 0)
         return refuse_sweep(s, c->line);
+    if (strcmp(key, "draw") == 0)
+        return refuse_draw(s, c->line);
     if (error == CYAML_ERR_SEQUENCE_ENTRIES_MIN)
-        return refuse(s, c->line, "sweep.%s: the list is empty; give it at least one value", key);
+        return refuse(s, c->line, "%s.%s: the list is empty; give it at least one value", section,
+                      key);
     if (error == CYAML_ERR_SEQUENCE_ENTRIES_MAX)
-        return refuse(s, c->line, "sweep.%s: more than %d values", key, DD_SCENARIO_CELLS_MAX);
+        return refuse(s, c->line, "%s.%s: more than %d values", section, key,
+                      DD_SCENARIO_CELLS_MAX);
     if (error == CYAML_ERR_INVALID_VALUE && swept)
-        return refuse(s, c->line, "sweep.%s: must be a list of single values, such as [1, 2]", key);
+        return refuse(s, c->line, "%s.%s: must be a list of single values, such as [1, 2]", section,
+                      key);
     if (error == CYAML_ERR_INVALID_VALUE && key[0])
         return refuse(s, c->line, "%s: must be a single value here; a list goes under sweep:", key);
     return refuse(s, c->line, "%s (%s)", cyaml_strerror(error), c->error);
@@ -352,6 +375,22 @@ static bool check_list(struct scenario *s, const dd_key *key, unsigned block)
     return true;
 }
 
+/* A key that a soak draws. */
+static bool take_drawn(struct scenario *s, const dd_key *key)
+{
+    const size_t k = (size_t)(key - dd_keys(&(size_t){0}));
+    const struct sweep *draw = s->document->draw;
+    char message[DD_MESSAGE_MAX];
+    for (size_t i = 0; i < draw->n[k]; i++)
+        if (!dd_drawn_check(key, draw->item[k][i], message))
+            return refuse(s, line_of(s, "draw", 0, key->name, draw->item[k][i]), "draw: %s",
+                          message);
+    if (!s->by_set[k])
+        s->drawn[s->public.n_drawn++] =
+            (dd_drawn){.key = key, .item = draw->item[k], .n = draw->n[k]};
+    return true;
+}
+
 /* A key that a block sweeps: into the block, and into the columns of the whole. */
 static void take_swept(struct scenario *s, const dd_key *key, struct block *block)
 {
@@ -387,6 +426,15 @@ static bool take_keys(struct scenario *s)
     char message[DD_MESSAGE_MAX];
     dd_settings_default(&scratch);
     s->n_blocks = s->document->n_blocks ? s->document->n_blocks : 1;
+    if (s->document->draw && s->document->sweep)
+        return refuse(s, line_of(s, "", 0, "draw", NULL),
+                      "draw: a scenario sweeps its lists or draws from them; take out one of draw "
+                      "and sweep");
+    bool draws = false;
+    for (size_t m = 0; m < s->outline.n; m++)
+        draws = draws || strcmp(s->outline.mark[m].section, "draw") == 0;
+    if (s->document->draw && !draws)
+        return refuse_draw(s, line_of(s, "", 0, "draw", NULL));
     if (!check_blocks(s))
         return false;
     for (size_t m = 0; m < s->outline.n; m++) {
@@ -403,15 +451,16 @@ static bool take_keys(struct scenario *s)
                 s->single[k] = value;
             continue;
         }
-        if (!check_list(s, key, mark->block))
+        const bool drawn = strcmp(mark->section, "draw") == 0;
+        if (!(drawn ? take_drawn(s, key) : check_list(s, key, mark->block)))
             return false;
-        if (!s->by_set[k])
+        if (!drawn && !s->by_set[k])
             take_swept(s, key, &s->block[mark->block]);
         unsigned top = line_of(s, "", 0, key->name, NULL);
         if (++swept_in[k] == s->n_blocks && top) /* no block is left that would use it */
             return refuse(s, mark->line,
-                          "sweep.%s: line %u already gives it one value; keep one of the two",
-                          key->name, top);
+                          "%s.%s: line %u already gives it one value; keep one of the two",
+                          mark->section, key->name, top);
     }
     return true;
 }
@@ -540,6 +589,8 @@ static bool multiply(struct scenario *s)
 {
     dd_scenario *p = &s->public;
     size_t count[BLOCKS_MAX], total;
+    if (s->document->draw)
+        return true; /* soak_draw.c makes the settings of each round */
     if (!count_cells(s, count, &total))
         return false;
     p->cells = calloc(total, sizeof *p->cells);
@@ -586,6 +637,9 @@ bool dd_scenario_open(const char *file, const char *const *sets, size_t n_sets, 
     s->public.name = s->name;
     s->public.about = s->document->about ? s->document->about : "";
     s->public.swept = s->swept;
+    s->public.draws = s->document->draw != NULL;
+    s->public.drawn = s->drawn;
+    s->public.base = s->single;
     if (!s->by_set[dd_key_named("data") - dd_keys(&(size_t){0})])
         s->public.data_line = line_of(s, NULL, DD_ANY_BLOCK, "data", NULL);
     s->message = NULL;

@@ -17,6 +17,8 @@
  *       - depth: [2]
  *         workers: [13]
  *
+ * In place of `sweep`, `draw` makes a soak: each round draws one value of every list (soak_draw.h).
+ *
  * Owns the file's grammar and its refusals (file, line, what is allowed); runs nothing. */
 #ifndef DD_SCENARIO_H
 #define DD_SCENARIO_H
@@ -35,6 +37,13 @@ typedef struct dd_scenario_cell {
     char *label;               /* "workers=4 simd=off", what its block sweeps; "" for nothing */
 } dd_scenario_cell;
 
+/* A key that the rounds of a soak draw. */
+typedef struct dd_drawn {
+    const dd_key *key;
+    char *const *item; /* (n) as written */
+    size_t n;
+} dd_drawn;
+
 typedef struct dd_scenario {
     const char *file;
     const char *name;           /* [A-Za-z0-9._-]+; where none is given, the file's own */
@@ -44,6 +53,11 @@ typedef struct dd_scenario {
     const dd_key *const *swept; /* entries of dd_keys() */
     size_t n_cells;
     dd_scenario_cell *cells; /* in the order in which they run */
+    bool draws;              /* a soak: no cells, but */
+    size_t n_drawn;
+    const dd_drawn *drawn;   /* in file order */
+    const char *const *base; /* values of the keys that are not drawn, by their index in dd_keys();
+                                NULL: the default */
 } dd_scenario;
 
 /* Reads a scenario. sets[0 … n_sets) are "KEY=VALUE" of --set: each replaces the file's value, or

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "nearest.h"
+#include "storm.h"
 #include "text.h"
 #include "timetable.h"
 
@@ -72,6 +73,11 @@ static const dd_key keys[] = {
      "commands, each before a step, the first of which is 0: \"5 spawn 0 4; 12 terminate 0\" or "
      "\"random 200 in 500 seed 7\"",
      AT(timetable)},
+    {"storm", DD_KEY_STRING, "N seed S",
+     "N commands from a second thread at random moments: pauses, stops, cancels, changes, checkpoints",
+     AT(storm), .scenario_only = true},
+    {"perturb", DD_KEY_UINT, "S", "threads are moved, crowded and stopped from outside, by seed S; 0: not",
+     AT(perturb), .scenario_only = true, .high = UINT64_MAX},
     {"simd", DD_KEY_CHOICE, NULL, "kernel set; off: scalar reference",
      AT(config.simd), .choices = simd_names},
     {"barrier", DD_KEY_CHOICE, NULL, "how Points A to U are passed",
@@ -240,6 +246,7 @@ static bool set_string(dd_settings *s, const dd_key *key, const char *text,
                               strlen(text), DD_SPEC_MAX - 1);
     bool good = strcmp(key->name, "model") == 0       ? dd_text_model(text, &shape, message)
                 : strcmp(key->name, "timetable") == 0 ? dd_timetable_check(text, message)
+                : strcmp(key->name, "storm") == 0     ? dd_storm_check(text, message)
                                                       : check_spec(key, text, message);
     if (good)
         strcpy((char *)s + key->offset, text);

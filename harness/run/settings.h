@@ -45,8 +45,10 @@ typedef struct dd_settings {
     dd_subject subject;
     /* membership changes by step, the form of timetable.h; "": none */
     char timetable[DD_SPEC_MAX];
-    uint32_t hog;   /* busy threads, one each on the cores of the first workers (hog.h) */
-    dd_plant plant; /* scenario */
+    char storm[DD_SPEC_MAX]; /* commands at random moments, the form of storm.h; "": none */
+    uint64_t perturb; /* the schedule is perturbed from outside (perturb.h), by this seed; 0: not */
+    uint32_t hog;     /* busy threads, one each on the cores of the first workers (hog.h) */
+    dd_plant plant;   /* scenario */
 } dd_settings;
 
 typedef enum dd_key_type {

@@ -100,9 +100,15 @@ static bool check_subject(const dd_settings *s, char message[DD_MESSAGE_MAX])
     if (c->guard && c->reduce == DD_REDUCE_OWNER && s->subject == DD_SUBJECT_DODECA)
         return dd_text_refuse(message, "guard: protects gradients that one worker holds, with "
                                        "reduce owner none does; choose tree, sliced or control");
+    if (s->storm[0] && s->timetable[0])
+        return dd_text_refuse(message,
+                              "storm %.64s: leaves no sphere where a timetable expects "
+                              "it; take one of the two",
+                              s->storm);
     if (s->subject != DD_SUBJECT_LOCKS && s->subject != DD_SUBJECT_LOCKS_GRADIENT)
         return true;
     const char *key = s->timetable[0] ? "timetable"
+                      : s->storm[0]   ? "storm"
                       : c->steal      ? "steal"
                       : c->guard      ? "guard"
                       : c->pin        ? "pin"

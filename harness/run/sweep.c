@@ -48,6 +48,7 @@ static bool place_oracle(dd_sweep *sweep, dd_sweep_cell *cell)
     oracle->settings.plant =
         DD_PLANT_NONE;        /* what the cell suffers on purpose is not the oracle's: */
     oracle->settings.hog = 0; /* other cells are held against it, and timed, too */
+    oracle->settings.perturb = 0;
     return true;
 }
 

@@ -6,18 +6,22 @@
 
 #include "health.h"
 #include "hog.h"
+#include "run_record.h"
 #include "settings.h"
 #include "subject.h"
 #include "timetable.h"
 #include "train_profile.h"
 
+#define DD_TRAIN_TO_THE_END UINT64_MAX
+
 typedef struct dd_train {
     dd_settings settings;
     uint64_t given; /* settings on the command line: bits by index in dd_keys() */
     bool print_hash, json;
-    uint64_t stop_after;   /* 0: run to the end */
+    uint64_t stop_after;   /* steps, or DD_TRAIN_TO_THE_END */
     uint64_t status_every; /* steps; 0: never */
     uint32_t validation_batches;
+    const char *record_path, *dump_path; /* NULL: none */
     /* what is open */
     const dd_subject_api *subject;
     void *self;          /* the subject's */
@@ -27,6 +31,9 @@ typedef struct dd_train {
     dd_timetable *timetable; /* NULL: no changes */
     dd_health *health;       /* NULL: no status asked for */
     dd_hogs *hogs;
+    dd_recorder *record;      /* NULL: none */
+    int dump;                 /* the file for the weights */
+    bool unwritten;           /* a line of the record could not be written */
     dd_train_profile profile; /* config.profile */
     /* how far it is */
     uint64_t done, discarded, step_ns;

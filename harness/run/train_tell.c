@@ -14,7 +14,7 @@
 
 uint64_t dd_train_last(const dd_train *t)
 {
-    return t->stop_after ? t->stop_after : t->settings.steps;
+    return t->stop_after == DD_TRAIN_TO_THE_END ? t->settings.steps : t->stop_after;
 }
 
 /* "1 h 02 min", "3 min 05 s", "12 s" */
@@ -202,8 +202,11 @@ void dd_train_change_failed(dd_train *t)
 void dd_train_discarded(dd_train *t, const dd_step *step)
 {
     const dd_culprit *c = &step->culprit;
-    char where[64] = "the fold of the lanes, each of which is finite,";
-    if (c->lane != DD_NO_LANE)
+    char where[64] = "the fold of lanes that are finite when run once more";
+    if (c->lane != DD_NO_LANE && c->worker != DD_NO_LANE)
+        (void)snprintf(where, sizeof where, "lane %" PRIu32 " (worker %" PRIu32 ")", c->lane,
+                       c->worker);
+    else if (c->lane != DD_NO_LANE)
         (void)snprintf(where, sizeof where, "lane %" PRIu32, c->lane);
     dd_train_close_line(t);
     fprintf(stderr, "step %" PRIu64 ": discarded, not finite first in %s: %s[%" PRIu64 "]\n",

@@ -5,28 +5,25 @@
 
 #include <dirent.h>
 #include <elfutils/libdwfl.h>
-#include <stdbool.h>
+#include <linux/futex.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #define MAX_FRAMES 48
 #define MAX_THREADS 4096
-#define INNERMOST 4     /* frames that say what a thread is doing: a wait is no deeper */
-#define MAX_WRITTEN 200 /* threads that are shown; of more the rest is counted */
+#define INNERMOST 4 /* frames that say what a thread is doing: a wait is no deeper */
 
 /* One thread's stack on its way to text. */
 typedef struct writer {
     Dwfl *dwfl;
     FILE *out;
     int n_frames;
-    bool waits; /* a frame of a wait was among the innermost */
+    bool waits, answered; /* a frame of such a wait was among the innermost */
 } writer;
-
-typedef struct thread {
-    pid_t tid;
-    dd_unwind_note *note; /* NULL: the caller knows nothing of it */
-    char *text;           /* owned; NULL: no memory */
-} thread;
 
 static int no_separate_debuginfo(Dwfl_Module *module, void **user, const char *name,
                                  Dwarf_Addr base, const char *file, const char *link, GElf_Word crc,
@@ -67,8 +64,10 @@ static int write_frame(Dwfl_Frame *frame, void *user)
     Dwfl_Line *source = module ? dwfl_module_getsrc(module, at) : NULL;
     if (source)
         file = dwfl_lineinfo(source, NULL, &line, NULL, NULL, NULL);
-    if (w->n_frames < INNERMOST && function && is_wait(function))
-        w->waits = true;
+    if (w->n_frames < INNERMOST && function) {
+        w->waits = w->waits || is_wait(function);
+        w->answered = w->answered || strcmp(function, "dd_mailbox_await") == 0;
+    }
     fprintf(w->out, "  #%-2d 0x%012llx  %s", w->n_frames, (unsigned long long)pc,
             function ? function : "?");
     if (file) {
@@ -83,19 +82,22 @@ static int write_frame(Dwfl_Frame *frame, void *user)
     return DWARF_CB_OK;
 }
 
-static bool read_line(const char *path, char *line, size_t size)
+/* ---- What /proc has ---- */
+
+static bool read_file(pid_t pid, pid_t tid, const char *name, char *text, size_t size)
 {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/task/%d/%s", (int)pid, (int)tid, name);
     FILE *f = fopen(path, "re");
     if (!f)
         return false;
-    bool read = fgets(line, (int)size, f) != NULL;
+    size_t n = fread(text, 1, size - 1, f);
     fclose(f);
-    if (read)
-        line[strcspn(line, "\n")] = '\0';
-    return read;
+    text[n] = '\0';
+    return n > 0;
 }
 
-static const char *state_name(char state)
+const char *dd_unwind_state(char state)
 {
     switch (state) {
     case 'R':
@@ -114,35 +116,78 @@ static const char *state_name(char state)
     }
 }
 
-/* The thread's heading. Must come before it is attached: attaching stops it.
- * returns  its state, as /proc has it */
-static char write_heading(pid_t pid, const thread *t, FILE *out)
+/* State and CPU time: fields 3, 14 and 15 of stat, the latter in clock ticks. */
+static void read_stat(pid_t pid, dd_unwind_thread *t)
 {
-    char path[64], name[64] = "?", stat[512];
-    snprintf(path, sizeof path, "/proc/%d/task/%d/comm", (int)pid, (int)t->tid);
-    (void)read_line(path, name, sizeof name);
-    snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, (int)t->tid);
-    char state = '?';
-    if (read_line(path, stat, sizeof stat)) {
-        /* The name in parentheses may hold anything, so the state is after the last one. */
-        const char *end = strrchr(stat, ')');
-        if (end && end[1] == ' ')
-            state = end[2];
+    char stat[512];
+    unsigned long user = 0, system = 0;
+    t->state = '?';
+    if (!read_file(pid, t->tid, "stat", stat, sizeof stat))
+        return;
+    /* The name in parentheses may hold anything, so the state is after the last one. */
+    const char *end = strrchr(stat, ')');
+    if (end && sscanf(end + 1, " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &t->state,
+                      &user, &system) == 3)
+        t->cpu_ns = (user + system) * (1000000000u / (unsigned long)sysconf(_SC_CLK_TCK));
+}
+
+static void name_descriptor(pid_t pid, uint64_t fd, char *text, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)pid, (int)fd);
+    ssize_t n = readlink(path, text, size - 1);
+    text[n > 0 ? n : 0] = '\0';
+}
+
+/* The word that it sleeps on, and whether that has moved on. */
+static void read_futex(pid_t pid, const unsigned long long argument[3], dd_unwind_thread *t)
+{
+    const int operation = (int)argument[1] & FUTEX_CMD_MASK;
+    struct iovec to = {&t->is, sizeof t->is};
+    struct iovec from = {(void *)(uintptr_t)argument[0], sizeof t->is};
+    snprintf(t->call, sizeof t->call, "a futex");
+    t->sleeps = true;
+    if (operation != FUTEX_WAIT && operation != FUTEX_WAIT_BITSET)
+        return;
+    if (process_vm_readv(pid, &to, 1, &from, 1, 0) != (ssize_t)sizeof t->is)
+        return;
+    t->futex = argument[0];
+    t->slept_on = (uint32_t)argument[2];
+}
+
+/* The system call that a sleeping thread is in: number and arguments. */
+static void read_call(pid_t pid, dd_unwind_thread *t)
+{
+    char text[256], target[48];
+    long number = -1;
+    unsigned long long argument[3];
+    if (!read_file(pid, t->tid, "syscall", text, sizeof text) ||
+        sscanf(text, "%ld %llx %llx %llx", &number, &argument[0], &argument[1], &argument[2]) != 4)
+        return; /* it is running, or the system does not say */
+    if (number == SYS_futex) {
+        read_futex(pid, argument, t);
+    } else if (number == SYS_read || number == SYS_write) {
+        name_descriptor(pid, argument[0], target, sizeof target);
+        snprintf(t->call, sizeof t->call, "%s descriptor %d%s%s%s",
+                 number == SYS_read ? "read from" : "write to", (int)argument[0],
+                 target[0] ? " (" : "", target, target[0] ? ")" : "");
+    } else if (number >= 0) {
+        snprintf(t->call, sizeof t->call, "system call %ld", number);
     }
-    fprintf(out, "thread %d \"%s\", %s%s%s\n", (int)t->tid, name, state_name(state),
-            t->note ? "; " : "", t->note ? t->note->about : "");
-    return state;
 }
 
-static dd_unwind_note *note_of(pid_t tid, dd_unwind_note *notes, size_t n)
+static void read_thread(pid_t pid, dd_unwind_thread *t)
 {
-    for (size_t i = 0; i < n; i++)
-        if (notes[i].tid == tid)
-            return &notes[i];
-    return NULL;
+    char name[32] = "?";
+    if (read_file(pid, t->tid, "comm", name, sizeof name))
+        name[strcspn(name, "\n")] = '\0';
+    snprintf(t->name, sizeof t->name, "%.15s", name);
+    read_stat(pid, t);
+    if (t->state != 'R')
+        read_call(pid, t);
 }
 
-static size_t list_threads(pid_t pid, dd_unwind_note *notes, size_t n_notes, thread *threads)
+static size_t list_threads(pid_t pid, dd_unwind_thread *threads)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
@@ -152,61 +197,37 @@ static size_t list_threads(pid_t pid, dd_unwind_note *notes, size_t n_notes, thr
     size_t n = 0;
     for (struct dirent *e; n < MAX_THREADS && (e = readdir(dir));) {
         long id = strtol(e->d_name, NULL, 10);
-        if (id > 0) {
-            threads[n] = (thread){.tid = (pid_t)id, .note = note_of((pid_t)id, notes, n_notes)};
-            n++;
-        }
+        if (id > 0)
+            threads[n++] = (dd_unwind_thread){.tid = (pid_t)id};
     }
     closedir(dir);
     return n;
 }
 
+/* ---- Stacks ---- */
+
 /* denied: why no stack can be had, or NULL. */
-static void unwind_thread(pid_t pid, Dwfl *dwfl, const char *denied, thread *t)
+static void unwind_thread(Dwfl *dwfl, const char *denied, dd_unwind_thread *t)
 {
     size_t size;
-    FILE *out = open_memstream(&t->text, &size);
+    FILE *out = open_memstream(&t->stack, &size);
+    t->waits = t->sleeps;
     if (!out)
         return;
     writer w = {.dwfl = dwfl, .out = out};
-    char state = write_heading(pid, t, out);
     if (!denied && dwfl_getthread_frames(dwfl, t->tid, write_frame, &w) == -1 && w.n_frames == 0)
         denied = dwfl_errmsg(-1);
-    if (w.n_frames == 0)
+    if (w.n_frames == 0) {
         fprintf(out, "  stack denied: %s\n", denied ? denied : "elfutils finds no frame");
-    if (t->note) {
-        t->note->found = true;
-        t->note->waits = w.n_frames ? w.waits : state == 'S';
+    } else {
+        t->waits = w.waits;
+        t->answered = w.answered;
     }
     fclose(out);
 }
 
-static bool comes_first(const thread *t)
+static void unwind_all(pid_t pid, dd_unwind_thread *threads, size_t n)
 {
-    return t->note && !t->note->waits && !t->note->parked;
-}
-
-static void write_threads(const thread *threads, size_t n, FILE *out)
-{
-    size_t written = 0;
-    for (int first = 1; first >= 0; first--)
-        for (size_t i = 0; i < n; i++)
-            if (comes_first(&threads[i]) == first && written++ < MAX_WRITTEN)
-                fputs(threads[i].text ? threads[i].text : "no memory for a stack\n", out);
-    if (n > MAX_WRITTEN)
-        fprintf(out, "and %zu more threads\n", n - MAX_WRITTEN);
-}
-
-void dd_unwind_process(pid_t pid, dd_unwind_note *notes, size_t n_notes, FILE *out)
-{
-    thread *threads = calloc(MAX_THREADS, sizeof *threads);
-    if (!threads) {
-        fputs("no memory for the stacks\n", out);
-        return;
-    }
-    size_t n = list_threads(pid, notes, n_notes, threads);
-    fprintf(out, "process %d, %zu thread%s\n", (int)pid, n, n == 1 ? "" : "s");
-
     Dwfl *dwfl = dwfl_begin(&callbacks);
     /* Both give 0, an errno, or -1 for an error of elfutils' own. */
     int failed = dwfl ? dwfl_linux_proc_report(dwfl, pid) : -1;
@@ -218,11 +239,29 @@ void dd_unwind_process(pid_t pid, dd_unwind_note *notes, size_t n_notes, FILE *o
     if (failed && !denied)
         denied = "elfutils cannot attach";
     for (size_t i = 0; i < n; i++)
-        unwind_thread(pid, dwfl, denied, &threads[i]);
+        unwind_thread(dwfl, denied, &threads[i]);
     if (dwfl)
         dwfl_end(dwfl);
-    write_threads(threads, n, out);
+}
+
+size_t dd_unwind_process(pid_t pid, bool stacks, dd_unwind_thread **out)
+{
+    *out = calloc(MAX_THREADS, sizeof **out);
+    size_t n = *out ? list_threads(pid, *out) : 0;
     for (size_t i = 0; i < n; i++)
-        free(threads[i].text);
+        read_thread(pid, &(*out)[i]); /* all, before the first is attached: that stops it */
+    if (n == 0) {
+        free(*out);
+        *out = NULL;
+    } else if (stacks) {
+        unwind_all(pid, *out, n);
+    }
+    return n;
+}
+
+void dd_unwind_free(dd_unwind_thread *threads, size_t n)
+{
+    for (size_t i = 0; threads && i < n; i++)
+        free(threads[i].stack);
     free(threads);
 }

@@ -1,25 +1,40 @@
 /* SPDX-License-Identifier: MIT
- * Stacks of another process, thread by thread, through ptrace and elfutils. */
+ * What can be seen of another process from outside, thread by thread: state, CPU time and the
+ * system call it is in, as /proc has them, and its stack, through ptrace and elfutils. Judges
+ * nothing. */
 #ifndef DD_UNWIND_H
 #define DD_UNWIND_H
 
 #include <stdbool.h>
-#include <stdio.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
-/* What the caller knows of a thread, and what its stack says. */
-typedef struct dd_unwind_note {
+typedef struct dd_unwind_thread {
     pid_t tid;
-    bool parked;    /* waits for nothing in particular, and is not to blame */
-    char about[96]; /* told beside the thread's name */
-    bool found;     /* filled in: the process has this thread */
-    bool waits;     /* filled in: it is inside a wait for other threads (or, where the system denies
-                       its stack, asleep) */
-} dd_unwind_note;
+    char name[16];
+    char state; /* as /proc has it: 'R', 'S', 'D', 'T', 't', 'Z'; '?': not known */
+    uint64_t cpu_ns;
+    char call[96];         /* "read from descriptor 3 (pipe:[7])", "a futex"; "": in none, not known
+                            */
+    bool sleeps;           /* on a futex; the next three, where the system lets us look: */
+    uint64_t futex;        /* the word's address; else 0 */
+    uint32_t slept_on, is; /* the value it fell asleep on, and the word's present one: where they
+                              differ, it should have been woken */
+    bool waits;    /* its stack says that it waits for other threads; without one, that it is
+                      asleep on a futex */
+    bool answered; /* its stack says that it waits for an answer of Node Zero's */
+    char *stack;   /* a line a frame, or why it is denied; owned; NULL: no memory */
+} dd_unwind_thread;
 
-/* Writes every thread of pid: number, name, state, frames with function and source line; where the
- * system denies it, that and why. Threads with a note that do not wait come first: when nothing
- * moves, the others wait for them. The process is as before afterwards. */
-void dd_unwind_process(pid_t pid, dd_unwind_note *notes, size_t n_notes, FILE *out);
+/* All threads of the process, or without stacks those of which a state could be read. They are as
+ * before afterwards.
+ * owns     *out, released by dd_unwind_free
+ * returns  their number; 0: there is no such process, or no memory                            */
+size_t dd_unwind_process(pid_t pid, bool stacks, dd_unwind_thread **out);
+void dd_unwind_free(dd_unwind_thread *threads, size_t n);
+
+/* "running", "asleep", … */
+const char *dd_unwind_state(char state);
 
 #endif

@@ -459,6 +459,7 @@ static bool locks_thread(const void *self, uint32_t i, bool between_steps, dd_sp
     const worker *w = &l->worker[i];
     *out = (dd_sphere_info){
         .thread = i,
+        .at = DD_ACTIVITIES,
         .tid = atomic_load_explicit(&w->tid, memory_order_relaxed),
         .segments = between_steps ? 1 : 0,
         .lanes_done = atomic_load_explicit(&w->lanes_done, memory_order_relaxed),

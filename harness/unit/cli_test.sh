@@ -26,9 +26,9 @@ expect 2 'usage: dodeca SUBCOMMAND'
 expect 0 'usage: dodeca SUBCOMMAND' --help
 expect 0 'dodeca ' --version
 refuse 'did you mean "train"' trian
-refuse 'there are run train check bench explore spheres doctor' frobnicate
+refuse 'there are run train check bench explore defects diff spheres doctor' frobnicate
 refuse 'unknown option "--frobnicate"' --frobnicate
-for command in run train check bench explore spheres doctor; do
+for command in run train check bench explore defects diff spheres doctor; do
     expect 0 "Usage: dodeca $command" $command --help
 done
 expect 2 "unrecognized option '--wrkers'" train --wrkers 2
@@ -207,7 +207,7 @@ expect 0 'subject: locks-gradient' train "${small[@]}" --workers 2 --steps 2 --s
 expect 1 'not finite' train "${small[@]}" --steps 30 --warmup 0 --lr 1e6 --grad-clip 0 --eps 1e-30 --beta1 0 --beta2 0
 expect 0 'discarded' train "${small[@]}" --steps 30 --warmup 0 --lr 1e6 --grad-clip 0 --eps 1e-30 --beta1 0 --beta2 0 \
     --nan-policy skip-step
-grep -q 'step [0-9]*: discarded, not finite first in lane [0-9]*: [a-z0-9_.]*\[' err || fail 'skip-step: the culprit is not named'
+grep -q 'step [0-9]*: discarded, not finite first in lane [0-9]* (worker [0-9]*): [a-z0-9_.]*\[' err || fail 'skip-step: the culprit is not named'
 grep -q -- '-nan' out err && fail 'a NaN has a sign'
 grep -q 'validation loss  nan' out || fail 'skip-step: a validation loss that is not finite is not told'
 expect 1 'dodeca train: step ' train "${small[@]}" --steps 30 --warmup 0 --lr 1e6 --grad-clip 0 --eps 1e-30 --beta1 0 --beta2 0

@@ -191,6 +191,8 @@ static dd_status work_keep(void *user, dd_error *error)
     team_fixture *f = user;
     (void)error;
     f->n_keeps++;
+    if (f->in_keep)
+        f->in_keep(f);
     return DD_OK;
 }
 

@@ -39,6 +39,7 @@ struct team_fixture {
     void (*in_lane)(team_fixture *f, uint32_t worker, uint32_t lane);
     void (*in_verdict)(team_fixture *f);
     void (*in_update)(team_fixture *f, uint32_t worker, uint64_t n_blocks);
+    void (*in_keep)(team_fixture *f);
     void *arg;
 };
 

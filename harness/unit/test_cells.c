@@ -158,6 +158,7 @@ static bool tell_waiter(const void *self, uint32_t i, bool between_steps, dd_sph
     if (i >= N_WAITERS)
         return false;
     *out = (dd_sphere_info){.thread = i,
+                            .at = DD_ACTIVITIES,
                             .tid = atomic_load(&waiter_tid[i]),
                             .control = i == 0,
                             .parked = i == 3,
@@ -419,19 +420,21 @@ static void test_stalled_is_named(void **state)
     dd_run run;
     run_body(body_stalls, 0.5, &run);
     assert_int_equal(run.outcome, DD_RUN_HANG);
-    const char *named = strstr(run.reason, "after 2 steps; standing still: thread ");
-    if (!named || !strstr(named, "(sphere 3.11, heartbeat 52, 12 lanes done)") ||
-        strstr(named, "sphere 5") || strstr(named, "sphere 3.0") || strstr(named, "zero"))
+    const char *named =
+        strstr(run.reason, "after 2 steps: standing still: worker 3.11 (thread 2, tid ");
+    if (!named || !strstr(named, "running, ") || strstr(named, " 5 (") || strstr(named, "3.0") ||
+        strstr(named, "zero"))
         fail_msg("not named: %s", run.reason);
-    const char *first = strchr(run.log, '\n') + 1; /* after "process N, M threads" */
-    const char *second = strstr(first, "\nthread ");
-    const char *lane = strstr(first, "spin_forever");
-    if (!second || !lane || lane > second || !strstr(first, "; sphere 3.11, heartbeat 52"))
+    const char *first = strstr(run.log, "\nthread ");
+    const char *second = first ? strstr(first + 1, "\nthread ") : NULL;
+    const char *lane = strstr(run.log, "spin_forever");
+    if (!second || !lane || lane < first || lane > second ||
+        !strstr(first, "12 lanes done, heartbeat 52"))
         fail_msg("its stack does not come first:\n%s", run.log);
-    assert_non_null(strstr(run.log, "; sphere zero, control, heartbeat 50"));
-    assert_non_null(strstr(run.log, "; sphere 5, parked, heartbeat 53"));
+    assert_non_null(strstr(run.log, "control zero (thread 0, tid "));
+    assert_non_null(strstr(run.log, "parked thread, last at 5 (thread 3, tid "));
     dd_run_clear(&run);
-    must_end(body_deadlocks, 0.5, DD_RUN_HANG, "after 2 steps; every thread waits for others",
+    must_end(body_deadlocks, 0.5, DD_RUN_HANG, "after 2 steps: every thread waits for others",
              "dd_eventcount_");
 }
 

@@ -310,6 +310,45 @@ static void test_segments_of_owner(void **state)
     must_judge(&r, "segments-bound", DD_FAIL, "holds 1 segments, 0 are allowed");
 }
 
+/* Twenty steps, of which a storm cut two short: one before its first lane, one after four. */
+static void make_stormy(record *r)
+{
+    make_good(r);
+    strcpy(r->settings.storm, "9 seed 1");
+    r->run.end.storm = (dd_storm_done){.changes = 3, .stops = 1, .cancels = 1, .cut = 2};
+    r->run.end.info.n_changes = 3;
+    r->run.end.info.requests = STEPS + 2;
+    r->run.end.info.lanes_done += 4;
+    r->sphere[1].lanes_done += 4;
+    r->sphere[1].lanes_cancelled = 6;
+    r->sphere[2].lanes_cancelled = 10;
+}
+
+static void test_storm(void **state)
+{
+    (void)state;
+    record r;
+    make_stormy(&r);
+    must_judge(&r, "lanes-once", DD_PASS, "204 lanes done and 16 cancelled in 22 requests x 10");
+    must_judge(&r, "timetable-kept", DD_PASS, "changed 3 times, 3 were due");
+    r.run.end.info.n_changes = 2;
+    must_judge(&r, "timetable-kept", DD_FAIL, "changed 2 times, 3 were due");
+    make_stormy(&r);
+    r.sphere[2].lanes_cancelled--; /* a lane that nobody has */
+    must_judge(&r, "lanes-once", DD_FAIL, "15 cancelled");
+    make_stormy(&r);
+    r.run.end.storm.cut = 1; /* a request that nothing explains */
+    must_judge(&r, "lanes-once", DD_FAIL, "cut short 1 times");
+    make_stormy(&r);
+    r.sphere[1].lanes_done -= 5; /* as many as are due, but some of a step that went through */
+    r.sphere[1].lanes_cancelled += 5;
+    r.run.end.info.lanes_done -= 5;
+    must_judge(&r, "lanes-once", DD_FAIL, "199 lanes done");
+    make_stormy(&r);
+    r.run.end.info.lanes_done++;
+    must_judge(&r, "lanes-once", DD_FAIL, "204 lanes done");
+}
+
 static void test_timetable(void **state)
 {
     (void)state;
@@ -516,15 +555,25 @@ static void test_join(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_passes_all), cmocka_unit_test(test_no_hang),
-        cmocka_unit_test(test_finite),          cmocka_unit_test(test_serial),
-        cmocka_unit_test(test_close),           cmocka_unit_test(test_lanes),
-        cmocka_unit_test(test_node_zero),       cmocka_unit_test(test_controls),
-        cmocka_unit_test(test_segments),        cmocka_unit_test(test_segments_of_owner),
-        cmocka_unit_test(test_timetable),       cmocka_unit_test(test_guard),
-        cmocka_unit_test(test_planted),         cmocka_unit_test(test_applies),
-        cmocka_unit_test(test_shutdown),        cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_outcomes),        cmocka_unit_test(test_join),
+        cmocka_unit_test(test_good_passes_all),
+        cmocka_unit_test(test_no_hang),
+        cmocka_unit_test(test_finite),
+        cmocka_unit_test(test_serial),
+        cmocka_unit_test(test_close),
+        cmocka_unit_test(test_lanes),
+        cmocka_unit_test(test_node_zero),
+        cmocka_unit_test(test_controls),
+        cmocka_unit_test(test_segments),
+        cmocka_unit_test(test_segments_of_owner),
+        cmocka_unit_test(test_storm),
+        cmocka_unit_test(test_timetable),
+        cmocka_unit_test(test_guard),
+        cmocka_unit_test(test_planted),
+        cmocka_unit_test(test_applies),
+        cmocka_unit_test(test_shutdown),
+        cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_outcomes),
+        cmocka_unit_test(test_join),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

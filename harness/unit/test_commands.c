@@ -257,6 +257,47 @@ static void test_commands_keep_their_order(void **state)
 
 /* ---- Stop ---- */
 
+static void hold_checkpoint(team_fixture *f)
+{
+    gate *g = f->arg;
+    dd_u32_store(&g->inside, 1, DD_RELEASE);
+    while (!dd_u32_load(&g->open, DD_ACQUIRE))
+        sched_yield();
+}
+
+/* It comes while another command is carried out, which must not undo it. */
+static void test_stop_inside_a_checkpoint(void **state)
+{
+    (void)state;
+    team_fixture f;
+    team_fixture_open(&f, 1, 12, 1, 2, (dd_team_options){0});
+    team_good_step(&f);
+    gate g;
+    gate_init(&g, &f);
+    f.in_lane = NULL;
+    f.in_keep = hold_checkpoint;
+    call keep = {.f = &f, .command = DD_COMMAND_CHECKPOINT};
+    call stop = {.f = &f, .command = DD_COMMAND_STOP};
+    call_start(&keep);
+    while (!dd_u32_load(&g.inside, DD_ACQUIRE))
+        sched_yield();
+    call_start(&stop);
+    while (dd_team_state(f.team) != DD_STATE_STOPPING)
+        sched_yield();
+    dd_u32_store(&g.open, 1, DD_RELEASE);
+    dd_thread_join(&keep.thread);
+    dd_thread_join(&stop.thread);
+    assert_int_equal(keep.status, DD_OK);
+    assert_int_equal(stop.status, DD_OK);
+    assert_int_equal(dd_team_state(f.team), DD_STATE_STOPPED);
+    assert_int_equal(team_step(&f), DD_ERR_STOPPED);
+    assert_int_equal(team_command(&f, DD_COMMAND_START), DD_OK);
+    team_good_step(&f);
+    team_fixture_close(&f);
+    dd_u32_forget(&g.inside);
+    dd_u32_forget(&g.open);
+}
+
 enum { LANE_NS = 20000000 };
 
 static void long_lane(team_fixture *f, uint32_t worker, uint32_t lane)
@@ -539,6 +580,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_every_pair_but_stopping),
         cmocka_unit_test(test_every_pair_while_stopping),
         cmocka_unit_test(test_commands_keep_their_order),
+        cmocka_unit_test(test_stop_inside_a_checkpoint),
         cmocka_unit_test(test_stop_is_prompt),
         cmocka_unit_test(test_stop_from_any_state),
         cmocka_unit_test(test_cancel_beside_a_stop),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The explorer's own tests: toys whose outcome is known, the protocols of core/, and copies of
- * core/ with planted defects, each of which must be caught. Argument "slow": the slow protocols
- * instead. */
+ * The explorer's own tests, under both memory models: toys whose outcome is known, the protocols of
+ * core/, and copies of core/ with planted defects, each of which must be caught; weakened memory
+ * orders under C11 alone. Argument "slow": the slow protocols instead. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,27 +38,33 @@ static const dd_program *find(const dd_program *table, const char *name)
     return NULL;
 }
 
-static void show(const char *name, const dd_explore_result *r)
+static const char *memory_name(dd_memory memory)
 {
-    printf("  %-24s %-12s %8llu states %9.1e executions %6.2f s\n", name,
-           dd_explore_verdict_name(r->verdict), (unsigned long long)r->states, r->executions,
-           r->seconds);
+    return memory == DD_MEMORY_C11 ? "C11" : "SC";
 }
 
-static void explore_toy(const dd_toy *toy, bool unreduced)
+static void show(const char *name, dd_memory memory, const dd_explore_result *r)
+{
+    printf("  %-24s %-4s %-12s %8llu states %9.1e executions %6.2f s\n", name, memory_name(memory),
+           dd_explore_verdict_name(r->verdict), (unsigned long long)r->states, r->executions,
+           r->seconds);
+    fflush(stdout);
+}
+
+static void explore_toy(const dd_toy *toy, dd_memory memory, bool unreduced)
 {
     dd_explore_result r;
     dd_toy_outcomes = 0;
-    dd_explore(&toy->program, &(dd_explore_limits){.unreduced = unreduced}, &r);
-    show(toy->program.name, &r);
+    dd_explore(&toy->program, &(dd_explore_limits){.memory = memory, .unreduced = unreduced}, &r);
+    show(toy->program.name, memory, &r);
     if (r.verdict != toy->verdict)
         fail_msg("%s: %s", toy->program.name, r.trace ? r.trace : "passed");
     assert_int_equal(r.trace == NULL, r.verdict == DD_EXPLORE_PASS);
     if (r.verdict == DD_EXPLORE_PASS)
         assert_int_equal(dd_toy_outcomes, toy->outcomes);
-    if (toy->states && !unreduced)
+    if (toy->states && !unreduced && memory == DD_MEMORY_SC)
         assert_int_equal(r.states, toy->states);
-    if (toy->executions > 0 && !unreduced)
+    if (toy->executions > 0 && !unreduced && memory == DD_MEMORY_SC)
         assert_true(r.executions == toy->executions);
     dd_explore_release(&r);
 }
@@ -66,29 +72,46 @@ static void explore_toy(const dd_toy *toy, bool unreduced)
 static void toys_end_as_known(void **state)
 {
     (void)state;
-    for (const dd_toy *toy = dd_toys; toy->program.name; toy++)
-        explore_toy(toy, false);
+    for (const dd_toy *toy = dd_toys; toy->program.name; toy++) {
+        explore_toy(toy, DD_MEMORY_SC, false);
+        explore_toy(toy, DD_MEMORY_C11, false);
+    }
 }
 
 /* What the reductions leave out must not matter: without them, the same verdicts and outcomes. */
 static void toys_end_as_known_unreduced(void **state)
 {
     (void)state;
-    for (const dd_toy *toy = dd_toys; toy->program.name; toy++)
-        explore_toy(toy, true);
+    for (const dd_toy *toy = dd_toys; toy->program.name; toy++) {
+        explore_toy(toy, DD_MEMORY_SC, true);
+        explore_toy(toy, DD_MEMORY_C11, true);
+    }
 }
 
 static void protocols_pass_unreduced(void **state)
 {
-    static const char *const names[] = {"eventcount", "mailbox-rung", "points-tree",
-                                        "leave-wide", "queues",       "step-pthread-control"};
+    static const struct {
+        const char *name;
+        dd_memory memory;
+    } cases[] = {{"eventcount", DD_MEMORY_SC},
+                 {"eventcount", DD_MEMORY_C11},
+                 {"mailbox-rung", DD_MEMORY_SC},
+                 {"points-tree", DD_MEMORY_SC},
+                 {"points-round", DD_MEMORY_C11},
+                 {"points-pthread", DD_MEMORY_C11},
+                 {"leave-wide", DD_MEMORY_SC},
+                 {"leave-wide", DD_MEMORY_C11},
+                 {"queues", DD_MEMORY_SC},
+                 {"queues", DD_MEMORY_C11},
+                 {"step-pthread-control", DD_MEMORY_SC}};
     (void)state;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         dd_explore_result r;
-        dd_explore(find(dd_protocols, names[i]), &(dd_explore_limits){.unreduced = true}, &r);
-        show(names[i], &r);
+        dd_explore(find(dd_protocols, cases[i].name),
+                   &(dd_explore_limits){.memory = cases[i].memory, .unreduced = true}, &r);
+        show(cases[i].name, cases[i].memory, &r);
         if (r.verdict != DD_EXPLORE_PASS)
-            fail_msg("%s: %s", names[i], r.trace);
+            fail_msg("%s: %s", cases[i].name, r.trace);
         dd_explore_release(&r);
     }
 }
@@ -97,9 +120,10 @@ static void protocols_pass_unreduced(void **state)
 static void exploration_repeats(void **state)
 {
     (void)state;
+    const dd_explore_limits limits = {.memory = DD_MEMORY_C11};
     dd_explore_result a, b;
-    dd_explore(find(dd_protocols, "eventcount"), NULL, &a);
-    dd_explore(find(dd_protocols, "eventcount"), NULL, &b);
+    dd_explore(find(dd_protocols, "eventcount"), &limits, &a);
+    dd_explore(find(dd_protocols, "eventcount"), &limits, &b);
     assert_int_equal(a.states, b.states);
     assert_int_equal(a.transitions, b.transitions);
     assert_true(a.executions == b.executions && a.executions > 1);
@@ -117,17 +141,21 @@ static void limits_are_no_pass(void **state)
     dd_explore_release(&r);
 }
 
-static void explore_protocols(bool slow)
+static void explore_protocols(dd_memory memory, bool slow)
 {
     for (const dd_program *p = dd_protocols; p->name; p++) {
-        if (p->slow != slow)
+        const bool weak = memory == DD_MEMORY_C11, bounded = weak && p->bounded_c11 > 0;
+        if (p->large || (weak ? p->slow_c11 : p->slow) != slow)
             continue;
+        const dd_explore_limits limits = {.memory = memory,
+                                          .tier = bounded ? DD_TIER_BOUNDED : DD_TIER_EXHAUSTIVE,
+                                          .bound = bounded ? p->bounded_c11 - 1 : 0};
         dd_explore_result r;
-        dd_explore(p, NULL, &r);
-        show(p->name, &r);
+        dd_explore(p, &limits, &r);
+        show(p->name, memory, &r);
         if (r.verdict != DD_EXPLORE_PASS)
             fail_msg("%s: %s", p->name, r.trace);
-        assert_true(r.executions > 1);
+        assert_true(bounded || r.executions > 1);
         dd_explore_release(&r);
     }
 }
@@ -135,13 +163,15 @@ static void explore_protocols(bool slow)
 static void protocols_pass(void **state)
 {
     (void)state;
-    explore_protocols(false);
+    explore_protocols(DD_MEMORY_SC, false);
+    explore_protocols(DD_MEMORY_C11, false);
 }
 
 static void slow_protocols_pass(void **state)
 {
     (void)state;
-    explore_protocols(true);
+    explore_protocols(DD_MEMORY_SC, true);
+    explore_protocols(DD_MEMORY_C11, true);
 }
 
 /* Whether the verdict's first word is in the list. */
@@ -152,23 +182,40 @@ static bool is_expected(const char *verdicts, const char *verdict)
     return strstr(verdicts, word) != NULL;
 }
 
+/* returns  whether it was caught, as its file says */
+static bool catches(const struct mutant *m, dd_memory memory)
+{
+    const dd_program *p = find(m->table, m->protocol);
+    assert_non_null(p);
+    dd_explore_result r;
+    dd_explore(p, &(dd_explore_limits){.memory = memory}, &r);
+    show(m->name, memory, &r);
+    const bool caught = is_expected(m->verdicts, dd_explore_verdict_name(r.verdict));
+    if (!caught && r.verdict != DD_EXPLORE_PASS)
+        fail_msg("%s on %s: not caught as %s: %s", m->name, m->protocol, m->verdicts, r.trace);
+    assert_int_equal(caught, r.trace != NULL);
+    dd_explore_release(&r);
+    return caught;
+}
+
+/* A weakened memory order makes no difference under sequential consistency; its name says "order-".
+ */
 static void planted_defects_are_caught(void **state)
 {
     (void)state;
+    uint32_t n_orders = 0;
     assert_true(sizeof mutants / sizeof mutants[0] >= 30);
     for (size_t i = 0; i < sizeof mutants / sizeof mutants[0]; i++) {
         const struct mutant *m = &mutants[i];
-        const dd_program *p = find(m->table, m->protocol);
-        assert_non_null(p);
-        dd_explore_result r;
-        dd_explore(p, NULL, &r);
-        show(m->name, &r);
-        if (!is_expected(m->verdicts, dd_explore_verdict_name(r.verdict)))
-            fail_msg("%s on %s: not caught as %s: %s", m->name, m->protocol, m->verdicts,
-                     r.trace ? r.trace : "passed");
-        assert_non_null(r.trace);
-        dd_explore_release(&r);
+        const bool order = strncmp(m->name, "order-", 6) == 0;
+        n_orders += order;
+        if (catches(m, DD_MEMORY_SC) == order)
+            fail_msg("%s on %s: %s", m->name, m->protocol,
+                     order ? "caught where orders are ignored" : "passed");
+        if (order && !catches(m, DD_MEMORY_C11))
+            fail_msg("%s on %s: passed", m->name, m->protocol);
     }
+    assert_true(n_orders >= 8);
 }
 
 int main(int argc, char **argv)

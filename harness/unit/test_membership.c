@@ -17,17 +17,33 @@
 #include "policy.h"
 #include "team_fixture.h"
 
-/* ---- Allocation that fails on demand ---- */
+/* ---- Allocation that is counted, and fails on demand ---- */
 
 void *__real_dd_alloc(size_t bytes);
 void *__wrap_dd_alloc(size_t bytes);
+void __real_dd_free(void *p);
+void __wrap_dd_free(void *p);
 static uint32_t allocations_left = UINT32_MAX;
+static dd_atomic_u64 n_live; /* blocks in use; Node Zero allocates, the caller too */
 
 void *__wrap_dd_alloc(size_t bytes)
 {
     if (allocations_left != UINT32_MAX && allocations_left-- == 0)
         return NULL;
-    return __real_dd_alloc(bytes);
+    void *p = __real_dd_alloc(bytes);
+    dd_u64_fetch_add(&n_live, p != NULL, DD_RELAXED);
+    return p;
+}
+
+void __wrap_dd_free(void *p)
+{
+    dd_u64_fetch_add(&n_live, -(uint64_t)(p != NULL), DD_RELAXED);
+    __real_dd_free(p);
+}
+
+static uint64_t live(void)
+{
+    return dd_u64_load(&n_live, DD_RELAXED);
 }
 
 /* ---- A clock that only lanes move, on demand ---- */
@@ -305,9 +321,11 @@ static void test_threads_that_cannot_be_had(void **state)
         team_fixture_open(&f, 1, 12, 1, 2, (dd_team_options){.max_workers = 12});
         team_good_step(&f);
         snapshot before = snapshot_take(&f);
+        const uint64_t blocks = live();
         creations_left = k;
         assert_int_equal(spawn(&f, "6", 6, &error), DD_ERR_THREAD);
         creations_left = UINT32_MAX;
+        assert_int_equal(live(), blocks); /* nothing is kept of what was not to be had */
         assert_true(error.message[0]);
         assert_int_equal(membership(&f).hierarchy->n_workers, 2);
         assert_int_equal(membership(&f).n_changes, 0);
@@ -351,11 +369,13 @@ static void test_memory_that_cannot_be_had(void **state)
         /* in a change */
         for (uint32_t k = 0;; k++) {
             dd_error error = {{0}};
+            const uint64_t blocks = live();
             allocations_left = k;
             const dd_status st = spawn(&f, "6", 4, &error);
             const bool failed = allocations_left == UINT32_MAX;
             allocations_left = UINT32_MAX;
             assert_int_equal(st, failed ? DD_ERR_MEMORY : DD_OK);
+            assert_true(!failed || live() == blocks);
             team_good_step(&f);
             if (!failed)
                 break;
@@ -550,6 +570,7 @@ static void test_1728_workers(void **state)
 int main(int argc, char **argv)
 {
     divisor = argc > 1 ? (uint32_t)atoi(argv[1]) : 1;
+    dd_u64_init(&n_live, 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expand_and_collapse),
         cmocka_unit_test(test_two_hundred_changes_in_500_steps),

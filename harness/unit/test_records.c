@@ -85,6 +85,7 @@ static void test_large_record(void **state)
     end.info.guard_share = 0.1;
     end.info.packed_weights_bytes = INT64_MAX;
     end.info.reduce = DD_REDUCE_OWNER;
+    end.storm = (dd_storm_done){1, 2, 3, 4, 5, 6, 7, 8};
     strcpy(end.guard_why, "no keys");
     end.sphere = calloc(DD_RECORD_MAX_THREADS, sizeof *end.sphere);
     assert_non_null(end.sphere);
@@ -119,6 +120,7 @@ static void test_large_record(void **state)
     assert_true(run.end.info.packed_weights_bytes == INT64_MAX);
     assert_int_equal(run.end.info.reduce, DD_REDUCE_OWNER);
     assert_string_equal(run.end.info.guard_why, "no keys");
+    assert_memory_equal(&run.end.storm, &end.storm, sizeof end.storm);
     for (uint32_t i = 0; i < DD_RECORD_MAX_THREADS; i++) {
         const dd_sphere_info *a = &end.sphere[i], *b = &run.end.sphere[i];
         assert_string_equal(a->sphere, b->sphere);

@@ -82,11 +82,12 @@ static void test_loss_without_weights(void **state)
  * With h = 1e-3 the stencil's error is about h^4 = 1e-12 of the fifth derivative and rounding adds
  * 1e-16 / h = 1e-13, so that 1e-8 of the tensor's largest element leaves room, while a wrong factor
  * anywhere shows as about 1. */
-static void test_gradient_by_finite_differences(void **state)
+static void check_differences(const dd_data *data, dd_shape shape, uint32_t T, uint32_t B)
 {
-    (void)state;
-    dd_data *data = open_builtin();
     dd_config config = odd_config();
+    config.shape = shape;
+    config.seq = T;
+    config.batch = B;
     const dd_oracle_build *build = &dd_oracle_binary64;
     dd_oracle *o = open_oracle(build, &config, data);
     shake(build, o);
@@ -98,6 +99,7 @@ static void test_gradient_by_finite_differences(void **state)
     tensor_bounds(&config.shape, begin);
     assert_int_equal(begin[N_TENSORS], n);
 
+    print_message("%u heads, L %u, C %u, T %u, B %u\n", shape.NH, shape.L, shape.C, T, B);
     enum { SAMPLES = 24 };
     const double h = 1e-3;
     for (int k = 0; k < N_TENSORS; k++) {
@@ -127,6 +129,18 @@ static void test_gradient_by_finite_differences(void **state)
     }
     free(gradient);
     build->close(o);
+}
+
+static void test_gradient_by_finite_differences(void **state)
+{
+    (void)state;
+    dd_data *data = open_builtin();
+    const dd_config odd = odd_config();
+    check_differences(data, odd.shape, odd.seq, odd.batch); /* three heads */
+    const dd_shape one_head = {.L = 1, .NH = 1, .C = 5, .V = 65, .T_max = 4};
+    check_differences(data, one_head, 4, 12);
+    const dd_shape two_heads = {.L = 3, .NH = 2, .C = 14, .V = 71, .T_max = 9};
+    check_differences(data, two_heads, 6, 3);
     dd_data_close(data);
 }
 

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * The platform under the schedule explorer: every operation of platform.h becomes an event that the
- * explorer may delay. Contracts stand in platform.h, which alone includes this file. Memory orders
- * are taken and ignored: what is explored is sequential consistency. Clocks stand still, so that
- * they tell no states apart. */
+ * explorer may delay. Contracts stand in platform.h, which alone includes this file. Clocks stand
+ * still, so that they tell no states apart. */
 #ifndef DD_BACKEND_H
 #define DD_BACKEND_H
 
 #include "world.h"
 
 /* ---- Atomics ---- */
-
-typedef enum dd_order { DD_RELAXED, DD_ACQUIRE, DD_RELEASE, DD_ACQ_REL, DD_SEQ_CST } dd_order;
 
 /* The macros below the functions add the place of the call, which traces show. */
 #define DD_ATOMIC_(bits)                                                                           \
@@ -28,42 +25,37 @@ typedef enum dd_order { DD_RELAXED, DD_ACQUIRE, DD_RELEASE, DD_ACQ_REL, DD_SEQ_C
     static inline uint##bits##_t dd_u##bits##_load_(const dd_atomic_u##bits *a, dd_order order,    \
                                                     dd_site site)                                  \
     {                                                                                              \
-        (void)order;                                                                               \
         return (uint##bits##_t)dd_world_atomic(DD_EVENT_LOAD, &a->word, sizeof a->word, 0, 0,      \
-                                               site);                                              \
+                                               order, order, site);                                \
     }                                                                                              \
                                                                                                    \
     static inline void dd_u##bits##_store_(dd_atomic_u##bits *a, uint##bits##_t value,             \
                                            dd_order order, dd_site site)                           \
     {                                                                                              \
-        (void)order;                                                                               \
-        dd_world_atomic(DD_EVENT_STORE, &a->word, sizeof a->word, value, 0, site);                 \
+        dd_world_atomic(DD_EVENT_STORE, &a->word, sizeof a->word, value, 0, order, order, site);   \
     }                                                                                              \
                                                                                                    \
     static inline uint##bits##_t dd_u##bits##_exchange_(                                           \
         dd_atomic_u##bits *a, uint##bits##_t value, dd_order order, dd_site site)                  \
     {                                                                                              \
-        (void)order;                                                                               \
         return (uint##bits##_t)dd_world_atomic(DD_EVENT_EXCHANGE, &a->word, sizeof a->word, value, \
-                                               0, site);                                           \
+                                               0, order, order, site);                             \
     }                                                                                              \
                                                                                                    \
     static inline uint##bits##_t dd_u##bits##_fetch_add_(dd_atomic_u##bits *a, uint##bits##_t n,   \
                                                          dd_order order, dd_site site)             \
     {                                                                                              \
-        (void)order;                                                                               \
         return (uint##bits##_t)dd_world_atomic(DD_EVENT_FETCH_ADD, &a->word, sizeof a->word, n, 0, \
-                                               site);                                              \
+                                               order, order, site);                                \
     }                                                                                              \
                                                                                                    \
     static inline bool dd_u##bits##_compare_exchange_(                                             \
         dd_atomic_u##bits *a, uint##bits##_t *expected, uint##bits##_t desired, dd_order success,  \
         dd_order failure, dd_site site)                                                            \
     {                                                                                              \
-        (void)success;                                                                             \
-        (void)failure;                                                                             \
-        uint##bits##_t found = (uint##bits##_t)dd_world_atomic(                                    \
-            DD_EVENT_COMPARE_EXCHANGE, &a->word, sizeof a->word, desired, *expected, site);        \
+        uint##bits##_t found =                                                                     \
+            (uint##bits##_t)dd_world_atomic(DD_EVENT_COMPARE_EXCHANGE, &a->word, sizeof a->word,   \
+                                            desired, *expected, success, failure, site);           \
         bool done = found == *expected;                                                            \
         *expected = found;                                                                         \
         return done;                                                                               \

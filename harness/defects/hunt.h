@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT
+ * The hunt: plants one defect after the other and tries on it the means that are to catch it.
+ *
+ * A defect from a file is tried by the means it names, a generated one by explorer, unit tests,
+ * ThreadSanitizer and serial equivalence, in this order, until one has it. Where means are given,
+ * those are tried, each on every defect: with the trials it names, or the usual ones until one has
+ * it.
+ *
+ * Before a trial is run on a defect for the first time it is run on the untouched sources, where it
+ * must find nothing: this also tells how long it takes, and ten seconds and six times that is the
+ * limit on a defect.
+ *
+ * Every quick protocol is explored under sequential consistency and under C11, where either takes
+ * twenty seconds at most; if C11 takes longer, with few changes of thread. A weakened order is not
+ * looked for under sequential consistency, which knows none. What was cheap for its catches so far
+ * comes first. */
+#ifndef DD_HUNT_H
+#define DD_HUNT_H
+
+#include <stdio.h>
+
+#include "trial.h"
+
+/* What a trial does on the untouched sources. */
+typedef struct dd_known {
+    char key[DD_TRIAL_KEY];
+    double seconds;            /* < 0: an exploration that takes too long */
+    char oracle[DD_HASH_TEXT]; /* serial: the right weights */
+} dd_known;
+
+/* The ways to explore a protocol. */
+typedef enum dd_exploring {
+    DD_EXPLORE_SC,
+    DD_EXPLORE_C11,
+    DD_EXPLORE_C11_BOUNDED,
+    DD_EXPLORATIONS
+} dd_exploring;
+
+typedef struct dd_exploration {
+    dd_exploring way;
+    dd_trial trial;
+    uint32_t catches; /* so far */
+} dd_exploration;
+
+/* What was found on one defect. */
+typedef struct dd_hunt_row {
+    bool done;
+    char problem[240]; /* it could not be planted or built; "" if it could */
+    dd_finding cell[DD_N_MEANS];
+    bool named[DD_N_MEANS]; /* by the defect, and tried */
+} dd_hunt_row;
+
+typedef struct dd_hunt {
+    dd_workshop *workshop;
+    const dd_defects *all;
+    bool *chosen;           /* (all->n) which defects */
+    bool means[DD_N_MEANS]; /* given ones */
+    bool by_means;          /* whether any were given */
+    dd_hunt_row *row;       /* (all->n) */
+    dd_known *known;
+    size_t n_known;
+    dd_exploration *exploration; /* (n_explorations) by protocol, then by way */
+    size_t n_explorations;
+    FILE *state; /* what is finished is appended to it */
+    FILE *log;   /* progress, NULL: none */
+    char message[DD_DEFECT_MESSAGE];
+} dd_hunt;
+
+typedef enum dd_hunted {
+    DD_HUNTED,
+    DD_HUNT_STOPPED, /* interrupted */
+    DD_HUNT_LACKS,   /* a tool is missing; message says which */
+    DD_HUNT_UNSOUND, /* a trial finds something on the untouched sources, or these do not build */
+} dd_hunted;
+
+/* resume: takes over what the state file holds of these sources.
+ * errors   false: message                                                                   */
+bool dd_hunt_open(dd_hunt *h, dd_workshop *w, const dd_defects *all, bool resume);
+void dd_hunt_close(dd_hunt *h);
+dd_hunted dd_hunt_run(dd_hunt *h);
+
+/* ---- The state file (hunt_state.c): JSON, a line for what is finished ---- */
+
+/* Opens it, and with resume reads it where it is of the same sources and means. */
+bool dd_hunt_state_open_(dd_hunt *h, bool resume);
+void dd_hunt_state_known_(dd_hunt *h, const dd_known *known);
+void dd_hunt_state_row_(dd_hunt *h, size_t i);
+bool dd_hunt_know_(dd_hunt *h, const dd_known *known);
+
+#endif

@@ -1,4 +1,0 @@
-# Close sends nobody home from the pool: a hang at the end of every run that shrank.
-# source: control/team.c
-# caught: terminate DEADLOCK
-s/!team->begun || team->formation->sphere_of\[t\] == DD_NO_SPHERE/!team->begun/

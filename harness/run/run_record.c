@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT
+ * Writes records. Every line is one write(), so that a run that is killed leaves whole lines, and a
+ * file that exists is never touched. */
+#include "run_record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "build_info.h"
+#include "cell_body.h"
+#include "hash.h"
+
+/* ---- Hashes ---- */
+
+void dd_fingerprint_make(const dd_layout *layout, const float *weights, dd_fingerprint *out)
+{
+    dd_hash128(weights, dd_layout_size(layout) * sizeof *weights, out->whole);
+    for (int k = 0; k < DD_N_TENSORS; k++)
+        dd_hash128(weights + layout->offset[k],
+                   (layout->offset[k + 1] - layout->offset[k]) * sizeof *weights, out->tensor[k]);
+}
+
+bool dd_fingerprint_equal(const dd_fingerprint *a, const dd_fingerprint *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+bool dd_program_self(char path[DD_RECORD_PATH])
+{
+    const ssize_t n = readlink("/proc/self/exe", path, DD_RECORD_PATH - 1);
+    path[n > 0 ? n : 0] = '\0';
+    return n > 0;
+}
+
+bool dd_program_hash(const char *path, char hash[33])
+{
+    struct stat about;
+    uint8_t bytes[16];
+    hash[0] = '\0';
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    void *text = MAP_FAILED;
+    if (fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && about.st_size > 0)
+        text = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    if (text == MAP_FAILED)
+        return false;
+    dd_hash128(text, (size_t)about.st_size, bytes);
+    munmap(text, (size_t)about.st_size);
+    dd_hash_text(bytes, hash);
+    return true;
+}
+
+/* ---- Lines ---- */
+
+struct dd_recorder {
+    int fd;
+    char *path;
+    dd_layout layout;
+};
+
+static json_t *number(double x)
+{
+    return isfinite(x) ? json_real(x) : json_null();
+}
+
+/* "hash" and "tensor_hashes". */
+static bool add_fingerprint(json_t *line, const dd_fingerprint *f)
+{
+    char text[33];
+    json_t *tensors = json_array();
+    bool ok = tensors != NULL;
+    for (int k = 0; k < DD_N_TENSORS && ok; k++) {
+        dd_hash_text(f->tensor[k], text);
+        ok = json_array_append_new(tensors, json_string(text)) == 0;
+    }
+    dd_hash_text(f->whole, text);
+    return json_object_set_new(line, "hash", json_string(text)) == 0 &&
+           json_object_set_new(line, "tensor_hashes", tensors) == 0 && ok;
+}
+
+/* Writes the line and releases it; NULL, or not good: there was no memory for it. */
+static dd_status write_line(dd_recorder *r, json_t *line, bool good, dd_error *error)
+{
+    char *text = good && line ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(line);
+    if (!text) {
+        (void)snprintf(
+            error->message, sizeof error->message,
+            "record %.200s: a line cannot be made: no memory, or a path that is not UTF-8",
+            r->path);
+        return DD_ERR_MEMORY;
+    }
+    const size_t n = strlen(text);
+    text[n] = '\n'; /* in the place of its end */
+    const ssize_t written = write(r->fd, text, n + 1);
+    free(text);
+    if (written == (ssize_t)(n + 1))
+        return DD_OK;
+    (void)snprintf(error->message, sizeof error->message,
+                   "record %.200s: a line cannot be written: %s", r->path,
+                   written < 0 ? strerror(errno) : "no space left");
+    return DD_ERR_DATA;
+}
+
+/* ---- The head ---- */
+
+/* A file's spec with its absolute path, others as they are. */
+static void absolute(const char *used, char spec[DD_SPEC_MAX])
+{
+    char path[DD_RECORD_PATH];
+    const char *colon = strchr(used, ':');
+    strcpy(spec, used);
+    if (!colon || !realpath(colon + 1, path))
+        return;
+    const size_t scheme = (size_t)(colon + 1 - used);
+    if (scheme + strlen(path) < DD_SPEC_MAX)
+        strcpy(spec + scheme, path);
+}
+
+/* What trains the same again, as texts; number of workers and data as they were found. */
+static json_t *settings_json(const dd_settings *s, const char *used, uint32_t workers)
+{
+    size_t n = 0;
+    const dd_key *keys = dd_keys(&n);
+    json_t *out = json_object();
+    for (size_t k = 0; k < n && out; k++) {
+        char value[DD_SPEC_MAX];
+        dd_settings_get(s, keys[k].name, value);
+        if (strcmp(keys[k].name, "data") == 0)
+            absolute(used, value);
+        if (strcmp(keys[k].name, "workers") == 0 && s->config.depth != DD_DEPTH_AUTO)
+            (void)snprintf(value, sizeof value, "%" PRIu32, workers);
+        if (keys[k].scenario_only || !value[0] || strcmp(keys[k].name, "data-else") == 0)
+            continue;
+        if (json_object_set_new(out, keys[k].name, json_string(value)) != 0) {
+            json_decref(out);
+            out = NULL;
+        }
+    }
+    return out;
+}
+
+static json_t *tensor_names(void)
+{
+    json_t *out = json_array();
+    for (int k = 0; k < DD_N_TENSORS; k++)
+        (void)json_array_append_new(out, json_string(dd_tensor_name((dd_tensor)k)));
+    return out;
+}
+
+static dd_status write_head(dd_recorder *r, const dd_settings *s, const dd_subject_api *subject,
+                            void *self, const dd_data *data, const char *used, dd_error *error)
+{
+    dd_data_info info;
+    dd_trainer_info about;
+    dd_fingerprint start;
+    char path[DD_RECORD_PATH], hash[33], data_hash[33];
+    uint64_t n;
+    subject->describe(self, &about);
+    dd_data_info_get(data, &info);
+    dd_hash_text(info.hash, data_hash);
+    dd_fingerprint_make(&r->layout, subject->weights(self, &n), &start);
+    (void)dd_program_self(path);
+    (void)dd_program_hash("/proc/self/exe", hash); /* what runs, whatever lies at the path by now */
+    json_t *line = json_pack(
+        "{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:s, s:s, s:o}", "dodeca_record",
+        DD_RECORD_VERSION, "version", dd_build.version, "commit", dd_build.commit, "compiler",
+        dd_build.compiler, "flags", dd_build.flags, "program", path, "program_hash", hash,
+        "settings", settings_json(s, used, about.workers), "data_hash", data_hash, "workers",
+        (json_int_t)about.workers, "kernels", about.kernels ? about.kernels : "", "reduce",
+        subject->spheres ? dd_reduce_name(about.reduce) : "", "tensors", tensor_names());
+    return write_line(r, line, line && add_fingerprint(line, &start), error);
+}
+
+/* ---- Interface ---- */
+
+dd_status dd_recorder_open(const char *path, const dd_settings *settings,
+                           const dd_subject_api *subject, void *self, const dd_data *data,
+                           const char *used, dd_recorder **out, dd_error *error)
+{
+    dd_recorder *r = calloc(1, sizeof *r);
+    if (!r || !(r->path = strdup(path))) {
+        free(r);
+        (void)snprintf(error->message, sizeof error->message, "out of memory for the record");
+        return DD_ERR_MEMORY;
+    }
+    dd_layout_make(&settings->config.shape, &r->layout);
+    r->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
+    dd_status st = DD_ERR_DATA;
+    if (r->fd >= 0)
+        st = write_head(r, settings, subject, self, data, used, error);
+    else
+        (void)snprintf(error->message, sizeof error->message, "record %.200s: %s", path,
+                       errno == EEXIST ? "there is such a file, and none is overwritten"
+                                       : strerror(errno));
+    if (st != DD_OK) {
+        dd_recorder_close(r);
+        return st;
+    }
+    *out = r;
+    return DD_OK;
+}
+
+dd_status dd_recorder_step(dd_recorder *r, const dd_step *step, const float *weights,
+                           dd_error *error)
+{
+    dd_fingerprint after;
+    dd_fingerprint_make(&r->layout, weights, &after);
+    json_t *line = json_pack("{s:I, s:o, s:o, s:b}", "step", (json_int_t)step->step, "loss",
+                             number(step->loss), "norm", number(step->norm), "discarded",
+                             (int)step->discarded);
+    return write_line(r, line, line && add_fingerprint(line, &after), error);
+}
+
+dd_status dd_recorder_end(dd_recorder *r, dd_status end, uint64_t steps, dd_error *error)
+{
+    json_t *line = json_pack("{s:s, s:I}", "end", dd_status_name(end), "steps", (json_int_t)steps);
+    return write_line(r, line, true, error);
+}
+
+void dd_recorder_close(dd_recorder *r)
+{
+    if (!r)
+        return;
+    if (r->fd >= 0)
+        close(r->fd);
+    free(r->path);
+    free(r);
+}

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# `dodeca defects` on this tree: a defect of each kind is planted, built and caught, and the copy is as before; bad usage
+# and missing sources are told.
+set -u
+program=$1
+here=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+# shellcheck source=SCRIPTDIR/expect.sh
+. "$here/expect.sh"
+
+expect 0 'caught: explore eventcount DEADLOCK' defects --list wake-one
+expect 2 'no defect "wake-ome", did you mean "wake-one"?' defects wake-ome
+expect 2 '--checks "luck": there are unit, explore' defects --checks luck
+expect 2 '--kind must be catalogue' defects --kind odd
+expect 3 'there are no sources in' defects --source "$folder/nowhere"
+
+expect 0 'wake-one' defects --build "$folder/shop" wake-one weight-decay-ignored \
+    'gen:sync/eventcount.c:dd_eventcount_advance:wake-none:*'
+grep -q '3 defects: 3 caught' out || fail 'not all three were caught'
+source=$(dirname "$(dirname "$here")")
+diff -r "$source/core" "$folder/shop/source/core" >out 2>err || fail 'the copy was not restored'
+
+((failures == 0))
