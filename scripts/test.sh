@@ -10,13 +10,14 @@ usage()
     cat <<'END'
 usage: scripts/test.sh [--full|--long] [--yes] [argument of ctest …]
 
-Sets up what is missing, builds into build/ and build-tsan/, and runs the tests:
+Sets up what is missing, builds into build/ and build-tsan/ (and more with --full), and runs the tests:
 
   (default)  label quick: unit tests, bit equality on small shapes, race checks of a small cell, the schedule
              explorer, the scripts themselves; a few minutes on 2 cores
-  --full     and label slow: bit equality with gcc and clang at -O0 to -O3 and for other processors, elementary
-             functions over all floats, long runs; needs clang
-  --long     and label long
+  --full     and label slow: bit equality with gcc and clang and for other processors, all race and memory
+             checks, the explorer's larger protocols, long runs; needs clang and more (setup.sh --cross); under an hour
+  --long     all of that, and what takes hours: every planted defect against every check, fuzzing, an hour of random
+             runs, elementary functions over all floats; goes on after an interruption (--long --help)
   --yes      install missing packages without asking
 
 Further arguments go to ctest, e.g. -R NAME or -V.
@@ -28,15 +29,22 @@ END
 setup=()
 labels='^quick$'
 arguments=()
+if [[ ${1:-} == --long ]]; then
+    shift
+    exec "$root/scripts/long_tier.sh" "$@"
+fi
 while (($#)); do
     case $1 in
     --help | -h)
         usage
         exit 0
         ;;
-    --yes | -y) setup=(--yes) ;;
-    --full) labels='^(quick|slow)$' ;;
-    --long) labels='^(quick|slow|long)$' ;;
+    --yes | -y) setup+=(--yes) ;;
+    --full)
+        labels='^(quick|slow)$'
+        setup+=(--cross)
+        ;;
+    --long) bad_usage "--long stands first" ;;
     *) arguments+=("$1") ;;
     esac
     shift
@@ -45,8 +53,10 @@ done
 "$root/scripts/setup.sh" "${setup[@]}"
 build_tree "$root/build" -DDODECA_WERROR=ON
 # Built here, not inside the test that uses it, whose time is limited.
-if have gcc; then
-    "$root/scripts/race_check.sh" --build-only tsan
+if [[ $labels == *slow* ]]; then
+    "$root/scripts/race_check.sh" --build-only all
+elif have gcc; then
+    "$root/scripts/race_check.sh" --build-only --small tsan
 fi
 
 junit=$root/build/tests.xml
