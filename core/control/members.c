@@ -403,6 +403,7 @@ static dd_status member_start(dd_team *team)
     assert(number < team->n_slots);
     dd_member *m = &team->member[number];
     m->team = team;
+    DD_WRITE(&m->number, sizeof m->number);
     m->number = number;
     m->cpu = DD_CPU_OF_MAKER;
     m->calls_seen = team->options.generation;

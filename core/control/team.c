@@ -98,7 +98,8 @@ static void post_and_await(dd_team *team, dd_order_mail *m)
 /* Ends all threads: those of the hierarchy by a last generation, those in the pool one by one. */
 static void end_threads(dd_team *team)
 {
-    const uint32_t n_threads = dd_u32_load(&team->n_threads, DD_ACQUIRE);
+    /* The caller has heard of whatever made threads: by its own hand, or by an answer. */
+    const uint32_t n_threads = dd_u32_load(&team->n_threads, DD_RELAXED);
     if (team->begun) {
         dd_order_mail end = {.kind = DD_MAIL_CLOSE};
         post_and_await(team, &end);
@@ -168,10 +169,11 @@ dd_status dd_team_command(dd_team *team, dd_command command, dd_place place, uin
 
 dd_state dd_team_state(const dd_team *team)
 {
-    /* Acquire: partner of the release with which Node Zero takes a stop back. */
-    if (dd_u32_load(&team->cancel, DD_ACQUIRE) >= DD_STOP_ASKED)
-        return DD_STATE_STOPPING;
-    return (dd_state)dd_u32_load(&team->state, DD_ACQUIRE);
+    /* Acquire: partner of the release with which Node Zero takes a stop back. A team that has
+     * stopped says so although the stop may not be taken back yet: nobody sees it stop twice. */
+    const bool stopping = dd_u32_load(&team->cancel, DD_ACQUIRE) >= DD_STOP_ASKED;
+    const dd_state state = (dd_state)dd_u32_load(&team->state, DD_ACQUIRE);
+    return stopping && state != DD_STATE_STOPPED ? DD_STATE_STOPPING : state;
 }
 
 /* ---- Onlookers ---- */
@@ -200,6 +202,7 @@ void dd_team_report(const dd_team *team, uint32_t thread, dd_thread_report *out)
 {
     assert(thread < dd_team_n_threads(team));
     const dd_member *m = &team->member[thread];
+    DD_READ(&m->number, sizeof m->number);
     const dd_health *h = &m->health;
     *out = (dd_thread_report){
         .tid = (uint32_t)dd_tally_get(&h->tid),

@@ -201,7 +201,8 @@ static void add_tool(command *c, dd_means means)
     add(c, "--fair-sched=try");
 }
 
-/* "--workers 4 --steal" as settings of a cell: --set workers=4 --set steal=true. */
+/* "--workers 4 --steal" as settings of a cell, which are words as they stand:
+ * --set 'workers=4' --set 'steal=true'. */
 static bool write_sets(const char *arguments, char *text, size_t size)
 {
     wordexp_t words;
@@ -212,19 +213,17 @@ static bool write_sets(const char *arguments, char *text, size_t size)
         const bool option = strncmp(words.we_wordv[i], "--", 2) == 0;
         const bool takes = i + 1 < words.we_wordc && strncmp(words.we_wordv[i + 1], "--", 2) != 0;
         if (option)
-            used += (size_t)snprintf(text + used, size - used, "%s: \"%s\"\n",
+            used += (size_t)snprintf(text + used, size - used, " --set '%s=%s'",
                                      words.we_wordv[i] + 2, takes ? words.we_wordv[i + 1] : "true");
     }
     wordfree(&words);
     return used < size;
 }
 
-static bool write_cell(const dd_workshop *w, const dd_trial *trial, char path[DD_FILE_PATH])
+static bool write_cell(const dd_workshop *w, char path[DD_FILE_PATH])
 {
-    char text[1024], settings[512] = "";
-    if (!write_sets(trial->arguments, settings, sizeof settings))
-        return false;
-    const int n = snprintf(text, sizeof text, "%sstall-limit: %d\n%s", cell, STALL_S, settings);
+    char text[512];
+    const int n = snprintf(text, sizeof text, "%sstall-limit: %d\n", cell, STALL_S);
     return dd_spill(dd_workshop_log(w, "planted.yaml", path), text, (size_t)n);
 }
 
@@ -250,7 +249,7 @@ static dd_tool_end run(const dd_workshop *w, const dd_trial *trial, command *c, 
 static bool make_command(const dd_workshop *w, const dd_trial *trial, bool untouched, command *c,
                          char path[DD_FILE_PATH], char extra[DD_FILE_PATH])
 {
-    char words[sizeof base + sizeof trial->arguments];
+    char words[sizeof base + 4 * sizeof trial->arguments] = "";
     add_tool(c, trial->means);
     add(c, dd_workshop_program(w, trial->build, trial->program, untouched, path));
     if (strcmp(trial->program, "dodeca") != 0)
@@ -261,13 +260,13 @@ static bool make_command(const dd_workshop *w, const dd_trial *trial, bool untou
         add(c, "--json");
         return add_words(c, trial->arguments);
     case DD_MEANS_WATCHDOG:
-        if (!write_cell(w, trial, extra))
+        if (!write_cell(w, extra) || !write_sets(trial->arguments, words, sizeof words))
             return false;
         add(c, "run");
         add(c, extra);
         add(c, "--out");
         add(c, "planted");
-        return true;
+        return add_words(c, words);
     default:
         snprintf(words, sizeof words, "%s %s", base, trial->arguments);
         if (!add_words(c, words))

@@ -41,11 +41,36 @@ static void note_change(session *s, const dd_deed *deed)
         s->n_workers -= (before.workers - before.beside) / before.controls - 1;
 }
 
+/* An onlooker never sees a state older than one it has seen, and with STOPPED sees all that the
+ * threads did before. */
+static void see_state(const session *s)
+{
+    const dd_state before = dd_team_state(s->team), now = dd_team_state(s->team);
+    if (before == DD_STATE_STOPPING)
+        DD_CHECK(now == DD_STATE_STOPPING || now == DD_STATE_STOPPED,
+                 "a stop that was seen is gone", before, now);
+    if (before == DD_STATE_STOPPED)
+        DD_CHECK(now == DD_STATE_STOPPED, "stopped, and then not", before, now);
+    if (now == DD_STATE_STOPPED)
+        DD_READ(s->ledger, dd_ledger_bytes_(s->how));
+}
+
+/* An onlooker sees only threads that were made: the last is the youngest. */
+static void see_threads(const session *s)
+{
+    dd_thread_report r;
+    dd_team_report(s->team, dd_team_n_threads(s->team) - 1, &r);
+}
+
 static void do_deeds(session *s, const dd_deed *deeds)
 {
     for (; deeds && deeds->kind != DD_DEED_NONE; deeds++) {
         if (deeds->kind == DD_DEED_CANCEL) {
             dd_team_cancel(s->team);
+            continue;
+        }
+        if (deeds->kind == DD_DEED_SEE_STATE || deeds->kind == DD_DEED_SEE_THREADS) {
+            deeds->kind == DD_DEED_SEE_STATE ? see_state(s) : see_threads(s);
             continue;
         }
         dd_status st =

@@ -146,6 +146,8 @@ static const dd_team_case steal_tree = {TEAM(TREE, TREE, 2, 0, 1, FOUR_LANES), .
     }
 
 static const dd_deed cancel[] = {CANCEL, END};
+static const dd_deed see_state[] = {{DD_DEED_SEE_STATE, .n_children = 0}, END};
+static const dd_deed see_threads[] = {{DD_DEED_SEE_THREADS, .n_children = 0}, END};
 static const dd_deed start[] = {COMMAND(START), END};
 static const dd_deed stop[] = {COMMAND(STOP), END};
 static const dd_deed pause[] = {COMMAND(PAUSE), END};
@@ -182,6 +184,10 @@ static const dd_team_case stop_pthread = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES
                                           .last = start};
 static const dd_team_case stop_two = {TEAM(PTHREAD, TREE, 2, 0, 1, FOUR_LANES), .sender = {stop},
                                       .last = start};
+static const dd_team_case stop_watched = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES),
+                                          .sender = {stop, see_state}, .last = start};
+static const dd_team_case spawn_watched = {TEAM(PTHREAD, TREE, 1, 0, 0, TWO_LANES),
+                                           .max_workers = 2, .sender = {spawn, see_threads}};
 static const dd_team_case pause_pthread = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES), .first = start,
                                            .sender = {pause_resume}};
 static const dd_team_case pause_two = {TEAM(PTHREAD, TREE, 1, 0, 2, TWO_LANES), .first = start,
@@ -378,6 +384,9 @@ const dd_program dd_protocols[] = {
 
     {TEAMS("stop-pthread", "stopped at any moment, started again", stop_pthread, 1, 1), CHANGES(1)},
     {TEAMS("stop-two", "the same, two workers", stop_two, 2, 1), SLOW, CHANGES(1)},
+    {TEAMS("stop-watched", "stopped, with an onlooker", stop_watched, 1, 1), SLOW_SC, CHANGES(0)},
+    {TEAMS("spawn-watched", "an onlooker while threads are made", spawn_watched, 1, 0), SLOW_SC,
+     CHANGES(0)},
     {TEAMS("pause-pthread", "paused at any moment, and resumed", pause_pthread, 1, 1), SLOW,
      CHANGES(1)},
     {TEAMS("pause-two", "the same, two steps", pause_two, 1, 2), SLOW, CHANGES(1)},

@@ -54,6 +54,8 @@ typedef enum dd_deed_kind {
     DD_DEED_NONE, /* ends a list */
     DD_DEED_CANCEL,
     DD_DEED_COMMAND,
+    DD_DEED_SEE_STATE, /* from outside; nobody starts the team meanwhile */
+    DD_DEED_SEE_THREADS,
 } dd_deed_kind;
 
 typedef struct dd_deed {
