@@ -179,7 +179,9 @@ under()
     case $tool in
     tsan | asan) folder=$plain-$tool ;;
     clang) folder=$plain-tsan-clang ;;
-    memcheck) flags+=(--leak-check=full) ;&
+    memcheck) flags+=(--leak-check=full) ;;&
+    # Else a sync word on a stack outlives its frame, and the next frame's is taken for it.
+    drd) flags+=(--check-stack-var=yes) ;;&
     *)
         folder=$plain
         command=(valgrind "--tool=$tool" "${flags[@]}" --error-exitcode=66 --fair-sched=try)

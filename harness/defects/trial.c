@@ -192,7 +192,7 @@ static void add_list(command *c, const char *const *list)
 static void add_tool(command *c, dd_means means)
 {
     static const char *const helgrind[] = {"valgrind", "--tool=helgrind", NULL};
-    static const char *const drd[] = {"valgrind", "--tool=drd", NULL};
+    static const char *const drd[] = {"valgrind", "--tool=drd", "--check-stack-var=yes", NULL};
     static const char *const memcheck[] = {"valgrind", "--leak-check=full", NULL};
     if (means != DD_MEANS_HELGRIND && means != DD_MEANS_DRD && means != DD_MEANS_MEMCHECK)
         return;

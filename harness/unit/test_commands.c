@@ -406,7 +406,8 @@ static void test_pause_holds_without_spinning(void **state)
         nanosleep(&(struct timespec){.tv_nsec = 30000000}, NULL); /* let all fall asleep */
         const uint64_t cpu_ns = process_cpu_ns(), beats = dd_team_heartbeat(f.team);
         nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
-        assert_true(process_cpu_ns() - cpu_ns < 10000000);
+        if (divisor == 1) /* under a race detector the time is the detector's */
+            assert_true(process_cpu_ns() - cpu_ns < 10000000);
         assert_int_equal(dd_team_heartbeat(f.team), beats);
         assert_int_equal(f.begins, 1);
         assert_int_equal(dd_team_state(f.team), DD_STATE_PAUSED);

@@ -478,6 +478,8 @@ static void lane_of_arg_ns(team_fixture *f, uint32_t worker, uint32_t lane)
 static void test_policy_follows_the_work(void **state)
 {
     (void)state;
+    if (divisor > 1) /* under a race detector no lane takes nanoseconds */
+        skip();
     for (int k = 0; k < 4; k++) {
         team_fixture f;
         team_fixture_open(&f, 1, 12, 1, 1,
