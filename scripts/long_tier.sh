@@ -11,7 +11,7 @@ usage()
     cat <<'END'
 usage: scripts/test.sh --long [--yes] [--only STEP]… [--again STEP]…
 
-Runs what no commit waits for, about eight hours on 2 cores:
+Runs what no commit waits for, hours of it:
 
   full        scripts/test.sh --full
   same-bits   every compiler, level and processor: scripts/same_bits.sh --full

@@ -15,7 +15,7 @@ Sets up what is missing, builds into build/ and build-tsan/ (and more with --ful
   (default)  label quick: unit tests, bit equality on small shapes, race checks of a small cell, the schedule
              explorer, the scripts themselves; a few minutes on 2 cores
   --full     and label slow: bit equality with gcc and clang and for other processors, all race and memory
-             checks, the explorer's larger protocols, long runs; needs clang and more (setup.sh --cross); under an hour
+             checks, the explorer's larger protocols, long runs; needs clang and more, which it installs
   --long     all of that, and what takes hours: every planted defect against every check, fuzzing, an hour of random
              runs, elementary functions over all floats; goes on after an interruption (--long --help)
   --yes      install missing packages without asking
