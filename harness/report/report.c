@@ -166,10 +166,10 @@ static bool write_log(const source *from, FILE *out)
     return fputs(from->log, out) >= 0;
 }
 
-static bool write_markdown(const source *from, FILE *out)
+void dd_report_markdown_head(const dd_report *report, const dd_scenario *scenario, const char *also,
+                             FILE *out)
 {
-    const dd_scenario *scenario = from->sweep->scenario;
-    const dd_machine *m = &from->report->machine;
+    const dd_machine *m = &report->machine;
     fputs("# ", out);
     dd_text_markdown(scenario->name, out);
     fputs("\n\n", out);
@@ -179,7 +179,13 @@ static bool write_markdown(const source *from, FILE *out)
     }
     fprintf(out, "%s, %u core%s usable, %s. dodeca %s, commit %s, %s, `%s`.%s\n\n", m->cpu,
             m->cores, m->cores == 1 ? "" : "s", m->kernel, dd_build.version, dd_build.commit,
-            dd_build.compiler, dd_build.flags, from->sweep->interrupted ? " **Interrupted.**" : "");
+            dd_build.compiler, dd_build.flags, also);
+}
+
+static bool write_markdown(const source *from, FILE *out)
+{
+    dd_report_markdown_head(from->report, from->sweep->scenario,
+                            from->sweep->interrupted ? " **Interrupted.**" : "", out);
     dd_speedup_write(from->speedup, true, out);
     return true;
 }

@@ -48,6 +48,10 @@ void dd_report_print(const dd_report *report, const dd_sweep *sweep, FILE *out);
 /* Why this build's times are no measurements, or NULL. */
 const char *dd_report_untimeable(void);
 
+/* The head of a page in Markdown: the scenario, the machine and the build; `also` ends its line. */
+void dd_report_markdown_head(const dd_report *report, const dd_scenario *scenario, const char *also,
+                             FILE *out);
+
 /* The contents of run.json and junit.xml.
  * returns  false: no memory, or the stream failed                                          */
 bool dd_report_json(const dd_report *report, const dd_sweep *sweep, FILE *out);

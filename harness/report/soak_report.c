@@ -130,19 +130,8 @@ static void write_failures(const dd_soak *soak, bool markdown, FILE *out)
 static bool write_markdown(const void *from, FILE *out)
 {
     const source *s = from;
-    const dd_scenario *scenario = s->soak->scenario;
-    const dd_machine *m = &s->report->machine;
     dd_table table;
-    fputs("# ", out);
-    dd_text_markdown(scenario->name, out);
-    fputs("\n\n", out);
-    if (scenario->about[0]) {
-        dd_text_markdown(scenario->about, out);
-        fputs("\n\n", out);
-    }
-    fprintf(out, "%s, %u core%s usable, %s. dodeca %s, commit %s, %s, `%s`.\n\n", m->cpu, m->cores,
-            m->cores == 1 ? "" : "s", m->kernel, dd_build.version, dd_build.commit,
-            dd_build.compiler, dd_build.flags);
+    dd_report_markdown_head(s->report, s->soak->scenario, "", out);
     write_totals(s->soak, out);
     fputc('\n', out);
     dd_table_open(&table, s->soak->n_groups);

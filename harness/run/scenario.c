@@ -16,6 +16,7 @@
 #include "nearest.h"
 #include "outline.h"
 #include "soak_draw.h"
+#include "text.h"
 
 enum {
     KEYS_MAX = 48,
@@ -81,9 +82,7 @@ __attribute__((format(printf, 3, 4))) static bool refuse(struct scenario *s, uns
     va_start(args, format);
     (void)vsnprintf(s->message + used, (size_t)(DD_SCENARIO_MESSAGE_MAX - used), format, args);
     va_end(args);
-    for (char *c = s->message; *c; c++) /* a quoted key may hold what is no part of a line */
-        if (iscntrl((unsigned char)*c))
-            *c = '?';
+    dd_text_one_line(s->message);
     return false;
 }
 
