@@ -14,6 +14,7 @@
 #include "queues.h"
 #include "slices.h"
 #include "team.h"
+#include "timeline.h"
 
 #define DD_NODE_ZERO 0u                  /* thread, and sphere: the root */
 #define DD_CPU_OF_MAKER (UINT32_MAX - 1) /* dd_member.cpu of a thread that never asked for one */
@@ -98,6 +99,7 @@ typedef struct dd_member {
     dd_formation *formation; /* NULL: in the pool */
     uint32_t sphere, worker; /* in the formation; worker: of a worker */
     dd_folder folder;
+    dd_timeline timeline;
     uint64_t clock_ns; /* when what it does now began */
     uint32_t cpu;      /* runs on it alone; UINT32_MAX: on any; DD_CPU_OF_MAKER: on its maker's */
     uint32_t calls_seen;
@@ -186,7 +188,7 @@ struct dd_team {
 };
 
 /* members.c: makes threads until there are n, each asleep in the pool.
- * errors   DD_ERR_THREAD: those made stay                                                       */
+ * errors   DD_ERR_THREAD, DD_ERR_MEMORY: those made stay                                        */
 dd_status dd_members_start_(dd_team *team, uint32_t n);
 /* By the closer, when Node Zero has ended: sends a thread home from the pool; joins any. */
 void dd_member_quit_(dd_member *m);

@@ -73,6 +73,15 @@ static void measured(dd_member *self, const amount *done)
 
 /* ---- By the plan ---- */
 
+static void own_fold(dd_member *self, const dd_op *op)
+{
+    const dd_work *work = &self->team->work;
+    const uint64_t begin = dd_timeline_begin(&self->timeline);
+    work->fold(work->user, self->number, op->into, op->from);
+    self->folder.n_folds++;
+    dd_timeline_end(&self->timeline, DD_TRACE_FOLD, 0, begin, DD_NO_NODE, op->into, op->from);
+}
+
 static void run_plan(dd_member *self, bool skipping)
 {
     const dd_formation *f = self->formation;
@@ -89,6 +98,7 @@ static void run_plan(dd_member *self, bool skipping)
                 break;
             dd_member_worked_(self); /* folds are none of the lane's time */
             dd_member_at_(self, DD_AT_LANE, op->lane);
+            dd_timeline_amount(&self->timeline, op->n_lanes, op->kind == DD_OP_RUN_FOLD);
             work->lane(work->user, self->worker, op->lane, op->n_lanes, op->into,
                        op->kind == DD_OP_RUN_FOLD);
             self->folder.n_folds += op->kind == DD_OP_RUN_FOLD;
@@ -97,8 +107,7 @@ static void run_plan(dd_member *self, bool skipping)
         case DD_OP_FOLD:
             if (skipping)
                 break;
-            work->fold(work->user, self->number, op->into, op->from);
-            self->folder.n_folds++;
+            own_fold(self, op);
             break;
         case DD_OP_POST:
             if (dd_combine_arrive(f->combine, op->node, op->right, op->acting,
@@ -152,6 +161,7 @@ static bool run_queued(dd_member *self, uint32_t lane, bool skipping, amount *do
         segment = resume ? folder->waiting : take_segment(self, leaf);
         dd_member_worked_(self);
         dd_member_at_(self, DD_AT_LANE, lane);
+        dd_timeline_amount(&self->timeline, 1, resume);
         work->lane(work->user, self->worker, lane, 1, segment, resume);
         lanes_done(self, lane, 1, done);
     }
@@ -221,6 +231,7 @@ void dd_lanes_each_(dd_member *self, bool skipping)
             continue;
         dd_member_worked_(self);
         dd_member_at_(self, DD_AT_LANE, lanes[i]);
+        dd_timeline_amount(&self->timeline, 1, 0);
         work->each(work->user, self->worker, lanes[i], first_segment);
         lanes_done(self, lanes[i], 1, &done);
     }

@@ -46,6 +46,7 @@ void dd_member_enters_(dd_member *self, uint32_t generation, dd_activity at)
 {
     dd_tally_set(&self->health.at,
                  (uint64_t)generation << AT_GENERATION_SHIFT | (uint64_t)at << AT_ACTIVITY_SHIFT);
+    dd_timeline_turn(&self->timeline, generation, at, 0);
 }
 
 void dd_member_at_(dd_member *self, dd_activity at, uint32_t lane)
@@ -53,6 +54,7 @@ void dd_member_at_(dd_member *self, dd_activity at, uint32_t lane)
     const uint64_t generation = dd_tally_get(&self->health.at) >> AT_GENERATION_SHIFT;
     dd_tally_set(&self->health.at,
                  generation << AT_GENERATION_SHIFT | (uint64_t)at << AT_ACTIVITY_SHIFT | lane);
+    dd_timeline_turn(&self->timeline, (uint32_t)generation, at, lane);
 }
 
 dd_activity dd_member_activity_(const dd_member *m, uint32_t *lane, uint32_t *generation)
@@ -96,6 +98,8 @@ static void await_release(dd_member *self, uint32_t spins, uint32_t point)
 static bool arrive(dd_member *self, uint32_t point)
 {
     show_waiting(self, point);
+    if (point == DD_WAIT_U)
+        dd_timeline_show(&self->timeline);
     const bool acts = dd_points_arrive(self->formation->points, self->sphere, self->team->climb);
     dd_member_waited_(self, point);
     if (acts)
@@ -156,6 +160,7 @@ static void fold_slice(dd_member *self)
     DD_READ(&team->root, sizeof team->root);
     DD_READ(&team->n_fold_list, sizeof team->n_fold_list);
     if (team->root != DD_NO_SEGMENT) {
+        dd_timeline_amount(&self->timeline, 0, team->n_fold_list);
         DD_READ(slices->first, (slices->n_workers + 1) * sizeof *slices->first);
         team->work.slice(team->work.user, w, team->fold_list, team->n_fold_list, team->root,
                          slices->first[w], slices->first[w + 1]);
@@ -218,6 +223,7 @@ static void worker_generation(dd_member *self, dd_doing doing)
 static void control_relays(dd_member *self)
 {
     report_begin(self);
+    dd_timeline_show(&self->timeline); /* what comes now is told in the next generation */
     release_children(self);
     dd_tally_set(&self->health.cpu_ns, dd_thread_cpu_ns());
 }
@@ -278,6 +284,19 @@ static void pin(dd_member *self, bool worker)
     dd_tally_set(&self->health.unpinned, cpu != self->cpu);
 }
 
+/* On the timeline: where the thread is from now on. */
+static void note_place(dd_member *self, dd_place place, uint32_t flags)
+{
+    const uint64_t now = dd_timeline_begin(&self->timeline);
+    dd_timeline_end(&self->timeline, DD_TRACE_PLACE, flags, now, place.level, place.path, 0);
+}
+
+static void park(dd_member *self)
+{
+    note_place(self, self->formation->hierarchy->sphere[self->sphere].place, DD_PLACE_PARKED);
+    show_parked(self);
+}
+
 bool dd_member_take_place_(dd_member *self, dd_formation *f)
 {
     self->formation = NULL;
@@ -288,6 +307,7 @@ bool dd_member_take_place_(dd_member *self, dd_formation *f)
     const dd_sphere *sphere = &f->hierarchy->sphere[self->sphere];
     self->worker = sphere->first_worker;
     show_sphere(self, sphere);
+    note_place(self, sphere->place, sphere->n_children ? DD_PLACE_CONTROL : 0);
     dd_member_enters_(self, f->generation, DD_AT_A);
     pin(self, sphere->n_children == 0);
     for (uint32_t c = sphere->first_child; c < sphere->first_child + sphere->n_children; c++) {
@@ -309,6 +329,7 @@ static bool serve(dd_member *self)
         await_release(self, control ? 0 : self->formation->spins_a, DD_WAIT_A);
         DD_READ(&team->descriptor, sizeof team->descriptor);
         const dd_descriptor told = team->descriptor;
+        dd_timeline_pass(&self->timeline, told.generation);
         dd_member_enters_(self, told.generation, control ? DD_AT_RELAY : DD_AT_FOLDS);
         if (told.doing == DD_DOING_STEP || told.doing == DD_DOING_EACH) {
             if (!control)
@@ -326,7 +347,8 @@ static bool serve(dd_member *self)
         /* Asked before it leaves: after that only members of the next formation keep it alive. */
         const bool stays = told.next->sphere_of[self->number] != DD_NO_SPHERE;
         if (!stays)
-            show_parked(self); /* before the change can be over */
+            park(self); /* before the change can be over */
+        dd_timeline_show(&self->timeline);
         if (dd_points_leave(self->formation->points, self->sphere))
             dd_eventcount_advance(&team->settled);
         self->formation = NULL;
@@ -395,6 +417,7 @@ static void member_forget(dd_member *m)
 {
     each_tally(&m->health, tally_forget);
     dd_eventcount_forget(&m->called);
+    dd_timeline_close(&m->timeline);
 }
 
 static dd_status member_start(dd_team *team)
@@ -407,13 +430,16 @@ static dd_status member_start(dd_team *team)
     m->number = number;
     m->cpu = DD_CPU_OF_MAKER;
     m->calls_seen = team->options.generation;
+    if (dd_timeline_open(&m->timeline, team->options.trace))
+        return DD_ERR_MEMORY;
     dd_eventcount_init(&m->called, team->options.generation);
     each_tally(&m->health, tally_init);
     show_parked(m);
     m->folder = (dd_folder){.user = team->work.user,
                             .thread = number,
                             .fold = team->work.fold,
-                            .let_go = team->work.let_go};
+                            .let_go = team->work.let_go,
+                            .timeline = &m->timeline};
 
     char name[24] = "dd-node-zero";
     size_t stack_bytes = team->options.stack_bytes;

@@ -217,20 +217,25 @@ void dd_membership_decide_(dd_member *self)
                                 .max_workers = team->options.max_workers,
                                 .max_depth = DD_TEAM_DEPTH_MAX,
                                 .lane_ns = median_lane_ns(team)};
-    dd_place place;
-    uint32_t n_children;
+    const uint64_t begin_ns = dd_timeline_begin(&self->timeline);
+    dd_place place = {0};
+    uint32_t n_children = 0;
+    dd_command command = DD_COMMAND_SPAWN;
     dd_error error = {""};
     dd_status st = DD_OK;
     switch (dd_policy_decide(&team->policy, &in, team->formation->hierarchy, &place, &n_children)) {
     case DD_CHANGE_NONE:
-        break;
+        return;
     case DD_CHANGE_EXPAND:
         st = dd_membership_spawn_(self, place, n_children, &error);
         break;
     case DD_CHANGE_COLLAPSE:
+        command = DD_COMMAND_TERMINATE;
         st = dd_membership_terminate_(self, place, &error);
         break;
     }
+    dd_timeline_end(&self->timeline, DD_TRACE_COMMAND, command | DD_COMMAND_BY_POLICY, begin_ns, st,
+                    place.level, place.path);
     if (st == DD_OK)
         return;
     /* Training goes on as it was; the policy asks again after its rest. */

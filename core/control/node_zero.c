@@ -33,6 +33,7 @@ void dd_node_zero_publish_(dd_member *self, dd_doing doing, dd_formation *next)
     if (next)
         next->generation = d->generation;
     release_all(self);
+    dd_timeline_pass(&self->timeline, d->generation);
     dd_member_enters_(self, d->generation, DD_AT_ORDERS);
 }
 
@@ -79,6 +80,7 @@ static dd_status run_generation(dd_member *self, dd_request request)
 {
     dd_team *team = self->team;
     const dd_doing doing = (dd_doing)request;
+    const uint64_t begin_ns = dd_timeline_begin(&self->timeline);
     if (team->work.begin)
         team->work.begin(team->work.user, request);
     if (request == DD_TEAM_STEP)
@@ -97,6 +99,8 @@ static dd_status run_generation(dd_member *self, dd_request request)
         team->work.end(team->work.user, request);
     DD_READ(&team->status, sizeof team->status);
     team->n_requests++;
+    dd_timeline_end(&self->timeline, DD_TRACE_REQUEST, request != DD_TEAM_STEP, begin_ns,
+                    team->status, 0, 0);
     dd_tally_set(&self->health.cpu_ns, dd_thread_cpu_ns());
     return team->status;
 }
@@ -132,6 +136,7 @@ static void answer(dd_team *team, dd_order_mail *m, dd_status status)
         m->reply.culprit = team->culprit;
         m->reply.fp_env = team->fp_env;
     }
+    dd_timeline_show(&team->member[DD_NODE_ZERO].timeline);
     dd_mailbox_answer(&team->mailbox, &m->mail);
 }
 
@@ -232,6 +237,7 @@ static dd_status carry_out(dd_member *self, dd_order_mail *m)
 static void run_command(dd_member *self, dd_order_mail *m)
 {
     dd_team *team = self->team;
+    const uint64_t begin_ns = dd_timeline_begin(&self->timeline);
     const bool stop = m->command == DD_COMMAND_STOP;
     /* A stop does not stand behind itself. Those counted here were counted before they were posted,
      * so a mail behind this one was, and one that is still to come may be. */
@@ -251,6 +257,8 @@ static void run_command(dd_member *self, dd_order_mail *m)
         dd_u32_fetch_add(&team->cancel, -DD_STOP_ASKED, DD_RELEASE);
     if (m->command == DD_COMMAND_END_EPOCH && status == DD_OK)
         pause_at_epoch_end(team);
+    dd_timeline_end(&self->timeline, DD_TRACE_COMMAND, m->command, begin_ns, status, m->place.level,
+                    m->place.path);
     answer(team, m, status);
 }
 

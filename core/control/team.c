@@ -238,6 +238,18 @@ void dd_team_idle(const dd_team *team, uint64_t *cpu_ns, uint64_t *wall_ns)
     *wall_ns = team->idle_wall_ns;
 }
 
+dd_timeline *dd_team_timeline(dd_team *team, uint32_t thread)
+{
+    assert(thread < dd_team_n_threads(team));
+    return &team->member[thread].timeline;
+}
+
+uint32_t dd_team_worker_thread(const dd_team *team, uint32_t worker)
+{
+    const dd_formation *f = team->formation;
+    return f->thread[f->hierarchy->worker[worker]];
+}
+
 uint64_t dd_team_requests(const dd_team *team)
 {
     DD_READ(&team->n_requests, sizeof team->n_requests);

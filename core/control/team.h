@@ -86,6 +86,7 @@ typedef struct dd_team_options {
                               the process may use; NULL: no pinning */
     uint32_t n_cpu;
     size_t stack_bytes;  /* per thread; 0: the platform's default */
+    uint32_t trace;      /* moments that each thread's timeline has room for; 0: it has none */
     uint32_t generation; /* where the words count from, any value: tests of the wrap choose it */
 } dd_team_options;
 
@@ -172,5 +173,11 @@ uint64_t dd_team_heartbeat(const dd_team *team); /* sum over all threads */
  * requests only, as is dd_team_requests: those completed.                                       */
 void dd_team_idle(const dd_team *team, uint64_t *cpu_ns, uint64_t *wall_ns);
 uint64_t dd_team_requests(const dd_team *team);
+
+/* options.trace: what a thread did when. Callbacks add to their own thread's, and the caller takes
+ * from any (dd_timeline_take) while nothing is asked. */
+dd_timeline *dd_team_timeline(dd_team *team, uint32_t thread);
+/* The thread that is `worker` in this request; callbacks, and the caller while nothing is asked. */
+uint32_t dd_team_worker_thread(const dd_team *team, uint32_t worker);
 
 #endif

@@ -161,6 +161,8 @@ typedef struct dd_config {
     bool pin;             /* each worker to a core, nearer spheres to nearer cores; a thread that
                              the system refuses that runs on: dd_trainer_info.n_unpinned */
     bool profile;         /* workers measure where their time goes: dd_trainer_phase_get */
+    uint32_t trace;       /* each thread keeps what it did when, up to so many events, until they
+                             are taken: dd_trainer_trace_take; 0: none */
     dd_simd simd;
     dd_barrier barrier;
     dd_reduce reduce;
@@ -168,7 +170,7 @@ typedef struct dd_config {
 
 /* Defaults: nano, batch 12, lane depth 1, seed 1, horizon 100, warm-up 10, lr 1e-3, floor 0.1,
  * betas 0.9 and 0.95, eps 1e-8, weight decay 0.1, clip 1, abort; workers 0, depth 1, tree barrier,
- * reduction auto; no stealing, no guard, no pinning. */
+ * reduction auto; no stealing, no guard, no pinning, no profile, no trace. */
 void dd_config_default(dd_config *config);
 
 /* ---- Trainer ---- */
@@ -308,6 +310,7 @@ typedef struct dd_trainer_info {
     uint64_t workspaces_bytes; /* activations and their gradients */
     uint64_t scratch_bytes;    /* address space for kernels: little of it may ever be touched */
     uint64_t stacks_bytes;     /* address space: little of it is touched */
+    uint64_t trace_bytes;      /* room for events of all threads; address space until it is used */
     uint64_t other_bytes;      /* batch, norms, counts; the team's own not included */
     uint32_t n_segments;       /* room for every number of workers up to max_workers; with owner 1,
                                   the gradient that all slices make up */
@@ -375,8 +378,53 @@ typedef struct dd_phase_info {
     uint64_t ns, calls, work;
 } dd_phase_info;
 /* The i-th phase since open. Between steps and commands only.
- * returns  false: there is no such phase, or config.profile is off                           */
+ * returns  false: there is no such phase, or nothing was ever to be measured                 */
 bool dd_trainer_phase_get(const dd_trainer *trainer, uint32_t i, dd_phase_info *out);
+/* From now on phases are measured, or no longer are; config.profile says how it begins. Between
+ * steps and commands only. */
+void dd_trainer_profile_set(dd_trainer *trainer, bool on);
+
+/* ---- What threads did when ---- */
+
+typedef enum dd_trace_kind {
+    DD_TRACE_ACTIVITY, /* `at`; a thread's activities follow one another without gaps */
+    DD_TRACE_PHASE,    /* part of an activity: `phase` of a lane or a slice, where phases are
+                          measured; a slice's products in any case */
+    DD_TRACE_FOLD,     /* part of an activity: segment `left` + segment `right` */
+    DD_TRACE_PLACE,    /* a moment: the thread is at `sphere` from now on, or goes to the pool */
+    DD_TRACE_REQUEST,  /* Node Zero's: a step, or lanes one by one, from before A until after U */
+    DD_TRACE_COMMAND,  /* Node Zero's: `command`, carried out or refused */
+    DD_TRACE_KINDS
+} dd_trace_kind;
+
+#define DD_NO_FOLD_NODE UINT32_MAX
+typedef struct dd_trace_event {
+    dd_trace_kind kind;
+    uint32_t generation;       /* as in dd_sphere_info; of a wait at A: the one it ends in */
+    uint64_t begin_ns, end_ns; /* of the system's monotonic clock */
+    dd_activity at;
+    uint32_t lane, last_lane, n_lanes; /* at DD_AT_LANE: the first, the last, and how many not empty
+                                          ones between them run together */
+    uint64_t tokens;                   /* in them */
+    uint32_t folds;    /* of the fold tree that are part of it: of an activity at DD_AT_LANE or
+                          DD_AT_SLICE (each slice does a part of all), of DD_TRACE_FOLD 1 */
+    const char *phase; /* a name, as in dd_phase_info */
+    uint32_t node;     /* of the fold tree, DD_NO_FOLD_NODE: both operands are one worker's own */
+    uint32_t left, right; /* gradient segments */
+    char sphere[16];      /* of DD_TRACE_PLACE; of a spawn or terminate */
+    bool control, parked; /* of DD_TRACE_PLACE */
+    bool step;            /* of DD_TRACE_REQUEST: else a batch of validation, or a replay */
+    bool by_policy;       /* of DD_TRACE_COMMAND: nobody sent it */
+    dd_command command;
+    dd_status status; /* of a request or a command */
+} dd_trace_event;
+/* Takes thread i's events, at most `room` of them, in the order in which they ended. What a thread
+ * did after the last U that it passed, and of a control after its last A, comes with a later take;
+ * what it is still at, when it has ended. *lost: events since the last take for which
+ * config.trace had no room, all later than those that are there. Between steps and commands only.
+ * returns  how many; 0 if there is no thread i, or config.trace is 0                          */
+uint64_t dd_trainer_trace_take(dd_trainer *trainer, uint32_t i, dd_trace_event *out, uint64_t room,
+                               uint64_t *lost);
 
 /* Guard: what memory an address belongs to. Async-signal-safe, touches no guarded memory: made for
  * a fault handler.

@@ -17,14 +17,14 @@ typedef struct array {
     char *copy; /* (bytes) page p where the array has its own */
     /* (n_pages) the take in which the page was copied last; atomic: whoever copies it stores
      * release, readers of the copy load acquire */
-    dd_atomic_u32 *copied_in;
+    dd_atomic_u64 *copied_in;
     dd_atomic_u64 n_copied; /* atomic, relaxed: a count; exact once the writers are through */
 } array;
 
 struct dd_snapshot {
     uint32_t n;
     array *array;  /* (n) */
-    uint32_t take; /* number of the present one, never 0; changes while nobody writes */
+    uint64_t take; /* number of the present one, from 1; changes while nobody writes */
     bool held;     /* likewise */
 };
 
@@ -44,7 +44,7 @@ static bool open_array(array *a, const void *live, size_t bytes)
     if (!a->copy || !a->copied_in)
         return false;
     for (uint64_t p = 0; p < a->n_pages; p++)
-        dd_u32_init(&a->copied_in[p], 0);
+        dd_u64_init(&a->copied_in[p], 0);
     return true;
 }
 
@@ -74,7 +74,7 @@ void dd_snapshot_close(dd_snapshot *s)
     for (uint32_t i = 0; i < s->n; i++) {
         array *a = &s->array[i];
         for (uint64_t p = 0; a->copied_in && p < a->n_pages; p++)
-            dd_u32_forget(&a->copied_in[p]);
+            dd_u64_forget(&a->copied_in[p]);
         dd_u64_forget(&a->n_copied);
         dd_pages_unmap(a->copy, a->bytes);
         dd_free(a->copied_in);
@@ -83,21 +83,10 @@ void dd_snapshot_close(dd_snapshot *s)
     dd_free(s);
 }
 
-/* Numbers run out after 2^32 takes: then old marks would come to hold again. */
-static void next_take(dd_snapshot *s)
-{
-    if (++s->take != 0)
-        return;
-    s->take = 1;
-    for (uint32_t i = 0; i < s->n; i++)
-        for (uint64_t p = 0; p < s->array[i].n_pages; p++)
-            dd_u32_store(&s->array[i].copied_in[p], 0, DD_RELAXED);
-}
-
 /* Old copies stay where they are, to be written over. */
 void dd_snapshot_take(dd_snapshot *s)
 {
-    next_take(s);
+    s->take++;
     for (uint32_t i = 0; i < s->n; i++)
         dd_u64_store(&s->array[i].n_copied, 0, DD_RELAXED);
     s->held = true;
@@ -105,7 +94,7 @@ void dd_snapshot_take(dd_snapshot *s)
 
 void dd_snapshot_drop(dd_snapshot *s)
 {
-    next_take(s); /* no page counts as copied */
+    s->take++; /* no page counts as copied */
     for (uint32_t i = 0; i < s->n; i++) {
         dd_u64_store(&s->array[i].n_copied, 0, DD_RELAXED);
         if (s->array[i].copy)
@@ -123,7 +112,7 @@ bool dd_snapshot_held(const dd_snapshot *s)
  */
 static bool is_copied(const dd_snapshot *s, const array *a, uint64_t page)
 {
-    return dd_u32_load(&a->copied_in[page], DD_RELAXED) == s->take;
+    return dd_u64_load(&a->copied_in[page], DD_RELAXED) == s->take;
 }
 
 void dd_snapshot_before_write(dd_snapshot *s, uint32_t i, size_t first, size_t last)
@@ -145,7 +134,7 @@ void dd_snapshot_before_write(dd_snapshot *s, uint32_t i, size_t first, size_t l
         memcpy(a->copy + p * PAGE, a->live + p * PAGE, to - p * PAGE);
         copied += next - p;
         for (; p < next; p++)
-            dd_u32_store(&a->copied_in[p], s->take, DD_RELEASE); /* pairs with copied_page */
+            dd_u64_store(&a->copied_in[p], s->take, DD_RELEASE); /* pairs with copied_page */
     }
     if (copied)
         dd_u64_fetch_add(&a->n_copied, copied, DD_RELAXED);
@@ -155,7 +144,7 @@ const void *dd_snapshot_copied_page(const dd_snapshot *s, uint32_t i, uint64_t p
 {
     assert(i < s->n && page < s->array[i].n_pages);
     const array *a = &s->array[i];
-    bool copied = s->held && dd_u32_load(&a->copied_in[page], DD_ACQUIRE) == s->take;
+    bool copied = s->held && dd_u64_load(&a->copied_in[page], DD_ACQUIRE) == s->take;
     return copied ? a->copy + page * PAGE : NULL;
 }
 

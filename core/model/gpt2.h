@@ -44,12 +44,15 @@ uint64_t dd_acts_bytes(const dd_acts *acts);
 typedef struct dd_workspace dd_workspace;
 
 /* acts: shared by workspaces that work on different sequences of them; NULL: the workspace has its
- * own. profile, NULL allowed: where the time of this workspace's lanes is added up.
- * owns     *out on success, released by dd_workspace_close; borrows acts and profile
+ * own.
+ * owns     *out on success, released by dd_workspace_close; borrows acts
  * errors   DD_ERR_MEMORY                                                                     */
 dd_status dd_workspace_open(const dd_model *model, uint32_t max_sequences, dd_acts *acts,
-                            dd_profile *profile, dd_workspace **out);
+                            dd_workspace **out);
 void dd_workspace_close(dd_workspace *ws); /* NULL allowed */
+/* The time of what is done in it from now on is added up there; NULL, as it begins: nowhere.
+ * Borrows profile. */
+void dd_workspace_measure(dd_workspace *ws, dd_profile *profile);
 /* Its bytes, without what kernels may need; and that, little of which may ever be touched. */
 uint64_t dd_workspace_bytes(const dd_workspace *ws);
 uint64_t dd_workspace_scratch_bytes(const dd_workspace *ws);

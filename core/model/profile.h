@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * Where a worker's time goes: nanoseconds, calls and work of each phase, added up by the one thread
- * that has the profile. Off, where the profile is NULL, it costs a branch; knows nothing of limits
- * and prints nothing. */
+ * that has the profile, and each call on that thread's timeline, if it is given one. Off, where the
+ * profile is NULL, it costs a branch; knows nothing of limits and prints nothing. */
 #ifndef DD_PROFILE_H
 #define DD_PROFILE_H
 
 #include "platform.h"
+#include "timeline.h"
 
 typedef enum dd_profile_phase {
     DD_PROFILE_FORWARD, /* products; work counts floating-point operations down to attention */
@@ -31,6 +32,7 @@ typedef struct dd_profile {
     _Alignas(DD_CACHE_LINE) struct {
         uint64_t ns, calls, work;
     } phase[DD_PROFILE_PHASES];
+    dd_timeline *timeline; /* of the thread that has it now; NULL: none */
 } dd_profile;
 
 /* "forward products", …; *flops: its work counts operations, not bytes */
@@ -51,6 +53,7 @@ static inline void dd_profile_end(dd_profile *profile, dd_profile_phase phase, u
     profile->phase[phase].ns += dd_now_ns() - begin_ns;
     profile->phase[phase].calls++;
     profile->phase[phase].work += work;
+    dd_timeline_end(profile->timeline, DD_TRACE_PHASE, phase, begin_ns, 0, 0, 0);
 }
 
 #endif

@@ -267,7 +267,7 @@ uint64_t dd_workspace_size(const dd_model *m, uint32_t max_sequences, bool share
 }
 
 dd_status dd_workspace_open(const dd_model *m, uint32_t max_sequences, dd_acts *acts,
-                            dd_profile *profile, dd_workspace **out)
+                            dd_workspace **out)
 {
     const dd_shape *s = &m->layout.shape;
     *out = NULL;
@@ -277,7 +277,6 @@ dd_status dd_workspace_open(const dd_model *m, uint32_t max_sequences, dd_acts *
     if (!ws)
         return DD_ERR_MEMORY;
     ws->max_sequences = max_sequences;
-    ws->profile = profile;
     ws->all = acts;
     if (!acts && dd_acts_open(m, max_sequences, false, &ws->own))
         goto fail;
@@ -319,6 +318,11 @@ void dd_workspace_close(dd_workspace *ws)
     dd_free(ws->at.layer);
     dd_acts_close(ws->own);
     dd_free(ws);
+}
+
+void dd_workspace_measure(dd_workspace *ws, dd_profile *profile)
+{
+    ws->profile = profile;
 }
 
 uint64_t dd_workspace_bytes(const dd_workspace *ws)

@@ -128,13 +128,16 @@ static void operand_put(dd_combine *c, uint32_t at, bool right, dd_place acting,
 }
 
 /* The node's value, in its left operand's segment; cancelled if either operand is. */
-static uint32_t node_fold(fold_node *node, dd_folder *folder, dd_freed *freed, void *arg)
+static uint32_t node_fold(dd_combine *c, uint32_t at, dd_folder *folder, dd_freed *freed, void *arg)
 {
+    fold_node *node = &c->node[at];
     DD_READ(node->operand, sizeof node->operand);
     const uint32_t left = node->operand[0], right = node->operand[1];
     const bool cancelled = left == DD_NO_SEGMENT || right == DD_NO_SEGMENT;
     if (!cancelled) {
+        const uint64_t begin = dd_timeline_begin(folder->timeline);
         folder->fold(folder->user, folder->thread, left, right);
+        dd_timeline_end(folder->timeline, DD_TRACE_FOLD, 0, begin, at, left, right);
         folder->n_folds++;
     }
     if (freed && right != DD_NO_SEGMENT)
@@ -163,7 +166,7 @@ static bool climb(dd_combine *c, uint32_t at, bool right, dd_place acting, uint3
             return false;
         }
         dd_u32_store(&node->arrived, 0, DD_RELAXED); /* next additions happen-after: see above */
-        segment = node_fold(node, folder, freed, arg);
+        segment = node_fold(c, at, folder, freed, arg);
         const dd_node *planned = dd_plan_node(c->plan, at);
         right = planned->right;
         acting = planned->acting;
@@ -216,7 +219,7 @@ bool dd_combine_fold_control(dd_combine *c, uint32_t control, dd_folder *folder,
         return false;
     for (uint32_t i = c->control[control]; i < c->control[control + 1]; i++) {
         const uint32_t at = c->shared[i];
-        const uint32_t segment = node_fold(&c->node[at], folder, NULL, NULL);
+        const uint32_t segment = node_fold(c, at, folder, NULL, NULL);
         const uint32_t parent = dd_plan_node(c->plan, at)->parent;
         if (folder->let_go && segment != DD_NO_SEGMENT && parent != DD_NO_NODE &&
             dd_plan_node(c->plan, parent)->control != control)

@@ -6,6 +6,7 @@
 #define DD_FOLD_H
 
 #include "plan.h"
+#include "timeline.h"
 
 /* How a thread folds. Every thread has its own. */
 typedef struct dd_folder {
@@ -15,7 +16,8 @@ typedef struct dd_folder {
     void (*fold)(void *user, uint32_t thread, uint32_t into, uint32_t from);
     /* the thread is about to hand the segment on and will not write it again; may be NULL */
     void (*let_go)(void *user, uint32_t thread, uint32_t segment);
-    uint64_t n_folds; /* grows; folds in a lane's products are not counted here */
+    dd_timeline *timeline; /* the thread's; NULL: it has none */
+    uint64_t n_folds;      /* grows; folds in a lane's products are not counted here */
     /* Stealing: the node at which the last call stopped as the first, with a left operand, and its
      * segment: the next lane may be added to it (dd_combine_resume), if it is that node's right
      * operand. DD_NO_NODE: there is none. The caller says DD_NO_NODE where a step begins. */

@@ -12,9 +12,15 @@
 #include <math.h>
 #include <string.h>
 
-static dd_profile *profile_of(const dd_trainer *t, uint32_t worker)
+/* Where the time goes of what the worker does now; NULL: nothing is measured. */
+static dd_profile *measure(dd_trainer *t, uint32_t worker, bool wanted)
 {
-    return t->profile ? &t->profile[worker] : NULL;
+    dd_profile *profile = wanted ? &t->profile[worker] : NULL;
+    if (profile && t->config.trace)
+        profile->timeline = dd_team_timeline(t->team, dd_team_worker_thread(t->team, worker));
+    if (worker < t->n_workspaces)
+        dd_workspace_measure(t->workspace[worker], profile);
+    return profile;
 }
 
 /* ---- Rights, in guard mode ---- */
@@ -112,6 +118,7 @@ static void lane_gradient(dd_trainer *t, uint32_t worker, uint32_t lane, uint32_
                           uint32_t segment, bool fold)
 {
     dd_lane work = lanes_of(t, lane, n_lanes);
+    (void)measure(t, worker, t->profiling);
     if (t->acts) {
         assert(segment == t->lane_number[lane]);
         dd_gpt2_input_gradients(&t->model, t->workspace[worker], &work, dd_lane_begin_(t, lane),
@@ -136,11 +143,16 @@ static void run_lane(void *user, uint32_t worker, uint32_t lane, uint32_t n_lane
     lane_gradient(t, worker, lane, n_lanes, segment, fold);
 }
 
+static uint64_t shared_begin(const dd_trainer *t)
+{
+    return dd_profile_begin(t->profiling ? t->profile : NULL);
+}
+
 /* Adds what a thread of any role has just done. */
 static void shared_end(const dd_trainer *t, dd_shared_phase *phase, uint64_t begin_ns,
                        uint64_t work)
 {
-    if (!t->profile)
+    if (!t->profiling)
         return;
     dd_u64_fetch_add(&phase->ns, dd_now_ns() - begin_ns, DD_RELAXED);
     dd_u64_fetch_add(&phase->calls, 1, DD_RELAXED);
@@ -152,7 +164,7 @@ static void run_fold(void *user, uint32_t thread, uint32_t into, uint32_t from)
     dd_trainer *t = user;
     (void)thread;
     gain(t, into);
-    const uint64_t begin = dd_profile_begin(t->profile);
+    const uint64_t begin = shared_begin(t);
     dd_segment_fold(t->model.kernels, &t->model.layout, &t->segments.at[into],
                     &t->segments.at[from]);
     shared_end(t, &t->folds, begin, 3 * t->P * sizeof(float));
@@ -161,14 +173,15 @@ static void run_fold(void *user, uint32_t thread, uint32_t into, uint32_t from)
 static void run_root(void *user, uint32_t thread, uint32_t segment)
 {
     dd_trainer *t = user;
-    (void)thread;
+    dd_timeline *timeline = dd_team_timeline(t->team, thread);
     dd_segment *root = &t->segments.at[segment];
     gain(t, segment);
-    const uint64_t begin = dd_profile_begin(t->profile);
+    const uint64_t begin = shared_begin(t), traced_begin = dd_timeline_begin(timeline);
     dd_segment_root(t->model.kernels, &t->model.layout, root);
     give_up(t, segment);
     dd_norm_blocks(t->model.kernels, &t->model.layout, root->dense, t->block_sums);
     shared_end(t, &t->norms, begin, t->P * sizeof(float));
+    dd_timeline_end(timeline, DD_TRACE_PHASE, DD_PROFILE_NORM, traced_begin, 0, 0, 0);
 }
 
 static dd_batch_gradient batch_gradient(const dd_trainer *t)
@@ -186,6 +199,7 @@ static void make_slice(dd_trainer *t, uint32_t worker, const dd_fold_pair *pair,
 {
     const dd_batch_gradient batch = batch_gradient(t);
     dd_owner_scratch *scratch = t->owner_scratch[worker];
+    (void)measure(t, worker, t->profiling || t->config.trace);
     dd_owner_slice(&batch, pair, n, root, first, last, scratch, t->gradient, t->block_sums);
     if (first == 0)
         t->slice_loss = dd_owner_loss(&batch, pair, n, root, scratch);
@@ -204,7 +218,7 @@ static void run_slice(void *user, uint32_t worker, const dd_fold_pair *pair, uin
     }
     const dd_fold_list list = {.segment = t->segments.at, .pair = pair, .n = n, .root = root};
     gain(t, root);
-    dd_profile *profile = profile_of(t, worker);
+    dd_profile *profile = measure(t, worker, t->profiling);
     const uint64_t begin = dd_profile_begin(profile);
     dd_gradient_slice(t->model.kernels, &t->model.layout, &list, first, last,
                       t->slice_scratch[worker], t->block_sums);
@@ -254,7 +268,7 @@ static void run_update(void *user, uint32_t worker, uint64_t first_block, uint64
         return;
     for (uint32_t i = 0; t->snapshot && i < DD_KEPT_ARRAYS; i++) /* a block is whole pages */
         dd_snapshot_before_write(t->snapshot, i, first * sizeof(float), last * sizeof(float));
-    dd_profile *profile = profile_of(t, worker);
+    dd_profile *profile = measure(t, worker, t->profiling);
     const uint64_t begin = dd_profile_begin(profile);
     dd_adamw_slice(t->model.kernels, &t->model.layout, &t->adamw, first, last,
                    t->kept_array[DD_KEPT_WEIGHTS], t->packed, t->kept_array[DD_KEPT_M],
@@ -275,6 +289,7 @@ static void run_each(void *user, uint32_t worker, uint32_t lane, uint32_t segmen
     dd_lane work = lanes_of(t, lane, 1);
     const uint32_t begin = t->acts ? dd_lane_begin_(t, lane) : 0;
     dd_lane_result *result = &t->lane_result[lane];
+    (void)measure(t, worker, t->profiling);
     if (t->each_mode == DD_EACH_VALIDATE) {
         give_up(t, segment); /* the rights of an earlier request go with it */
         result->loss = dd_gpt2_loss(&t->model, t->workspace[worker], &work, begin);

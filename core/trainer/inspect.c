@@ -102,9 +102,10 @@ void dd_trainer_info_get(const dd_trainer *t, dd_trainer_info *out)
         t->n_lanes * (sizeof *t->lane_result + sizeof *t->lane_tokens + sizeof *t->lane_number) +
         t->non_empty_lanes * sizeof *t->sequences +
         (t->segment_owner ? t->segments.n * sizeof *t->segment_owner : 0) +
-        (t->profile ? t->config.max_workers * sizeof *t->profile : 0);
+        t->config.max_workers * sizeof *t->profile;
     info_of_members(t, out);
     info_of_threads(t, out);
+    out->trace_bytes = (uint64_t)out->n_threads * t->config.trace * sizeof(dd_moment);
     dd_team_idle(t->team, &out->node_zero_lane_cpu_ns, &out->node_zero_lane_wall_ns);
     if (t->snapshot)
         out->snapshot_pages = dd_snapshot_pages(t->snapshot, &out->snapshot_pages_copied);
@@ -118,7 +119,7 @@ void dd_trainer_info_get(const dd_trainer *t, dd_trainer_info *out)
 
 bool dd_trainer_phase_get(const dd_trainer *t, uint32_t i, dd_phase_info *out)
 {
-    if (!t->profile || i >= DD_PROFILE_PHASES)
+    if (!t->profiled || i >= DD_PROFILE_PHASES)
         return false;
     *out = (dd_phase_info){0};
     out->name = dd_profile_name((dd_profile_phase)i, &out->flops);
@@ -136,6 +137,92 @@ bool dd_trainer_phase_get(const dd_trainer *t, uint32_t i, dd_phase_info *out)
         out->work += dd_u64_load(&shared->work, DD_RELAXED);
     }
     return true;
+}
+
+void dd_trainer_profile_set(dd_trainer *t, bool on)
+{
+    t->profiling = on;
+    t->profiled |= on;
+}
+
+/* ---- What threads did when ---- */
+
+static void lanes_of_event(const dd_trainer *t, const dd_moment *m, dd_trace_event *out)
+{
+    out->lane = m->number[0];
+    out->n_lanes = m->number[1];
+    for (uint32_t l = out->lane, n = 0; n < out->n_lanes; l++) {
+        out->last_lane = l;
+        out->tokens += t->lane_tokens[l];
+        n += t->lane_tokens[l] > 0;
+    }
+}
+
+static void write_place(uint32_t level, uint32_t path, char text[DD_PLACE_TEXT])
+{
+    dd_place_write((dd_place){.level = level, .path = path}, text);
+}
+
+static dd_trace_event event_of(const dd_trainer *t, const dd_moment *m)
+{
+    dd_trace_event e = {.kind = (dd_trace_kind)m->kind,
+                        .generation = m->generation,
+                        .begin_ns = m->begin_ns,
+                        .end_ns = m->end_ns};
+    bool flops;
+    switch (e.kind) {
+    case DD_TRACE_ACTIVITY:
+        e.at = (dd_activity)m->what;
+        e.folds = m->number[2];
+        if (e.at == DD_AT_LANE)
+            lanes_of_event(t, m, &e);
+        break;
+    case DD_TRACE_PHASE:
+        e.phase = dd_profile_name((dd_profile_phase)m->what, &flops);
+        break;
+    case DD_TRACE_FOLD:
+        e.node = m->number[0];
+        e.left = m->number[1];
+        e.right = m->number[2];
+        e.folds = 1;
+        break;
+    case DD_TRACE_PLACE:
+        e.control = m->what & DD_PLACE_CONTROL;
+        e.parked = m->what & DD_PLACE_PARKED;
+        write_place(m->number[0], m->number[1], e.sphere);
+        break;
+    case DD_TRACE_REQUEST:
+        e.step = m->what == 0;
+        e.status = (dd_status)m->number[0];
+        break;
+    case DD_TRACE_COMMAND:
+        e.by_policy = m->what & DD_COMMAND_BY_POLICY;
+        e.command = (dd_command)(m->what & ~DD_COMMAND_BY_POLICY);
+        e.status = (dd_status)m->number[0];
+        if (e.command == DD_COMMAND_SPAWN || e.command == DD_COMMAND_TERMINATE)
+            write_place(m->number[1], m->number[2], e.sphere);
+        break;
+    case DD_TRACE_KINDS:
+        break;
+    }
+    return e;
+}
+
+_Static_assert(sizeof((dd_trace_event *)0)->sphere >= DD_PLACE_TEXT, "a place's text fits");
+_Static_assert(DD_NO_FOLD_NODE == DD_NO_NODE, "no node by either name");
+
+uint64_t dd_trainer_trace_take(dd_trainer *t, uint32_t i, dd_trace_event *out, uint64_t room,
+                               uint64_t *lost)
+{
+    *lost = 0;
+    if (i >= dd_team_n_threads(t->team))
+        return 0;
+    dd_timeline *timeline = dd_team_timeline(t->team, i);
+    uint64_t n = 0;
+    for (dd_moment m; n < room && dd_timeline_take(timeline, &m); n++)
+        out[n] = event_of(t, &m);
+    *lost = dd_timeline_lost(timeline);
+    return n;
 }
 
 /* ---- One sphere ---- */

@@ -181,7 +181,7 @@ static dd_status open_workspaces(dd_trainer *t)
     while (t->n_workspaces < n) { /* close() releases exactly these */
         const uint32_t w = t->n_workspaces;
         st = dd_workspace_open(&t->model, w < running ? sequences_at_once(t, owner) : 0, t->acts,
-                               t->profile ? &t->profile[w] : NULL, &t->workspace[w]);
+                               &t->workspace[w]);
         if (st)
             return st;
         t->n_workspaces++;
@@ -244,9 +244,8 @@ dd_status dd_storage_open_(dd_trainer *t)
                               : dd_alloc(batch_bytes);
     t->block_sums = dd_alloc(t->n_blocks * sizeof *t->block_sums);
     t->lane_result = dd_alloc(t->n_lanes * sizeof *t->lane_result);
-    if (t->config.profile)
-        t->profile = dd_alloc(t->config.max_workers * sizeof *t->profile);
-    if (!t->first_token || !t->block_sums || !t->lane_result || (t->config.profile && !t->profile))
+    t->profile = dd_alloc(t->config.max_workers * sizeof *t->profile);
+    if (!t->first_token || !t->block_sums || !t->lane_result || !t->profile)
         return DD_ERR_MEMORY;
     if ((st = open_workspaces(t)) || (st = owner ? open_owner(t) : open_segments(t, n_segments)))
         return st;

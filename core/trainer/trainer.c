@@ -94,6 +94,7 @@ static dd_status open_team(dd_trainer *t, bool automatic, dd_error *error)
             .cpu = c->pin ? topology.cpu : NULL,
             .n_cpu = topology.n_cpus,
             .stack_bytes = t->stack_bytes,
+            .trace = c->trace,
         };
         st = dd_team_open(hierarchy, t->lane_tokens, c->lane_depth, &work, &options, &t->team);
         if (st == DD_ERR_THREAD)
@@ -133,6 +134,7 @@ dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_train
     t->data = data;
     t->cpus = dd_cpu_available();
     t->guard_why = "";
+    dd_trainer_profile_set(t, config->profile);
     dd_u64_init(&t->step, 0);
     for (int i = 0; i < 2; i++) {
         dd_shared_phase *phase = i ? &t->norms : &t->folds;

@@ -75,7 +75,8 @@ struct dd_trainer {
     double slice_loss;           /* `sliced` and `owner`: the worker of the first block, until V */
 
     /* Profile: by whose hands time was spent. The caller reads between requests. */
-    dd_profile *profile; /* (max_workers) worker w only; NULL: off, and with it what follows */
+    bool profiling, profiled;     /* caller before A: phases are measured; ever were */
+    dd_profile *profile;          /* (max_workers) worker w only */
     dd_shared_phase folds, norms; /* of whichever threads */
 
     /* Guard. Node Zero before A, unless said otherwise. */

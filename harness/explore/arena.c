@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "futures.h"
+
 dd_arena dd_arena_;
 dd_host dd_host_;
 
@@ -255,6 +257,8 @@ bool dd_arena_touch(uint32_t i, const void *memory, size_t bytes, bool write, dd
                       memory, 0, 0, i, site);
         return false;
     }
+    if (dd_host_.mode.reduced)
+        dd_futures_note(i, memory, bytes, write ? DD_USE_WRITE : DD_USE_READ);
     if (dd_arena_is_weak()) {
         if (write)
             dd_weak_forget((uint32_t)dd_arena_at(memory), bytes);
@@ -313,6 +317,8 @@ bool dd_arena_free(uint32_t i, void *p, dd_site site)
         dd_arena_fail(DD_EXPLORE_MEMORY, "freed twice, or never allocated", p, 0, 0, i, site);
         return false;
     }
+    if (dd_host_.mode.reduced)
+        dd_futures_note(i, p, b->bytes, DD_USE_WRITE);
     if (dd_arena_is_weak()) {
         note_freer(i, b);
         if (!is_known(i, p, b->bytes, DD_ACCESS_FREE, site))

@@ -24,7 +24,8 @@ typedef struct dd_fibre {
     void (*run)(void *);
     void *arg;
     char name[16];
-    uint64_t awaiting; /* inside a DD_AWAIT that never gives up */
+    uint64_t awaiting;  /* inside a DD_AWAIT that never gives up */
+    uint64_t situation; /* futures.h: follows from the rest */
     uint64_t n_reads;
     dd_reading read[DD_READS];
     uint64_t n_ranges;

@@ -115,7 +115,7 @@ static void check(arguments *a, struct argp_state *state)
     if (a->one_tier && a->limits.runs && tier <= DD_TIER_BOUNDED)
         argp_error(state, "--runs is for tiers that carry out executions: dfs, dpor, random, pct");
     if (a->one_tier && a->limits.states && tier > DD_TIER_BOUNDED)
-        argp_error(state, "--states is for tiers that keep states: exhaustive and bounded");
+        argp_error(state, "--states is for tiers that keep states: exhaustive, reduced, bounded");
     if (tier == DD_TIER_BOUNDED && !a->bound_given)
         a->limits.bound = BOUND;
 }
@@ -179,9 +179,10 @@ static const struct argp_option options[] = {
     {"memory", OPTION_MEMORY, "sc|c11|both", 0,
      "sequential consistency, C11's memory model, or (default) one after the other", 0},
     {"tier", OPTION_TIER, "TIER", 0,
-     "exhaustive: every reachable state. bounded: with at most --bound changes of thread. dpor: of "
+     "exhaustive: every reachable state. reduced: of them, enough to reach every end and every "
+     "failure. bounded: with at most --bound changes of thread. dpor: of "
      "executions that no thread can tell apart, one. dfs: every execution. random, pct: executions "
-     "at random. Default: exhaustive, and random and pct for protocols too large for that",
+     "at random. Default: the first of these that the protocol is small enough for",
      0},
     {"bound", OPTION_BOUND, "N", 0,
      "bounded: changes of thread that are not forced (default 2); pct: depth of the defects looked "
@@ -212,6 +213,7 @@ static const struct argp argp = {
         "Examples:\n"
         "  dodeca explore                                    what is quick\n"
         "  dodeca explore points-tree --tier dpor --memory sc\n"
+        "  dodeca explore stop-two --tier reduced --memory sc\n"
         "  dodeca explore --tier bounded --bound 3 spawn-tree\n"
         "  dodeca explore --tier random --seconds 60 --seed 7 twelve-tree\n"
         "  dodeca explore --replay points-tree:sc:0x3.1:1add\n"
@@ -326,12 +328,10 @@ static void explore_program(session *s, const dd_program *p)
             s->n_left_out++;
         else if (a->one_tier)
             explore(s, p, m, a->limits.tier, a->limits.bound);
-        else if (!p->large && m == DD_MEMORY_C11 && p->bounded_c11)
-            explore(s, p, m, DD_TIER_BOUNDED, p->bounded_c11 - 1);
-        else if (!p->large)
-            explore(s, p, m, DD_TIER_EXHAUSTIVE, 0);
-        else
+        else if (p->large)
             explore_large(s, p, m);
+        else
+            explore(s, p, m, dd_explore_usual(p, m).tier, dd_explore_usual(p, m).bound);
     }
 }
 
@@ -378,9 +378,10 @@ int dd_cmd_explore(int argc, char **argv)
         return run(&a);
     for (const dd_program *p = dd_protocols; p->name; p++)
         printf("%-23s %s%s\n", p->name, p->about,
-               p->large      ? " (at random only)"
-               : p->slow     ? " (slow)"
-               : p->slow_c11 ? " (slow under c11)"
-                             : "");
+               p->large                 ? " (at random only)"
+               : p->slow && p->slow_c11 ? " (slow)"
+               : p->slow                ? " (slow under sc)"
+               : p->slow_c11            ? " (slow under c11)"
+                                        : "");
     return DD_EXIT_HELD;
 }

@@ -43,7 +43,7 @@ static bool fails_with(const dd_stage *stage, uint32_t changes, dd_explore_verdi
     const dd_explore_limits limits = {
         .tier = DD_TIER_BOUNDED, .bound = changes, .states = SHORT_STATES};
     dd_stage states = *stage;
-    states.mode.stateless = false;
+    states.mode.stateless = states.mode.reduced = false;
     dd_explore_result r = {0};
     dd_schedule found = {0};
     const bool better =
@@ -102,6 +102,7 @@ void dd_explore(const dd_program *program, const dd_explore_limits *limits,
         .program = program,
         .mode = {.memory = limits->memory,
                  .unreduced = limits->unreduced,
+                 .reduced = limits->tier == DD_TIER_REDUCED,
                  .stateless = !keeps_states && !limits->endings,
                  .touched = limits->tier == DD_TIER_DFS || limits->tier == DD_TIER_DPOR}};
     dd_schedule failed = {0};
@@ -117,6 +118,19 @@ void dd_explore(const dd_program *program, const dd_explore_limits *limits,
     }
     dd_schedule_release(&failed);
     dd_world_stop();
+}
+
+dd_explore_limits dd_explore_usual(const dd_program *program, dd_memory memory)
+{
+    const bool weak = memory == DD_MEMORY_C11;
+    dd_explore_limits limits = {.memory = memory, .tier = DD_TIER_EXHAUSTIVE};
+    if (weak && program->bounded_c11) {
+        limits.tier = DD_TIER_BOUNDED;
+        limits.bound = program->bounded_c11 - 1;
+    } else if (weak ? program->reduced_c11 : program->reduced) {
+        limits.tier = DD_TIER_REDUCED;
+    }
+    return limits;
 }
 
 void dd_explore_release(dd_explore_result *result)

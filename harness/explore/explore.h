@@ -35,14 +35,16 @@ typedef struct dd_program {
     const void *arg;
     uint32_t workers, steps; /* for the table */
     /* What may go wrong, in every execution at every place: */
-    uint32_t thread_failures; /* so many thread creations fail */
-    uint32_t alloc_failures;  /* so many allocations */
-    uint32_t fp_changes;      /* so many looks at the floating-point environment find it changed */
-    bool spurious;            /* futex sleepers return for no reason, any number of times */
-    bool slow;                /* not part of the quick tests */
-    bool slow_c11;            /* the same, under DD_MEMORY_C11 */
-    /* Under C11: 0: can be exhausted; N: too many states, and what is exhausted instead are
-     * executions with fewer than N changes of thread that are not forced. */
+    uint32_t thread_failures;  /* so many thread creations fail */
+    uint32_t alloc_failures;   /* so many allocations */
+    uint32_t fp_changes;       /* so many looks at the floating-point environment find it changed */
+    bool spurious;             /* futex sleepers return for no reason, any number of times */
+    bool reduced, reduced_c11; /* too many states for EXHAUSTIVE: gone through by REDUCED; under SC,
+                                  under C11 */
+    bool slow;                 /* not part of the quick tests */
+    bool slow_c11;             /* the same, under DD_MEMORY_C11 */
+    /* Under C11: 0: can be gone through by one of these; N: too many states, and what is exhausted
+     * instead are executions with fewer than N changes of thread that are not forced. */
     uint32_t bounded_c11;
     bool large; /* too large for anything but executions at random */
 } dd_program;
@@ -56,6 +58,7 @@ typedef enum dd_memory {
 /* How the executions of a program are gone through. */
 typedef enum dd_tier {
     DD_TIER_EXHAUSTIVE, /* every reachable state, each once */
+    DD_TIER_REDUCED,    /* of them, enough to reach every end and every failure (persistent.h) */
     DD_TIER_BOUNDED,    /* the same, with at most `bound` changes of thread that are not forced */
     DD_TIER_DFS,    /* every execution, one after the other: what the others are compared with */
     DD_TIER_DPOR,   /* of executions that no thread can tell apart, at least one */
@@ -70,7 +73,7 @@ typedef struct dd_explore_limits {
     dd_tier tier;
     dd_memory memory;
     uint32_t bound;  /* BOUNDED: changes of thread, PCT: depth of defect, 0: all from 1 to 5 */
-    uint64_t states; /* EXHAUSTIVE, BOUNDED: give up after so many; 0: 50 million */
+    uint64_t states; /* those and BOUNDED: give up after so many; 0: 50 million */
     uint64_t runs;   /* others: executions; 0: no limit for DFS and DPOR, else 10,000 */
     uint64_t seed;   /* RANDOM, PCT */
     double seconds;  /* 0: none */
@@ -88,15 +91,15 @@ typedef struct dd_explore_limits {
 struct dd_explore_result {
     dd_explore_verdict verdict;
     bool interrupted;             /* LIMIT, because watch() said so */
-    uint64_t states, transitions; /* EXHAUSTIVE, BOUNDED: distinct */
-    /* Executions covered. EXHAUSTIVE: counted as paths through the states, spurious returns left
-     * out. Others: carried out from the start or a state restored, to the end. */
+    uint64_t states, transitions; /* EXHAUSTIVE, REDUCED, BOUNDED: distinct */
+    /* Executions covered. EXHAUSTIVE, REDUCED: counted as paths through the states, spurious
+     * returns left out. Others: carried out from the start or a state restored, to the end. */
     double executions;
     uint64_t cut;          /* DPOR: begun besides, and cut short where they became another's like */
     uint64_t steps;        /* carried out in all */
     uint64_t longest;      /* steps of the longest execution */
     uint32_t threads;      /* the most at a time */
-    uint64_t final_states; /* EXHAUSTIVE; DFS, DPOR with `endings`: distinct ones */
+    uint64_t final_states; /* EXHAUSTIVE, REDUCED; DFS, DPOR with `endings`: distinct ones */
     /* DFS, DPOR with `endings`: distinct final states with all that every thread has seen on the
      * way; `digest` is the same for equal sets of them */
     uint64_t endings, digest;
@@ -113,6 +116,10 @@ struct dd_explore_result {
 void dd_explore(const dd_program *program, const dd_explore_limits *limits,
                 dd_explore_result *result);
 void dd_explore_release(dd_explore_result *result);
+
+/* The tier, with its bound, that goes through all of the program under this model, or through as
+ * much of it as can be; all else is zero but for the model. */
+dd_explore_limits dd_explore_usual(const dd_program *program, dd_memory memory);
 
 /* Carries out the one execution that a replay string names, as dd_explore gave it.
  * table    its program is looked up there

@@ -11,6 +11,7 @@
 
 const char *const dd_tier_names[] = {
     [DD_TIER_EXHAUSTIVE] = "exhaustive",
+    [DD_TIER_REDUCED] = "reduced",
     [DD_TIER_BOUNDED] = "bounded",
     [DD_TIER_DFS] = "dfs",
     [DD_TIER_DPOR] = "dpor",
@@ -28,7 +29,7 @@ struct dd_explored {
 
 static bool keeps_states(dd_tier tier)
 {
-    return tier == DD_TIER_EXHAUSTIVE || tier == DD_TIER_BOUNDED;
+    return tier <= DD_TIER_BOUNDED;
 }
 
 static bool is_random(dd_tier tier)
@@ -123,6 +124,9 @@ static void print_foot(const dd_explored *t, uint32_t n_left_out, bool interrupt
              "  mailboxes and queues run alone, futex sleepers also return for no reason any number of times.\n"
              "  `executions` counts the interleavings that these states cover, without such returns; `longest` is\n"
              "  the most steps of any of them.");
+    if (t->tiers & 1u << DD_TIER_REDUCED)
+        puts("reduced, PASS: the same, but that steps which cannot meet those of others were not tried in every\n"
+             "  order (persistent sets): every end and every failure is reached. `executions` counts what was tried.");
     if (t->tiers & 1u << DD_TIER_BOUNDED)
         puts("bounded N, PASS: the same for executions with at most N changes of thread that are not forced;\n"
              "  nothing is said of others.");

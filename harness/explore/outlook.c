@@ -1,15 +1,31 @@
 /* SPDX-License-Identifier: MIT
- * What the search may ask of the explored world besides its steps: which words are shared, what has
- * failed, what things are called. */
+ * What the search may ask of the explored world besides its steps: who is at what, which words are
+ * shared, what has failed, what things are called. */
 #include <stdio.h>
 #include <string.h>
 
 #include "arena.h"
+#include "futures.h"
 
 static void fail(dd_explore_verdict verdict, const char *text, uint64_t a, uint32_t fibre,
                  dd_site site)
 {
     dd_arena_fail(verdict, text, NULL, a, 0, fibre, site);
+}
+
+const dd_event *dd_world_event(uint32_t i)
+{
+    return &dd_arena_.fibre[i].event;
+}
+
+uint64_t dd_world_result(void)
+{
+    return dd_host_.last_result;
+}
+
+bool dd_world_ended(void)
+{
+    return dd_arena_.fibre[0].state == DD_FIBRE_DONE;
 }
 
 bool dd_world_sharing_grew(void)
@@ -24,6 +40,7 @@ void dd_world_forget_sharing(void)
     memset(dd_host_.users, 0, sizeof dd_host_.users);
     memset(dd_host_.creators, 0, sizeof dd_host_.creators);
     dd_host_.sharing_grew = false;
+    dd_futures_forget();
 }
 
 bool dd_world_next_shared(uint32_t from, uint32_t *word)

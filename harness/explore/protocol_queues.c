@@ -8,6 +8,7 @@
 
 typedef struct field {
     dd_queues *queues;
+    const dd_queues_case *how;
     uint64_t runs[DD_POSITIONS]; /* by lane: whoever took it */
 } field;
 
@@ -30,7 +31,8 @@ static void hand_main(void *arg)
     field *f = self->field;
     uint32_t lane, victim, n;
     const uint32_t *lanes;
-    dd_queues_fill(f->queues, self->worker);
+    if (!f->how->full)
+        dd_queues_fill(f->queues, self->worker);
     while (dd_queues_take(f->queues, self->worker, &lane))
         run(f, lane);
     while ((n = dd_queues_steal(f->queues, self->worker, &lanes, &victim)) > 0) {
@@ -40,6 +42,9 @@ static void hand_main(void *arg)
             run(f, lanes[i]);
         }
     }
+    if (f->how->full)
+        DD_CHECK(dd_queues_steal(f->queues, self->worker, &lanes, &victim) == 0,
+                 "a thief left while there were lanes", victim, 0);
 }
 
 void dd_protocol_queues_(const void *arg)
@@ -47,6 +52,7 @@ void dd_protocol_queues_(const void *arg)
     static const char *const name[MAX_WORKERS] = {"owner", "thief-1", "thief-2"};
     const dd_queues_case *how = arg;
     field *f = dd_alloc(sizeof *f);
+    f->how = how;
     uint64_t weight[DD_POSITIONS];
     uint32_t first = 0, last = 0;
     for (uint32_t l = 0; l < DD_POSITIONS; l++) {
@@ -64,6 +70,8 @@ void dd_protocol_queues_(const void *arg)
                  dd_plan_open(weight, 1, hierarchy, share, DD_PLAN_STEALING, &plan) == DD_OK &&
                  dd_queues_open(plan, hierarchy, &f->queues) == DD_OK,
              "open failed", 0, 0);
+    for (uint32_t w = 0; how->full && w < how->workers; w++)
+        dd_queues_fill(f->queues, w);
     hand h[MAX_WORKERS];
     for (uint32_t w = 0; w < how->workers; w++) {
         h[w] = (hand){.field = f, .worker = w};

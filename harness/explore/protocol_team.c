@@ -4,6 +4,8 @@
  * wrong. */
 #include "ledger.h"
 
+#define TRACE_ROOM 48 /* moments of a thread, more than there are from one request to the next */
+
 typedef struct session {
     const dd_team_case *how;
     dd_team *team;
@@ -94,6 +96,31 @@ static void sender_main(void *arg)
 
 /* ---- Requests -------------------------------------------------------------------------------- */
 
+/* What every thread has shown is the caller's now. returns  lanes that were told of */
+static uint32_t take_timelines(const session *s)
+{
+    uint32_t told = 0;
+    for (uint32_t t = 0; s->how->trace && t < dd_team_n_threads(s->team); t++) {
+        dd_timeline *timeline = dd_team_timeline(s->team, t);
+        for (dd_moment m; dd_timeline_take(timeline, &m);)
+            if (m.kind == DD_TRACE_ACTIVITY && m.what == DD_AT_LANE)
+                told += m.number[1];
+        DD_CHECK(dd_timeline_lost(timeline) == 0, "no room on a timeline", t, 0);
+    }
+    return told;
+}
+
+/* No lane is told of twice, and after a request that went through none is missing. */
+static void check_timelines(const session *s, dd_status status)
+{
+    uint32_t lanes = 0;
+    for (uint32_t l = 0; l < DD_POSITIONS; l++)
+        lanes += s->how->lanes >> l & 1;
+    const uint32_t told = take_timelines(s);
+    DD_CHECK(told <= lanes && (status != DD_OK || told == lanes), "lanes on the timelines", told,
+             lanes);
+}
+
 static dd_status request(session *s)
 {
     const uint64_t begun = dd_ledger_begin_(s->ledger);
@@ -106,6 +133,8 @@ static dd_status request(session *s)
         DD_CHECK(culprit < dd_team_n_threads(s->team) && fp_env != DD_FP_ENV_DEFAULT,
                  "no culprit named", culprit, fp_env);
     dd_ledger_end_(s->ledger, begun, st);
+    if (s->how->trace)
+        check_timelines(s, st);
     s->n_cancelled += st == DD_ERR_CANCELLED;
     s->n_stopped += st == DD_ERR_STOPPED;
     return st;
@@ -143,6 +172,7 @@ static bool open(session *s)
                                      .max_workers = max_workers,
                                      .max_segments = dd_ledger_segments_(how),
                                      .n_blocks = DD_LEDGER_BLOCKS,
+                                     .trace = how->trace ? TRACE_ROOM : 0,
                                      .generation = how->generation};
     const dd_work work = dd_ledger_work_(s->ledger);
     dd_ledger_open_(s->ledger, how);
@@ -181,6 +211,7 @@ void dd_protocol_team_(const void *arg)
     while (!open(&s))
         continue; /* whatever was to fail has failed now */
     do_deeds(&s, s.how->first);
+    (void)take_timelines(&s);
 
     sender others[2];
     bool cancelled = false, stopped = false;

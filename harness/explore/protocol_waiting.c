@@ -43,6 +43,65 @@ void dd_protocol_eventcount_(const void *arg)
     dd_free(c);
 }
 
+/* ---- Eventcount, advanced by several --------------------------------------------------------- */
+
+#define MAX_ADVANCERS 2
+
+typedef struct advancer advancer;
+typedef struct chorus {
+    dd_eventcount count;
+    uint64_t said[MAX_ADVANCERS]; /* each advancer its own before it advances, listeners after */
+    const dd_eventcount_case *how;
+} chorus;
+
+struct advancer {
+    chorus *in;
+    uint32_t number;
+    dd_thread thread;
+};
+
+static void advancer_main(void *arg)
+{
+    const advancer *self = arg;
+    uint64_t *said = &self->in->said[self->number];
+    DD_WRITE(said, sizeof *said);
+    *said = 1;
+    dd_eventcount_advance_shared(&self->in->count);
+}
+
+static void chorus_listener_main(void *arg)
+{
+    chorus *c = arg;
+    for (uint32_t n = 0; n < c->how->advances; n++)
+        dd_eventcount_await(&c->count, c->how->from + n, c->how->spins);
+    DD_READ(c->said, c->how->advances * sizeof *c->said);
+    for (uint32_t i = 0; i < c->how->advances; i++)
+        DD_CHECK(c->said[i] == 1, "a listener left too early", i, c->said[i]);
+}
+
+void dd_protocol_eventcount_shared_(const void *arg)
+{
+    static const char *const listeners[] = {"listener-0", "listener-1"};
+    static const char *const advancers[MAX_ADVANCERS] = {"advancer-0", "advancer-1"};
+    chorus *c = dd_alloc(sizeof *c);
+    c->how = arg;
+    dd_eventcount_init(&c->count, c->how->from);
+    dd_thread t[2];
+    advancer a[MAX_ADVANCERS];
+    for (int i = 0; i < 2; i++)
+        dd_thread_create(&t[i], listeners[i], 0, chorus_listener_main, c);
+    for (uint32_t i = 0; i < c->how->advances; i++) {
+        a[i] = (advancer){.in = c, .number = i};
+        dd_thread_create(&a[i].thread, advancers[i], 0, advancer_main, &a[i]);
+    }
+    for (uint32_t i = 0; i < c->how->advances; i++)
+        dd_thread_join(&a[i].thread);
+    for (int i = 0; i < 2; i++)
+        dd_thread_join(&t[i]);
+    dd_eventcount_forget(&c->count);
+    dd_free(c);
+}
+
 /* ---- Mailbox --------------------------------------------------------------------------------- */
 
 #define MAX_SENDERS 3

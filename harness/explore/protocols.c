@@ -20,6 +20,7 @@
 /* ---- Waiting --------------------------------------------------------------------------------- */
 
 static const dd_eventcount_case eventcount = {.advances = 3, .from = WRAP_31 - 1, .spins = 1};
+static const dd_eventcount_case eventcount_shared = {.advances = 2, .from = WRAP_31 - 1};
 static const dd_mailbox_case mailbox = {.senders = 2, .mails = 2, .generation = WRAP_31};
 static const dd_mailbox_case mailbox_rung = {.senders = 1, .mails = 2, .ring = true};
 
@@ -77,6 +78,7 @@ static const dd_points_case leave_wide = {.spread = {.workers = 2, .controls = 2
 /* ---- Queues ---------------------------------------------------------------------------------- */
 
 static const dd_queues_case queues_two = {.workers = 2, .lanes = QUEUED_LANES};
+static const dd_queues_case queues_full = {.workers = 2, .lanes = QUEUED_LANES, .full = true};
 static const dd_queues_case queues_three = {.workers = 3, .lanes = QUEUED_LANES};
 
 /* ---- Teams ----------------------------------------------------------------------------------- */
@@ -219,6 +221,18 @@ static const dd_team_case terminate_any_time = {TEAM(PTHREAD, TREE, 2, 1, 1, TWO
 static const dd_team_case pool = {TEAM(PTHREAD, TREE, 2, 1, 0, TWO_LANES),
                                   .first = terminate_spawn};
 
+/* ---- Timelines --------------------------------------------------------------------------------
+ */
+
+static const dd_team_case trace_tree = {TEAM(TREE, TREE, 2, 0, 1, TWO_LANES), .trace = true};
+static const dd_team_case trace_pthread = {TEAM(PTHREAD, CONTROL, 2, 1, 1, TWO_LANES),
+                                           .trace = true};
+static const dd_team_case trace_spawn = {TEAM(PTHREAD, TREE, 1, 0, 0, TWO_LANES), .trace = true,
+                                         .max_workers = 2, .first = spawn};
+static const dd_team_case trace_terminate = {TEAM(PTHREAD, TREE, 2, 1, 0, TWO_LANES), .trace = true,
+                                             .first = terminate};
+static const dd_team_case trace_deep = {TEAM(TREE, TREE, 2, 1, 1, TWO_LANES), .trace = true};
+
 /* ---- Twelve workers and more -------------------------------------------------------------------
  */
 
@@ -270,11 +284,15 @@ static const dd_team_case twelve_terminate = {
 #define SLOW_C11 .slow_c11 = true
 #define SLOW .slow = true, .slow_c11 = true
 #define CHANGES(n) .bounded_c11 = (n) + 1
+/* What has too many to visit them all. */
+#define REDUCED_SC .reduced = true
 #define LARGE .large = true
 
 const dd_program dd_protocols[] = {
     {ALONE("eventcount", "one advances, two await every advance; 31-bit wrap", eventcount,
            eventcount, 2, 3)},
+    {ALONE("eventcount-shared", "two advance at once, two await both; 31-bit wrap",
+           eventcount_shared, eventcount_shared, 2, 2)},
     {ALONE("mailbox", "two senders with two mails each; 31-bit wrap", mailbox, mailbox, 2, 2),
      SLOW_C11, CHANGES(2)},
     {ALONE("mailbox-rung", "one sender, and one who only rings", mailbox, mailbox_rung, 1, 2)},
@@ -305,6 +323,8 @@ const dd_program dd_protocols[] = {
     {POINTS("leave-wide", "leave alone: one worker under each of two controls", leave_wide, 2, 0)},
 
     {ALONE("queues", "an owner and a thief on four lanes", queues, queues_two, 2, 1)},
+    {ALONE("queues-full", "the same, filled before: who finds nothing has missed nothing", queues,
+           queues_full, 2, 1)},
     {ALONE("queues-three", "an owner and two thieves on four lanes", queues, queues_three, 3, 1)},
 
     {TEAMS("step-tree-tree", "tree barrier and reduction: open, step, close; 32-bit wrap",
@@ -383,9 +403,9 @@ const dd_program dd_protocols[] = {
      .thread_failures = 1, .alloc_failures = 1, SLOW_C11},
 
     {TEAMS("stop-pthread", "stopped at any moment, started again", stop_pthread, 1, 1), CHANGES(1)},
-    {TEAMS("stop-two", "the same, two workers", stop_two, 2, 1), SLOW, CHANGES(1)},
+    {TEAMS("stop-two", "the same, two workers", stop_two, 2, 1), REDUCED_SC, SLOW, CHANGES(1)},
     {TEAMS("stop-watched", "stopped, with an onlooker", stop_watched, 1, 1), SLOW_SC, CHANGES(0)},
-    {TEAMS("spawn-watched", "an onlooker while threads are made", spawn_watched, 1, 0), SLOW_SC,
+    {TEAMS("spawn-watched", "an onlooker while threads are made", spawn_watched, 1, 0), REDUCED_SC,
      CHANGES(0)},
     {TEAMS("pause-pthread", "paused at any moment, and resumed", pause_pthread, 1, 1), SLOW,
      CHANGES(1)},
@@ -412,8 +432,21 @@ const dd_program dd_protocols[] = {
            terminate_owner, 2, 2),
      SLOW, CHANGES(1)},
     {TEAMS("terminate-any-time", "as terminate, at any moment of a step", terminate_any_time, 2, 1),
-     SLOW, CHANGES(1)},
+     REDUCED_SC, SLOW, CHANGES(1)},
     {TEAMS("pool", "a control's two threads are parked and called again", pool, 2, 0), SLOW,
+     CHANGES(1)},
+
+    {TEAMS("trace-tree-tree", "as step-tree-tree, timelines taken", trace_tree, 2, 1), SLOW_SC,
+     CHANGES(1)},
+    {TEAMS("trace-pthread-control", "as deep-pthread-control, timelines taken", trace_pthread, 2,
+           1),
+     SLOW, CHANGES(1)},
+    {TEAMS("trace-spawn", "a worker becomes a control of two, timelines taken", trace_spawn, 1, 0),
+     SLOW_C11, CHANGES(1)},
+    {TEAMS("trace-terminate", "a control of two becomes a worker, timelines taken", trace_terminate,
+           2, 0),
+     SLOW, CHANGES(1)},
+    {TEAMS("trace-deep-tree", "as deep-tree-tree, timelines taken", trace_deep, 2, 1), SLOW,
      CHANGES(1)},
 
     {POINTS("twelve-points", "a full sphere: A, B, V, U, leave, climbing", twelve_points, 12, 2),

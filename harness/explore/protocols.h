@@ -14,6 +14,8 @@ typedef struct dd_eventcount_case {
     uint32_t advances, from, spins;
 } dd_eventcount_case;
 void dd_protocol_eventcount_(const void *eventcount_case);
+/* The same, each advance by a thread of its own, all at once. */
+void dd_protocol_eventcount_shared_(const void *eventcount_case);
 
 /* A mailbox: each sender posts its mails one after the other, the caller receives. */
 typedef struct dd_mailbox_case {
@@ -46,6 +48,7 @@ void dd_protocol_points_(const void *points_case);
 typedef struct dd_queues_case {
     uint32_t workers;
     uint32_t lanes; /* non-empty ones, a bit each; all are the first worker's */
+    bool full;      /* the caller fills all before: a thief that finds nothing has missed nothing */
 } dd_queues_case;
 void dd_protocol_queues_(const void *queues_case);
 
@@ -77,6 +80,7 @@ typedef struct dd_team_case {
     uint32_t max_segments; /* of gradients; 0: a lane's each */
     bool spins, stealing;
     bool each;       /* DD_TEAM_EACH requests in place of steps */
+    bool trace;      /* timelines are kept, and taken after every request */
     bool discard;    /* the verdict may be against the update */
     bool may_fail;   /* opening may fail, and is then tried again; a command may fail for want of a
                         thread or of memory */

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "fibre.h"
+#include "futures.h"
 
 #define DD_MAX_LOCAL 10000     /* atomic operations in one step that are no events */
 #define DD_SCRUBBED_BYTES 1024 /* after each call: more than explored functions leave behind */
@@ -214,6 +215,8 @@ static void settle(void)
             f->result = 0;
             f->sp = dd_arena_.stack[i].byte + DD_STACK_BYTES;
         }
+        if (dd_host_.mode.reduced)
+            dd_futures_moved(i);
     }
 }
 
@@ -268,6 +271,8 @@ void dd_world_start(const dd_program *program, dd_world_mode mode)
     dd_arena_.total.alloc_failures = program->alloc_failures;
     dd_arena_.total.fp_changes = program->fp_changes;
     memset(&dd_arena_.view[add_fibre("caller", run_program, NULL)], 0, sizeof dd_arena_.view[0]);
+    if (mode.reduced)
+        dd_futures_start();
     settle();
     tidy_up();
 }
@@ -434,6 +439,8 @@ static void take(dd_fibre *f, dd_choice choice)
         struct dd_pbarrier *b = e->word;
         uint32_t set = 0;
         f->state = DD_FIBRE_AT_BARRIER;
+        if (dd_host_.mode.reduced)
+            dd_futures_moved(choice.fibre); /* the last to arrive waits, too, if for no time */
         if (++b->arrived < b->n_threads)
             break;
         b->arrived = 0;
@@ -441,6 +448,7 @@ static void take(dd_fibre *f, dd_choice choice)
             if (dd_arena_.fibre[i].state == DD_FIBRE_AT_BARRIER &&
                 dd_arena_.fibre[i].event.word == b) {
                 dd_arena_.fibre[i].state = DD_FIBRE_LOCAL;
+                dd_arena_.fibre[i].n_ranges = 0;
                 set |= 1u << i;
             }
         if (dd_arena_is_weak())
@@ -451,6 +459,8 @@ static void take(dd_fibre *f, dd_choice choice)
         f->result = add_fibre(e->what, (void (*)(void *))(uintptr_t)e->value,
                               (void *)(uintptr_t)e->expected);
         dd_arena_note_creation(choice.fibre, (uint32_t)f->result);
+        if (dd_host_.mode.reduced)
+            dd_futures_note_creation(choice.fibre, (uint32_t)f->result);
         if (dd_arena_is_weak())
             dd_weak_create(choice.fibre, (uint32_t)f->result);
         break;
@@ -480,28 +490,17 @@ void dd_world_step(dd_choice choice)
         if (f->event.word && !dd_arena_may_sync(choice.fibre, &f->event, choice.alternative))
             return;
         if (f->event.kind != DD_EVENT_CHOOSE) {
-            f->n_ranges = 0;
+            /* who waits at a barrier is in order with nobody before it goes on */
+            if (f->event.kind != DD_EVENT_BARRIER || dd_host_.mode.touched)
+                f->n_ranges = 0;
             dd_arena_publish(choice.fibre);
         }
         take(f, choice);
+        if (dd_host_.mode.reduced && f->state == DD_FIBRE_AT_FUTEX)
+            dd_futures_moved(choice.fibre);
         dd_host_.last_result = f->result;
     }
     if (dd_host_.failure.verdict == DD_EXPLORE_PASS)
         settle();
     tidy_up();
-}
-
-const dd_event *dd_world_event(uint32_t i)
-{
-    return &dd_arena_.fibre[i].event;
-}
-
-uint64_t dd_world_result(void)
-{
-    return dd_host_.last_result;
-}
-
-bool dd_world_ended(void)
-{
-    return dd_arena_.fibre[0].state == DD_FIBRE_DONE;
 }

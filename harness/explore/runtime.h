@@ -62,6 +62,7 @@ typedef struct dd_world_mode {
     bool stateless; /* states are not compared: dd_world_save and dd_world_load work, but equal
                        situations need not give equal bytes. Faster. */
     bool touched;   /* dd_world_touched is wanted */
+    bool reduced;   /* futures.h is in use */
 } dd_world_mode;
 
 /* Starts the program: afterwards every fibre is at an event. A program that fails before its first

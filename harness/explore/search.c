@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "execution.h"
+#include "futures.h"
+#include "persistent.h"
 #include "states.h"
 
 #define UNBOUNDED UINT32_MAX
@@ -130,8 +132,11 @@ static outcome enter(search *s, uint32_t state, bool new, size_t bytes, uint32_t
         dd_world_fail_stuck();
     if (dd_world_failure()->verdict != DD_EXPLORE_PASS)
         return note_failure(s);
-    if (!s->stage->program->spurious)
+    if (!s->stage->program->spurious) {
         f->n -= n_spurious;
+        if (s->stage->mode.reduced)
+            f->n = dd_persistent_select(f->choice, f->n);
+    }
     if (f->n == 0) {
         if (new) {
             dd_states_end(s->states, state);
@@ -223,6 +228,7 @@ static outcome walk(search *s)
 {
     uint32_t state;
     size_t bytes;
+    dd_futures_rely_on_nothing();
     dd_world_start(s->stage->program, s->stage->mode);
     if (dd_world_sharing_grew())
         return SHARING_GREW;

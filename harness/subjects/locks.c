@@ -343,10 +343,10 @@ static dd_status allocate(locks *l, uint32_t most_sequences)
         !l->worker)
         return DD_ERR_MEMORY;
     if (l->scheme->one_model &&
-        dd_workspace_open(&l->model, most_sequences, NULL, NULL, &l->model_workspace))
+        dd_workspace_open(&l->model, most_sequences, NULL, &l->model_workspace))
         return DD_ERR_MEMORY;
     for (uint32_t w = 0; w < n && !l->scheme->one_model; w++)
-        if (dd_workspace_open(&l->model, most_sequences, NULL, NULL, &l->worker[w].workspace))
+        if (dd_workspace_open(&l->model, most_sequences, NULL, &l->worker[w].workspace))
             return DD_ERR_MEMORY;
     return dd_segments_open(&l->segments, NULL, n + l->scheme->one_model, P,
                             rows < s->V ? (uint32_t)rows : s->V, s->C, s->V);

@@ -58,7 +58,7 @@ void rig_open(rig *r, const dd_config *config)
     dd_trainer *t = r->t;
     assert_true(config->batch <= RIG_BATCH_MAX);
     assert_int_equal(dd_serial_open(config, data, &r->oracle, NULL), DD_OK);
-    assert_int_equal(dd_workspace_open(&t->model, config->batch, NULL, NULL, &r->ws), DD_OK);
+    assert_int_equal(dd_workspace_open(&t->model, config->batch, NULL, &r->ws), DD_OK);
     assert_int_equal(dd_segments_open(&r->lane, NULL, 1, t->P, config->batch * config->seq,
                                       config->shape.C, config->shape.V),
                      DD_OK);

@@ -157,6 +157,7 @@ static void reduction_loses_nothing(void **state)
 
 static void litmus_reduction_loses_nothing(void **state)
 {
+    static const dd_tier tiers[] = {DD_TIER_DFS, DD_TIER_DPOR, DD_TIER_REDUCED};
     static bool plain[sizeof dd_litmus_reached];
     (void)state;
     for (const dd_litmus *l = dd_litmus_tests; l->program.name; l++) {
@@ -164,14 +165,15 @@ static void litmus_reduction_loses_nothing(void **state)
         compare(&l->program, DD_MEMORY_C11, &t);
         if (l->verdict != DD_EXPLORE_PASS)
             continue;
-        for (dd_tier tier = DD_TIER_DFS; tier <= DD_TIER_DPOR; tier++) {
+        for (size_t i = 0; i < sizeof tiers / sizeof tiers[0]; i++) {
             memset(dd_litmus_reached, 0, sizeof dd_litmus_reached);
-            dd_explore_result r = explore(&l->program, tier, DD_MEMORY_C11);
+            dd_explore_result r = explore(&l->program, tiers[i], DD_MEMORY_C11);
+            assert_int_equal(r.verdict, DD_EXPLORE_PASS);
             dd_explore_release(&r);
-            if (tier == DD_TIER_DFS)
+            if (tiers[i] == DD_TIER_DFS)
                 memcpy(plain, dd_litmus_reached, sizeof plain);
+            assert_memory_equal(plain, dd_litmus_reached, sizeof plain);
         }
-        assert_memory_equal(plain, dd_litmus_reached, sizeof plain);
     }
 }
 

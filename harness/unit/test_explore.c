@@ -116,6 +116,54 @@ static void protocols_pass_unreduced(void **state)
     }
 }
 
+/* Persistent sets reach what all steps together do: the same verdicts and outcomes of toys, and the
+ * same ends of protocols, with fewer states. */
+static void toys_end_as_known_reduced(void **state)
+{
+    (void)state;
+    for (const dd_toy *toy = dd_toys; toy->program.name; toy++)
+        for (dd_memory m = DD_MEMORY_SC; m <= DD_MEMORY_C11; m++) {
+            dd_explore_result r;
+            dd_toy_outcomes = 0;
+            dd_explore(&toy->program, &(dd_explore_limits){.memory = m, .tier = DD_TIER_REDUCED},
+                       &r);
+            show(toy->program.name, m, &r);
+            if (r.verdict != toy->verdict)
+                fail_msg("%s: %s", toy->program.name, r.trace ? r.trace : "passed");
+            if (r.verdict == DD_EXPLORE_PASS)
+                assert_int_equal(dd_toy_outcomes, toy->outcomes);
+            dd_explore_release(&r);
+        }
+}
+
+static void persistent_sets_lose_nothing(void **state)
+{
+    static const struct {
+        const char *name;
+        dd_memory memory;
+    } cases[] = {
+        {"step-pthread-control", DD_MEMORY_SC},
+        {"step-pthread-control", DD_MEMORY_C11},
+        {"step-pthread-owner", DD_MEMORY_SC},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const dd_program *p = find(dd_protocols, cases[i].name);
+        dd_explore_limits limits = {.memory = cases[i].memory};
+        dd_explore_result all, some;
+        dd_explore(p, &limits, &all);
+        limits.tier = DD_TIER_REDUCED;
+        dd_explore(p, &limits, &some);
+        show(p->name, limits.memory, &some);
+        if (some.verdict != DD_EXPLORE_PASS)
+            fail_msg("%s: %s", p->name, some.trace);
+        assert_int_equal(some.final_states, all.final_states);
+        assert_true(some.states < all.states && some.executions < all.executions);
+        dd_explore_release(&all);
+        dd_explore_release(&some);
+    }
+}
+
 /* The same program, twice: the same states. */
 static void exploration_repeats(void **state)
 {
@@ -141,20 +189,12 @@ static void limits_are_no_pass(void **state)
     dd_explore_release(&r);
 }
 
-static dd_explore_limits limits_of(const dd_program *p, dd_memory memory)
-{
-    if (memory == DD_MEMORY_SC || p->bounded_c11 == 0)
-        return (dd_explore_limits){.memory = memory};
-    return (dd_explore_limits){
-        .memory = memory, .tier = DD_TIER_BOUNDED, .bound = p->bounded_c11 - 1};
-}
-
 static void explore_protocols(dd_memory memory, bool slow)
 {
     for (const dd_program *p = dd_protocols; p->name; p++) {
         if (p->large || (memory == DD_MEMORY_C11 ? p->slow_c11 : p->slow) != slow)
             continue;
-        const dd_explore_limits limits = limits_of(p, memory);
+        const dd_explore_limits limits = dd_explore_usual(p, memory);
         dd_explore_result r;
         dd_explore(p, &limits, &r);
         show(p->name, memory, &r);
@@ -188,12 +228,14 @@ static bool is_expected(const char *verdicts, const char *verdict)
 }
 
 /* returns  whether it was caught, as its file says */
-static bool catches(const struct mutant *m, dd_memory memory)
+static bool catches(const struct mutant *m, dd_memory memory, bool reduced)
 {
     const dd_program *p = find(m->table, m->protocol);
     assert_non_null(p);
     dd_explore_result r;
-    const dd_explore_limits limits = limits_of(p, memory);
+    dd_explore_limits limits = dd_explore_usual(p, memory);
+    if (reduced)
+        limits.tier = DD_TIER_REDUCED;
     dd_explore(p, &limits, &r);
     show(m->name, memory, &r);
     const bool caught = is_expected(m->verdicts, dd_explore_verdict_name(r.verdict));
@@ -216,11 +258,13 @@ static void planted_defects_are_caught(void **state)
         const bool order = strncmp(m->name, "order-", 6) == 0;
         n_orders += order;
         const bool slow = order && find(m->table, m->protocol)->slow;
-        if (!slow && catches(m, DD_MEMORY_SC) == order)
+        if (!slow && catches(m, DD_MEMORY_SC, false) == order)
             fail_msg("%s on %s: %s", m->name, m->protocol,
                      order ? "caught where orders are ignored" : "passed");
-        if (order && !catches(m, DD_MEMORY_C11))
+        if (order && !catches(m, DD_MEMORY_C11, false))
             fail_msg("%s on %s: passed", m->name, m->protocol);
+        if (!order && !catches(m, DD_MEMORY_SC, true))
+            fail_msg("%s on %s: passed where some steps are left out", m->name, m->protocol);
     }
     assert_true(n_orders >= 8);
 }
@@ -228,9 +272,14 @@ static void planted_defects_are_caught(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest quick[] = {
-        cmocka_unit_test(toys_end_as_known),        cmocka_unit_test(toys_end_as_known_unreduced),
-        cmocka_unit_test(protocols_pass_unreduced), cmocka_unit_test(exploration_repeats),
-        cmocka_unit_test(limits_are_no_pass),       cmocka_unit_test(planted_defects_are_caught),
+        cmocka_unit_test(toys_end_as_known),
+        cmocka_unit_test(toys_end_as_known_unreduced),
+        cmocka_unit_test(protocols_pass_unreduced),
+        cmocka_unit_test(toys_end_as_known_reduced),
+        cmocka_unit_test(persistent_sets_lose_nothing),
+        cmocka_unit_test(exploration_repeats),
+        cmocka_unit_test(limits_are_no_pass),
+        cmocka_unit_test(planted_defects_are_caught),
         cmocka_unit_test(protocols_pass),
     };
     const struct CMUnitTest slow[] = {cmocka_unit_test(slow_protocols_pass)};

@@ -101,7 +101,7 @@ static void fixture_open(fixture *f, const dd_shape *shape, uint32_t T, uint32_t
     assert_int_equal(dd_segments_open(&f->lane, NULL, n_lanes, f->P, shape->V, shape->C, shape->V),
                      DD_OK);
     dd_workspace *ws;
-    assert_int_equal(dd_workspace_open(m, f->n_sequences, NULL, NULL, &ws), DD_OK);
+    assert_int_equal(dd_workspace_open(m, f->n_sequences, NULL, &ws), DD_OK);
     for (uint32_t i = 0, first = 0; i < n_lanes; first += f->sequences[i++]) {
         const dd_lane lane = lane_of(f, first, f->sequences[i]);
         dd_gpt2_gradient(m, ws, &lane, DD_STORE, &f->lane.at[i]);
@@ -128,8 +128,7 @@ static void keep_operands(fixture *f)
             sequence += f->sequences[lane++];
     }
     cut[bundles] = f->n_lanes;
-    assert_int_equal(dd_workspace_open(&f->model, f->n_sequences, f->acts, NULL, &f->workspace),
-                     DD_OK);
+    assert_int_equal(dd_workspace_open(&f->model, f->n_sequences, f->acts, &f->workspace), DD_OK);
     assert_int_equal(
         dd_owner_scratch_open(&f->model, f->n_lanes, MAX_LANES, f->workspace, &f->scratch), DD_OK);
     for (uint32_t i = 0, b = pick(bundles); i < bundles; i++, b = (b + 1) % bundles) {
@@ -280,7 +279,7 @@ static void an_infinite_weight_is_found_as_in_whole_gradients(void **state)
         keep_operands(&f);
         const dd_batch_gradient batch = batch_of(&f);
         dd_workspace *ws;
-        assert_int_equal(dd_workspace_open(&f.model, f.n_sequences, NULL, NULL, &ws), DD_OK);
+        assert_int_equal(dd_workspace_open(&f.model, f.n_sequences, NULL, &ws), DD_OK);
         for (uint32_t i = 0, first = 0; i < f.n_lanes; first += f.sequences[i++]) {
             const dd_lane lane = lane_of(&f, first, f.sequences[i]);
             uint64_t want, got;

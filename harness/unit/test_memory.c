@@ -336,6 +336,54 @@ static void test_snapshot_under_writers(void **state)
     test_free(got);
 }
 
+/* Writers that copy page after page at the same time: the count loses none. */
+enum { COUNTED = 4096, COUNTED_ROUNDS = 20, COUNTED_WRITERS = 2 };
+
+static struct {
+    dd_snapshot *snapshot;
+    dd_pbarrier *barrier; /* writers and the test */
+} counted;
+
+static void touch_pages(void *arg)
+{
+    for (int r = 0; r < COUNTED_ROUNDS; r++) {
+        dd_pbarrier_wait(counted.barrier);
+        for (size_t page = (uintptr_t)arg; page < COUNTED; page += COUNTED_WRITERS)
+            dd_snapshot_before_write(counted.snapshot, 0, page * PAGE, page * PAGE + 1);
+        dd_pbarrier_wait(counted.barrier);
+    }
+}
+
+static void test_snapshot_counts_what_is_copied_at_once(void **state)
+{
+    (void)state;
+    const size_t bytes = (size_t)COUNTED * PAGE;
+    void *live = dd_pages_map(bytes, DD_PAGES_READ);
+    const void *array[] = {live};
+    dd_thread thread[COUNTED_WRITERS];
+    bool all = true;
+    assert_non_null(live);
+    assert_int_equal(dd_snapshot_open(array, &bytes, 1, &counted.snapshot), DD_OK);
+    counted.barrier = dd_pbarrier_open(COUNTED_WRITERS + 1);
+    assert_non_null(counted.barrier);
+    for (uintptr_t w = 0; w < COUNTED_WRITERS; w++)
+        assert_int_equal(dd_thread_create(&thread[w], "writer", 0, touch_pages, (void *)w), 0);
+    for (int r = 0; r < COUNTED_ROUNDS; r++) {
+        uint64_t copied;
+        dd_snapshot_take(counted.snapshot);
+        dd_pbarrier_wait(counted.barrier);
+        dd_pbarrier_wait(counted.barrier);
+        (void)dd_snapshot_pages(counted.snapshot, &copied);
+        all &= copied == COUNTED;
+    }
+    for (int w = 0; w < COUNTED_WRITERS; w++)
+        dd_thread_join(&thread[w]);
+    assert_true(all);
+    dd_pbarrier_close(counted.barrier);
+    dd_snapshot_close(counted.snapshot);
+    dd_pages_unmap(live, bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +391,7 @@ int main(void)
         cmocka_unit_test(test_snapshot),
         cmocka_unit_test(test_snapshot_takes_memory_as_it_copies),
         cmocka_unit_test(test_snapshot_under_writers),
+        cmocka_unit_test(test_snapshot_counts_what_is_copied_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
