@@ -12,6 +12,7 @@ usage: scripts/fuzz.sh [--minutes N] [TARGET…]
 
 Builds the fuzz targets with clang into build-fuzz/ and runs each for N minutes (10), on one core:
 
+  record      records of runs, as dodeca diff reads them
   scenario    scenario files and every settings key
   timetable   timetables of membership changes
   tokens      token shards
@@ -36,12 +37,12 @@ while (($#)); do
         minutes=$2
         shift
         ;;
-    scenario | timetable | tokens) targets+=("$1") ;;
+    record | scenario | timetable | tokens) targets+=("$1") ;;
     *) bad_usage "unknown argument \"$1\"" ;;
     esac
     shift
 done
-((${#targets[@]})) || targets=(scenario timetable tokens)
+((${#targets[@]})) || targets=(record scenario timetable tokens)
 
 have clang || die 3 "clang is not installed: scripts/setup.sh --cross installs it"
 folder=$root/build-fuzz

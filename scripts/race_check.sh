@@ -9,7 +9,7 @@ set -euo pipefail
 usage()
 {
     cat <<'END'
-usage: scripts/race_check.sh [tsan|helgrind|drd|memcheck|asan|all]… [--small|--long] [--build DIR] [--build-only]
+usage: scripts/race_check.sh [tsan|helgrind|drd|memcheck|asan|all]… [--small|--long] [--resume] [--build DIR] [--build-only]
 
 Runs small training cells (workers, depth, barrier, reduction, stealing, changes of membership, checkpoints, guard mode,
 every kernel set) and the unit tests of what threads share under
@@ -17,13 +17,14 @@ every kernel set) and the unit tests of what threads share under
   helgrind  valgrind, on the plain build: races above the barriers, wide and masked vector stores included
   drd       valgrind's other race detector
   memcheck  valgrind: stray and uninitialised memory accesses, leaks
-  asan      AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, in build-asan/: all quick tests
+  asan      AddressSanitizer, LeakSanitizer and UndefinedBehaviorSanitizer, in build-asan/: the quick tests, too
   all       all of them (the default)
 First a table, canary × tool: what the tool says of planted defects, and whether that is what it must say; then a line
 per cell and test: tool, settings, reports, weights against the oracle's, verdict. Logs lie in build/race/TOOL/.
 
   --small      8 cells per tool and the shortest unit tests; asan: canaries and cells alone
   --long       every shape with every barrier, reduction and kernel set, and a team of 600 workers
+  --resume     what passed before with the same program is not run again
   --build DIR  use this plain build as it is; the sanitizers' are DIR-tsan, DIR-tsan-clang, DIR-asan
   --build-only build, run nothing
 
@@ -33,6 +34,7 @@ END
 
 tools=()
 size=usual
+resume=false
 run=true
 plain=
 while (($#)); do
@@ -44,6 +46,7 @@ while (($#)); do
     tsan | helgrind | drd | memcheck | asan) tools+=("$1") ;;
     all) tools+=(tsan helgrind drd memcheck asan) ;;
     --small | --long) size=${1#--} ;;
+    --resume) resume=true ;;
     --build-only) run=false ;;
     --build)
         (($# >= 2)) || bad_usage "--build needs a folder"
@@ -105,6 +108,7 @@ plain=$(cd "$plain" && pwd)
 logs=$plain/race/$(IFS=+ && echo "${tools[*]}") # several may run at once
 mkdir -p "$logs"
 rm -f "$logs"/*.failed "$logs"/*.said
+$resume || rm -f "$logs"/*.good
 build_sanitized() # FOLDER COMPILER SANITIZERS TARGET…
 {
     local folder=$1 compiler=$2 sanitizers=$3
@@ -167,10 +171,10 @@ present() # TOOL  sets reason where it is not
 }
 
 # under TOOL LOG [FLAG…] -- PROGRAM ARGUMENT…  PROGRAM is relative to a build folder, flags are valgrind's. Sets
-# status, 66 where the tool has something to report, and reports.
+# status, 66 where the tool has something to report, and reports. With --resume what was found good is not run again.
 under()
 {
-    local tool=$1 log=$2 flags=() folder command=()
+    local tool=$1 log=$2 flags=() folder command=() known
     shift 2
     while [[ $1 != -- ]]; do
         flags+=("$1")
@@ -190,6 +194,11 @@ under()
     case $tool in tsan | asan | clang) command=("${fixed_addresses[@]}") ;; esac
     command+=("$folder/$2")
     shift 2
+    key=$({ cat "${command[-1]}" && echo "${command[*]} $*"; } | sha1sum | cut -d ' ' -f 1)
+    if [[ -e $log.good ]] && read -r known status reports <"$log.good" && [[ $known == "$key" ]]; then
+        return
+    fi
+    rm -f "$log.good"
     status=0
     timeout --kill-after=5 "$limit_s" "${command[@]}" "$@" >"$log" 2>&1 </dev/null || status=$?
     case $tool in
@@ -203,6 +212,12 @@ under()
 }
 status=0
 reports=0
+key= # of the program that ran last, and its arguments
+
+good() # LOG
+{
+    echo "$key $status $reports" >"$1.good"
+}
 
 # Valgrind runs one thread at a time: as many programs at once as there are cores. A job prints its own line, and
 # leaves a file NAME.failed where something is wrong; one that breaks off does, too.
@@ -251,6 +266,8 @@ canary() # TOOL NAME EXPECTED
     if [[ $said != "$expected" ]] && { [[ $said != cannot ]] || runs_here "$name"; }; then
         said+=' UNEXPECTED'
         touch "$log.failed"
+    else
+        good "$log"
     fi
     echo "$said" >"$logs/canary-$tool-$name.said"
 }
@@ -321,7 +338,10 @@ judge()
         verdict=FAIL
     fi
     line "$1" "$2" "${reports:--}" "$4" "$verdict"
-    [[ $verdict != PASS ]] || return 0
+    if [[ $verdict == PASS ]]; then
+        good "$3"
+        return
+    fi
     touch "$3.failed"
     grep -a -v '^$' "$3" | head -n 40 >&2
     say "($verdict, exit code $status; all of it in $3)"
@@ -344,10 +364,10 @@ cell() # TOOL small|wide OPTION…
 }
 
 # Lines of options, a blank inside a timetable being an underscore. Small: a shape and a kernel set for each barrier and
-# reduction; usually: two shapes for each of these and each set; long: all.
-cells() # KERNEL_SET…
+# reduction; usually: two shapes for each of these and each set, under the slowest tools one; long: all.
+cells() # TOOL KERNEL_SET…
 {
-    local barrier reduce simd sets=("$@") i=0 k j pair
+    local barrier reduce simd tool=$1 sets=("${@:2}") i=0 k j pair
     local shapes=(
         '--workers 2'
         '--workers 4 --depth 2 --steal'
@@ -361,15 +381,15 @@ cells() # KERNEL_SET…
         '--workers 4 --depth auto'
     )
     local n=${#shapes[@]} each=(0 5)
-    case $size in
-    small) each=(0) ;;
-    long) each=("${!shapes[@]}") ;;
+    case $size-$tool in
+    small-* | usual-drd | usual-memcheck) each=(0) ;;
+    long-*) each=("${!shapes[@]}") ;;
     esac
-    for simd; do
+    for simd in "${sets[@]}"; do
         pair=0 # of barrier and reduction
         for barrier in tree pthread; do
             for reduce in owner tree control sliced; do
-                if [[ $size != small || $simd == "${sets[pair % $#]}" ]]; then
+                if [[ $size != small || $simd == "${sets[pair % ${#sets[@]}]}" ]]; then
                     for k in "${each[@]}"; do
                         j=$(((i + k) % n))
                         # They refuse each other: owner has no segments to guard.
@@ -419,19 +439,32 @@ unit() # TOOL PROGRAM [ARGUMENT]
     judge "$tool" "$*" "$log" -
 }
 
-# All quick tests of the build, through ctest, which prints a line for each.
+# All quick tests of the build, through ctest; usually without those that take a quarter of an hour each.
 all_tests()
 {
-    local folder=$plain-asan whole=$logs/asan-tests.log log=$logs/asan-tests-failed.log count
+    local folder=$plain-asan whole=$logs/asan-tests.log log=$logs/asan-tests-failed.log count more=()
+    local heavy='test_(elastic|equivalence|matmul)' known
+    key=$(sha1sum <"$folder/dodeca" | cut -d ' ' -f 1)
+    if [[ -e $log.good ]] && read -r known status reports <"$log.good" && [[ $known == "$key" ]]; then
+        judge asan 'quick tests, as before' "$log" -
+        return
+    fi
+    # ctest's own way to go on, which does not look whether the programs are the same.
+    ! $resume || [[ ! -e $whole.key || $(<"$whole.key") != "$key" ]] || more=(-F)
+    echo "$key" >"$whole.key"
     line asan 'explorer and its planted defects' - - 'not built: sanitizers cannot follow its fibres'
+    if [[ $size != long ]]; then
+        more+=(--exclude-regex "^$heavy\$")
+        line asan "$heavy" - - 'left to --long'
+    fi
     status=0
-    "${fixed_addresses[@]}" ctest --test-dir "$folder" --label-regex '^quick$' --parallel "$(cores)" --no-tests=error \
-        --output-on-failure >"$whole" 2>&1 || status=$?
+    "${fixed_addresses[@]}" ctest --test-dir "$folder" "${more[@]}" --label-regex '^quick$' \
+        --parallel "$(cores)" --no-tests=error --output-on-failure >"$whole" 2>&1 || status=$?
     grep -a -E '\*\*\*|ERROR: |SUMMARY: |runtime error: ' "$whole" >"$log" || true
     echo "all of it in $whole" >>"$log"
     count=$(sed -n 's/.* tests failed out of \([0-9]*\)/\1/p' "$whole")
     reports=$(grep -a -c -E 'ERROR: (Address|Leak)Sanitizer: |runtime error: ' "$whole") || true
-    judge asan "all quick tests: $count" "$log" -
+    judge asan "quick tests: $count" "$log" -
 }
 
 # ---- all of it -----------------------------------------------------------------------------------------
@@ -465,7 +498,7 @@ for tool in "${ready[@]}"; do
     kernel_sets "$tool"
     while read -r -a options; do
         in_turn cell "$tool" small "${options[@]//_/ }"
-    done < <(cells "${sets[@]}")
+    done < <(cells "$tool" "${sets[@]}")
     if [[ $size == long ]]; then
         in_turn cell "$tool" wide --workers 600 --depth 3
     fi

@@ -8,12 +8,14 @@
  *
  * Before a trial is run on a defect for the first time it is run on the untouched sources, where it
  * must find nothing: this also tells how long it takes, and ten seconds and six times that is the
- * limit on a defect.
+ * limit on a defect. A trial that is late tells nothing where the untouched sources now take more
+ * than twice their time, too: it is run again with that for a measure.
  *
- * Every quick protocol is explored under sequential consistency and under C11, where either takes
- * twenty seconds at most; if C11 takes longer, with few changes of thread. A weakened order is not
- * looked for under sequential consistency, which knows none. What was cheap for its catches so far
- * comes first. */
+ * Every protocol that is not slow there is explored under sequential consistency and under C11,
+ * where either takes twenty seconds at most; if C11 takes longer, with few changes of thread. One
+ * that is slow under both is given three seconds: what it finds by then is found. A weakened order
+ * is not looked for under sequential consistency, which knows none. What was cheap for its catches
+ * so far comes first. */
 #ifndef DD_HUNT_H
 #define DD_HUNT_H
 
@@ -33,6 +35,7 @@ typedef enum dd_exploring {
     DD_EXPLORE_SC,
     DD_EXPLORE_C11,
     DD_EXPLORE_C11_BOUNDED,
+    DD_EXPLORE_GLANCE, /* as far as three seconds go */
     DD_EXPLORATIONS
 } dd_exploring;
 

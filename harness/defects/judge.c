@@ -4,6 +4,7 @@
 
 #include <fnmatch.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,12 +31,18 @@ bool dd_judge_hash(const char *said, char hash[DD_HASH_TEXT])
     return hash[0];
 }
 
+/* Ended by a signal, and not with an exit code of its own as high as cmocka's 255. */
+static bool is_signal(int status)
+{
+    return status > 128 && status <= 128 + SIGRTMAX;
+}
+
 /* How a run ended that says nothing by its words. */
 static void by_ending(const dd_tool_end *end, dd_finding *found)
 {
     if (end->ending == DD_TOOL_LATE)
         set(found, DD_FOUND_HANG, "no end in %.0f s", end->seconds);
-    else if (end->status > 128)
+    else if (is_signal(end->status))
         set(found, DD_FOUND_CRASH, "signal %d", end->status - 128);
     else
         set(found, DD_FOUND_NOTHING, "%s", "");
@@ -58,7 +65,7 @@ static void judge_unit(const dd_trial *trial, const dd_tool_end *end, const char
                        dd_finding *found)
 {
     char name[112], first[112] = "", last[112] = "";
-    const bool ended = end->ending == DD_TOOL_ENDED && end->status <= 128;
+    const bool ended = end->ending == DD_TOOL_ENDED && !is_signal(end->status);
     if (ended && end->status == 0) {
         set(found, DD_FOUND_NOTHING, "%s", "");
         return;
@@ -133,7 +140,7 @@ static void judge_explore(const dd_trial *trial, const dd_tool_end *end, const c
             protocol, trial->arguments, verdict, strstr(trial->arguments, "c11") ? ", C11" : "");
     else if (given_up) /* by a limit of ours: nothing is shown by it */
         set(found, DD_FOUND_NOTHING, DD_GIVEN_UP " %.*s", protocol, trial->arguments);
-    else if (end->status <= 128 && !some)
+    else if (!is_signal(end->status) && !some)
         set(found, DD_FOUND_UNFIT, "no verdict, exit code %d", end->status);
     else
         by_ending(end, found);
@@ -178,8 +185,11 @@ static void judge_report(const dd_trial *trial, const dd_tool_end *end, const ch
     for (size_t i = 0; !seen && i < 4 && reports[trial->means][i]; i++)
         if (strstr(said, reports[trial->means][i]))
             seen = reports[trial->means][i];
+    char name[112];
     if (seen)
         set(found, DD_FOUND_IT, "%s", seen);
+    else if (end->ending == DD_TOOL_ENDED && end->status && marked(said, "[  FAILED  ] ", name))
+        set(found, DD_FOUND_IT, "%.40s %.60s", trial->program, name);
     else
         by_ending(end, found);
 }

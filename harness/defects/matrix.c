@@ -155,6 +155,8 @@ static void print_summary(const dd_hunt *h)
             by[m] += kind == DD_FOUND_IT || kind == DD_FOUND_HANG || kind == DD_FOUND_CRASH;
         }
     }
+    puts("\nA number is the seconds until it was caught; hang, crash: the trial did not end, or");
+    puts("was ended by a signal; *: the defect names this means; -: not tried.\n");
     printf("%zu defects:", n);
     for (dd_row_verdict v = DD_ROW_NOT_RUN; v <= DD_ROW_STALE; v++)
         if (of[v])
@@ -163,9 +165,7 @@ static void print_summary(const dd_hunt *h)
     for (dd_means m = 0; m < DD_N_MEANS; m++)
         if (tried[m])
             printf(" %s %zu/%zu", dd_means_name(m), by[m], tried[m]);
-    puts("\n\nA number is the seconds until it was caught; hang, crash: the trial did not end, or "
-         "was "
-         "ended by a signal;\n*: the defect names this means; -: not tried.");
+    putchar('\n');
 }
 
 void dd_matrix_print(const dd_hunt *h)

@@ -128,6 +128,8 @@ make() { printf '#!/bin/bash\n%s\n' "\$2" >"$work/bin/\$1"; chmod +x "$work/bin/
 case \$1 in
 gcc) make cc '[[ -e $work/home/headers ]]' ;;
 libc6-dev) touch '$work/home/headers' ;;
+g++) make c++ : ;;
+libbenchmark-dev) echo benchmark >>'$work/home/modules' ;;
 cmake) make cmake : ;;
 ninja-build) make ninja : ;;
 valgrind) make valgrind : ;;
@@ -155,8 +157,8 @@ END
 installed() # everything but the packages named
 {
     local package
-    for package in gcc libc6-dev cmake ninja-build pkg-config libcyaml-dev libyaml-dev libjansson-dev libxxhash-dev libhwloc-dev \
-        libdw-dev libcmocka-dev valgrind bible-kjv; do
+    for package in gcc libc6-dev g++ cmake ninja-build pkg-config libcyaml-dev libyaml-dev libjansson-dev libxxhash-dev libhwloc-dev \
+        libdw-dev libbenchmark-dev libcmocka-dev valgrind bible-kjv; do
         [[ " $* " == *" $package "* ]] || "$work/install" "$package"
     done
 }
@@ -196,7 +198,7 @@ test_setup_root_installs()
     setup 0
     says 'gcc               1.0 MB   2.0 MB   compiles the C sources'
     says '10.0 MB to download, 20.0 MB of disk space'
-    [[ $(calls) == 'install gcc libc6-dev cmake ninja-build pkg-config libcyaml-dev libyaml-dev libjansson-dev libxxhash-dev libhwloc-dev libdw-dev libcmocka-dev valgrind,install bible-kjv' ]] ||
+    [[ $(calls) == 'install gcc libc6-dev g++ cmake ninja-build pkg-config libcyaml-dev libyaml-dev libjansson-dev libxxhash-dev libhwloc-dev libdw-dev libbenchmark-dev libcmocka-dev valgrind,install bible-kjv' ]] ||
         fail "apt-get was called for: $(calls)"
     [[ -s $work/$text ]] || fail "no text"
     setup 0
@@ -532,6 +534,22 @@ END
     touch "$work/checkout/stray"
     lint 1
     grep -q '^top-level  *FAIL' "$work/out" || fail "a stray file at the top was not found"
+    rm "$work/checkout/stray"
+    mkdir -p "$work/checkout/.github/workflows"
+    while read -r planted; do
+        printf -- '---\nname: ci\njobs:\n  one:\n    steps:\n      - %s\n' "$planted" \
+            >"$work/checkout/.github/workflows/ci.yml"
+        lint 1
+        grep -q '^workflows  *FAIL' "$work/out" || fail "check workflows did not fail for: $planted"
+        prints '.github/workflows/ci.yml:6:'
+    done <<'END'
+run: scripts/none.sh
+run: if true
+uses: actions/checkout@v4
+END
+    printf -- '---\nname: ci\njobs:\n  one:\n    steps:\n      - run: scripts/test.sh --yes\n' \
+        >"$work/checkout/.github/workflows/ci.yml"
+    lint 0
 }
 
 # ---- same_bits and race_check against stand-ins ----------------------------------------------------------

@@ -272,6 +272,7 @@ static void trials_are_judged_by_words_and_exit_codes(void **state)
     } cases[] = {
         {DD_MEANS_UNIT, "", "", DD_TOOL_ENDED, 0, DD_FOUND_NOTHING},
         {DD_MEANS_UNIT, "", two_failed, DD_TOOL_ENDED, 2, DD_FOUND_IT},
+        {DD_MEANS_UNIT, "", two_failed, DD_TOOL_ENDED, 255, DD_FOUND_IT},
         {DD_MEANS_UNIT, "t*", two_failed, DD_TOOL_ENDED, 2, DD_FOUND_IT},
         {DD_MEANS_UNIT, "three", two_failed, DD_TOOL_ENDED, 2, DD_FOUND_NOTHING},
         {DD_MEANS_UNIT, "two", in_two, DD_TOOL_LATE, 137, DD_FOUND_HANG},
@@ -289,11 +290,13 @@ static void trials_are_judged_by_words_and_exit_codes(void **state)
         {DD_MEANS_SERIAL, "", "", DD_TOOL_LATE, 137, DD_FOUND_HANG},
         {DD_MEANS_TSAN, "", "WARNING: ThreadSanitizer: data race", DD_TOOL_LATE, 137, DD_FOUND_IT},
         {DD_MEANS_TSAN, "", "", DD_TOOL_ENDED, 1, DD_FOUND_NOTHING},
+        {DD_MEANS_TSAN, "", two_failed, DD_TOOL_ENDED, 255, DD_FOUND_IT},
         {DD_MEANS_MEMCHECK, "", "", DD_TOOL_ENDED, 66, DD_FOUND_IT},
         {DD_MEANS_FINITE, "", "", DD_TOOL_ENDED, 66, DD_FOUND_NOTHING},
         {DD_MEANS_FINITE, "", "step 1: not finite first in", DD_TOOL_ENDED, 1, DD_FOUND_IT},
         {DD_MEANS_WATCHDOG, "", "  2  HANG", DD_TOOL_ENDED, 1, DD_FOUND_IT},
         {DD_MEANS_GUARD, "", "", DD_TOOL_ENDED, 139, DD_FOUND_CRASH},
+        {DD_MEANS_GUARD, "", "", DD_TOOL_ENDED, 255, DD_FOUND_NOTHING},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         dd_trial trial = {.means = cases[i].means, .program = "x", .arguments = "p"};

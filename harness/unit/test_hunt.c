@@ -46,7 +46,8 @@ static const struct {
      "int main(int argc, char **argv)\n{\n"
      "    const unsigned word = dd_word();\n"
      "    if (argc > 2 && strcmp(argv[1], \"explore\") == 0)\n"
-     "        puts(strcmp(argv[2], \"--list\") == 0 ? \"toy   a toy\\nslow-toy  one (slow)\"\n"
+     "        puts(strcmp(argv[2], \"--list\") == 0 ?\n"
+     "                 \"toy   a toy\\nslow-toy  one (slow)\\nhalf-toy  one (slow under sc)\"\n"
      "             : word == 10 ? \"[{\\\"verdict\\\": \\\"PASS\\\"}]\"\n"
      "                          : \"[{\\\"verdict\\\": \\\"CHECK\\\"}]\");\n"
      "    else\n        printf(\"weights-hash: %x\\n\", word);\n"
@@ -209,6 +210,9 @@ static void mutants_are_caught_survive_or_are_argued_for(void **state)
         fail_msg("%s", o.hunt.message);
     assert_int_equal(verdict_on(&o, ":dropped:"), DD_ROW_CAUGHT);
     assert_int_equal(verdict_on(&o, ":order-release-relaxed:"), DD_ROW_SURVIVES);
+    assert_int_equal(o.hunt.n_explorations, 6); /* the slow one for a moment, half-toy under C11 */
+    assert_string_equal(o.hunt.exploration[3].trial.arguments, "slow-toy --memory c11 --seconds 3");
+    assert_string_equal(o.hunt.exploration[4].trial.arguments, "half-toy --memory c11");
     char text[1024] = "";
     for (size_t i = 0; i < o.all.n; i++)
         if (o.all.defect[i].kind == DD_GENERATED)
