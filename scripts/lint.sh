@@ -10,8 +10,8 @@ usage()
 usage: scripts/lint.sh [--help]
 
 Looks at every source and script: format (clang-format), shell (shellcheck), what core/ must not use, flags that
-break the bit contract, head lines, file lengths, what lies at the top level. A line per check; what is wrong is
-listed with file and line.
+break the bit contract, head lines, file lengths, what lies at the top level, CI's workflows (yamllint; actions pinned,
+commands that exist). A line per check; what is wrong is listed with file and line.
 
 exit: 0 nothing found (tools that are not installed are named), 1 something found, 2 bad usage
 END
@@ -56,7 +56,7 @@ files() # FOLDER… -- EXPRESSION…
     find "${folders[@]}" \( -name 'build*' -type d -o -path results/runs \) -prune -o -type f "$@" -print | sort
 }
 
-mapfile -t c_files < <(files core harness -- -name '*.[ch]')
+mapfile -t c_files < <(files core harness -- \( -name '*.[ch]' -o -name '*.cc' \))
 mapfile -t core_files < <(files core -- -name '*.[ch]' ! -path 'core/platform/*')
 mapfile -t all_core_files < <(files core -- -name '*.[ch]')
 mapfile -t shell_files < <(files scripts harness -- -name '*.sh'; files .ci -- -name run)
@@ -163,6 +163,39 @@ if have shellcheck; then
         "${shell_files[@]}" 2>&1 || true)"
 else
     skip shell shellcheck
+fi
+
+# ---- CI ------------------------------------------------------------------------------------------------------
+
+# A step is one command, a script of this project or a line that bash can read; an action is one commit.
+workflow_faults() # FILE
+{
+    local at line command
+    while IFS=: read -r at line; do
+        case $line in
+        *uses:*)
+            [[ $line =~ @[0-9a-f]{40}([[:space:]]|$) ]] || echo "$1:$at: not pinned to a commit:$line"
+            ;;
+        *run:*)
+            command=${line#*run: }
+            if [[ $command == [\|\>]* ]] || ! bash -n <<<"$command" 2>/dev/null; then
+                echo "$1:$at: not a command on one line:$line"
+            elif [[ $command == scripts/* && ! -x ${command%% *} ]]; then
+                echo "$1:$at: there is no script ${command%% *}"
+            fi
+            ;;
+        esac
+    done < <(grep -n -E '^ *(- )?(uses|run): ' "$1")
+}
+if [[ -d .github ]]; then
+    mapfile -t workflows < <(files .github -- -name '*.yml')
+    verdict workflows "$(for file in "${workflows[@]}"; do workflow_faults "$file"; done)"
+    if have yamllint; then
+        verdict yaml "$(yamllint --format parsable -d '{extends: default, rules: {line-length: {max: 120}}}' \
+            "${workflows[@]}" 2>&1 || true)"
+    else
+        skip yaml yamllint
+    fi
 fi
 
 ! $failed || exit 1

@@ -17,6 +17,7 @@ are taken from the top of the checkout.
   --yes            install missing packages without asking
   --set KEY=VALUE  override a key of the scenarios; may be repeated
   --out DIR        write the results there
+  --resume DIR     go on with the sweep of a results folder, where it was interrupted
   --list           print the cells that would run, and run none
   --minutes N      how long scenarios/soak.yaml goes on (1)
   and what else "build/dodeca run --help" names
@@ -28,6 +29,7 @@ END
 setup=()
 options=()
 files=()
+resumes=false
 
 absolute()
 {
@@ -44,7 +46,7 @@ while (($#)); do
         exit 0
         ;;
     --yes | -y) setup=(--yes) ;;
-    --set | --subject | --minutes | --rounds | --draw-seed)
+    --set | --subject | --minutes | --rounds | --draw-seed | --again)
         (($# >= 2)) || bad_usage "$1 needs a value"
         options+=("$1" "$2")
         shift
@@ -52,6 +54,12 @@ while (($#)); do
     --out)
         (($# >= 2)) || bad_usage "$1 needs a value"
         options+=(--out "$(absolute "$2")")
+        shift
+        ;;
+    --resume)
+        (($# >= 2)) || bad_usage "$1 needs a value"
+        options+=(--resume "$(absolute "$2")")
+        resumes=true
         shift
         ;;
     --out=*) options+=(--out "$(absolute "${1#--out=}")") ;;
@@ -63,7 +71,7 @@ while (($#)); do
     esac
     shift
 done
-((${#files[@]})) || files=("$root/scenarios/quick.yaml")
+((${#files[@]})) || $resumes || files=("$root/scenarios/quick.yaml")
 
 "$root/scripts/setup.sh" "${setup[@]}"
 build_tree "$root/build"

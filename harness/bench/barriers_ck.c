@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The barriers of Concurrency Kit, as sides of barrier_times. All of them only poll. */
+ * The barriers of Concurrency Kit, as sides. All of them only poll. */
 #include "barriers.h"
 
 #include <stddef.h>
@@ -157,11 +157,11 @@ static const char *missing(void)
 const dd_side *dd_side_ck_at(uint32_t i)
 {
     static const dd_side side[] = {
-        {"ck centralized", true, missing, centralized_open, centralized_pass, dd_threads_run},
-        {"ck combining", true, missing, combining_open, combining_pass, dd_threads_run},
-        {"ck dissemination", true, missing, dissemination_open, dissemination_pass, dd_threads_run},
-        {"ck tournament", true, missing, tournament_open, tournament_pass, dd_threads_run},
-        {"ck mcs", true, missing, mcs_open, mcs_pass, dd_threads_run},
+        {"ck-centralized", true, missing, centralized_open, centralized_pass, dd_threads_run},
+        {"ck-combining", true, missing, combining_open, combining_pass, dd_threads_run},
+        {"ck-dissemination", true, missing, dissemination_open, dissemination_pass, dd_threads_run},
+        {"ck-tournament", true, missing, tournament_open, tournament_pass, dd_threads_run},
+        {"ck-mcs", true, missing, mcs_open, mcs_pass, dd_threads_run},
     };
     return i < sizeof side / sizeof side[0] ? &side[i] : NULL;
 }

@@ -164,6 +164,14 @@ void dd_operands_close(dd_operands *o)
 
 /* ---- Comparison ---- */
 
+bool dd_operands_verified(const dd_operands *o, const dd_kernels *set)
+{
+    for (size_t i = 0; i < o->n_verified; i++)
+        if (o->verified[i] == set)
+            return true;
+    return false;
+}
+
 dd_agreement dd_operands_verify(dd_operands *o, const dd_kernels *set, dd_difference *where)
 {
     const dd_case *c = o->c;
@@ -188,17 +196,9 @@ dd_agreement dd_operands_verify(dd_operands *o, const dd_kernels *set, dd_differ
 
 /* ---- Timing ---- */
 
-static bool verified(const dd_operands *o, const dd_kernels *set)
-{
-    for (size_t i = 0; i < o->n_verified; i++)
-        if (o->verified[i] == set)
-            return true;
-    return false;
-}
-
 void dd_operands_repeat(dd_operands *o, const dd_kernels *set, unsigned passes)
 {
-    assert(verified(o, set));
+    assert(dd_operands_verified(o, set));
     float *at[DD_ARRAYS_MAX];
     for (unsigned p = 0; p < passes; p++)
         for (size_t copy = 0; copy < o->c->copies; copy++) {

@@ -43,6 +43,8 @@ typedef enum dd_agreement { DD_AGREES, DD_DIFFERS, DD_NO_MEMORY } dd_agreement;
 /* Fills the first copy again, runs the set on it and compares every float written, bit by bit.
  * DD_AGREES allows dd_operands_time for it; DD_DIFFERS tells where.                          */
 dd_agreement dd_operands_verify(dd_operands *o, const dd_kernels *set, dd_difference *where);
+/* Whether that has been done, and it agreed. */
+bool dd_operands_verified(const dd_operands *o, const dd_kernels *set);
 
 /* Calls over all copies, once or more, until at_least_ns have passed.
  * requires the set was verified on these operands

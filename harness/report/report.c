@@ -161,6 +161,11 @@ static bool write_csv(const source *from, FILE *out)
     return true;
 }
 
+static bool write_speedup_json(const source *from, FILE *out)
+{
+    return dd_speedup_json(from->report, from->speedup, out);
+}
+
 static bool write_log(const source *from, FILE *out)
 {
     return fputs(from->log, out) >= 0;
@@ -229,9 +234,8 @@ static void write_logs(dd_report *report, const dd_sweep *sweep)
 }
 
 static const file files[] = {
-    {"run.json", write_json},
-    {"speedup.md", write_markdown},
-    {"speedup.csv", write_csv},
+    {"run.json", write_json},   {"speedup.md", write_markdown},
+    {"speedup.csv", write_csv}, {"speedup.json", write_speedup_json},
     {"junit.xml", write_junit},
 };
 enum { N_FILES = sizeof files / sizeof *files };
@@ -286,6 +290,23 @@ bool dd_report_open_folder(dd_report *report, const char *name, const char *out)
     return true;
 }
 
+void dd_report_open_again(dd_report *report, const char *dir)
+{
+    *report = (dd_report){0};
+    dd_machine_get(&report->machine);
+    (void)snprintf(report->dir, sizeof report->dir, "%s", dir);
+}
+
+void dd_report_forget_logs(const dd_report *report, const dd_sweep *sweep, size_t cell)
+{
+    char name[64], path[DD_PATH_MAX];
+    for (uint32_t r = 0; r < sweep->cells[cell].n_repeats; r++) {
+        dd_report_log_name(name, cell, r);
+        snprintf(path, sizeof path, "%s/%s", report->dir, name);
+        unlink(path);
+    }
+}
+
 bool dd_report_file(dd_report *report, const char *name, bool (*write)(const void *from, FILE *out),
                     const void *from)
 {
@@ -331,6 +352,6 @@ void dd_report_print(const dd_report *report, const dd_sweep *sweep, FILE *out)
         fprintf(out, "\n%s: not all results could be written\n", report->dir);
         return;
     }
-    fprintf(out, "\n%s%s: speedup.md, speedup.csv, run.json, junit.xml\n",
+    fprintf(out, "\n%s%s: speedup.md, speedup.csv, speedup.json, run.json, junit.xml\n",
             sweep->interrupted ? "Interrupted; the finished cells are in " : "", report->dir);
 }

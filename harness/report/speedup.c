@@ -9,62 +9,62 @@
 
 #define NONE ((double)NAN)
 
-/* Step times of a run as they are counted: the first step warms caches and touches memory for the
- * first time, so it is left out where there is another. */
-static size_t timed_steps(const dd_run *run, double *ns)
+static const dd_ratio no_ratio = {NULL, NONE, {NONE, NONE}};
+
+/* All steps of all repeats: how far they spread. */
+static bool spread_row(dd_speedup_row *row)
 {
-    size_t first = run->n_steps > 1, n = 0;
-    for (size_t i = first; i < run->n_steps; i++)
-        ns[n++] = (double)run->steps[i].wall_ns;
-    return n;
+    const dd_sweep_cell *cell = row->cell;
+    size_t n = 0, capacity = 1;
+    for (uint32_t r = 0; r < cell->n_repeats; r++)
+        capacity += cell->repeats[r].run.n_steps;
+    double *all = calloc(capacity, sizeof *all);
+    if (!all)
+        return false;
+    for (uint32_t r = 0; r < cell->n_repeats; r++)
+        if (cell->repeats[r].run.outcome == DD_RUN_ENDED)
+            n += dd_run_step_times(&cell->repeats[r].run, all + n);
+    dd_sort(all, n);
+    row->p10_ns = dd_quantile(all, n, 0.1);
+    row->p90_ns = dd_quantile(all, n, 0.9);
+    free(all);
+    return true;
 }
 
-/* Median step of one run; NaN for a run without steps or memory. */
-static double run_median(const dd_run *run)
+/* The median of the repeats that were timed. */
+static double median_of(const double *repeat_ns, size_t n, uint32_t *n_timed)
 {
-    double *ns = calloc(run->n_steps + 1, sizeof *ns);
-    if (!ns)
-        return NONE;
-    size_t n = timed_steps(run, ns);
-    dd_sort(ns, n);
-    double median = dd_quantile(ns, n, 0.5);
-    free(ns);
+    double *sorted = calloc(n, sizeof *sorted);
+    size_t used = 0;
+    for (size_t i = 0; sorted && i < n; i++)
+        if (!isnan(repeat_ns[i]))
+            sorted[used++] = repeat_ns[i];
+    dd_sort(sorted, used);
+    const double median = dd_quantile(sorted, used, 0.5);
+    free(sorted);
+    *n_timed = (uint32_t)used;
     return median;
 }
 
 static void time_row(dd_speedup_row *row)
 {
     const dd_sweep_cell *cell = row->cell;
-    size_t n_all = 0, n_medians = 0, capacity = 1;
-    for (uint32_t r = 0; r < cell->n_repeats; r++)
-        capacity += cell->repeats[r].run.n_steps;
-    double *all = calloc(capacity, sizeof *all);
-    double *medians = calloc(cell->n_repeats, sizeof *medians);
-    if (!all || !medians) {
+    const size_t n = cell->n_repeats;
+    row->repeat_ns = calloc(n, sizeof *row->repeat_ns);
+    row->outlier = calloc(n, sizeof *row->outlier);
+    if (!row->repeat_ns || !row->outlier || !spread_row(row)) {
         row->not_timed = "no memory";
-        goto out;
+        return;
     }
-    for (uint32_t r = 0; r < cell->n_repeats; r++) {
-        const dd_run *run = &cell->repeats[r].run;
-        if (run->outcome != DD_RUN_ENDED || !run->n_steps)
-            continue;
-        n_all += timed_steps(run, all + n_all);
-        medians[n_medians++] = run_median(run);
-    }
-    dd_sort(all, n_all);
-    dd_sort(medians, n_medians);
-    row->n_timed = (uint32_t)n_medians;
-    row->step_ns = dd_quantile(medians, n_medians, 0.5);
-    row->p10_ns = dd_quantile(all, n_all, 0.1);
-    row->p90_ns = dd_quantile(all, n_all, 0.9);
+    dd_cell_step_ns(cell, row->repeat_ns);
+    row->step_ns = median_of(row->repeat_ns, n, &row->n_timed);
+    row->step = dd_bootstrap_median(row->repeat_ns, n);
+    row->n_outliers = dd_outliers(row->repeat_ns, n, row->outlier);
     const dd_config *config = &cell->plan->settings.config;
     double tokens = (double)config->batch * (config->seq ? config->seq : config->shape.T_max);
     row->tokens_per_s = tokens / (row->step_ns * 1e-9);
     if (isnan(row->step_ns))
         row->not_timed = "no step";
-out:
-    free(all);
-    free(medians);
 }
 
 static void sum_checks(dd_speedup_row *row)
@@ -116,15 +116,17 @@ static void fill_row(dd_speedup *s, dd_speedup_row *row, const dd_sweep_cell *ce
     *row = (dd_speedup_row){.cell = cell,
                             .subject = dd_subject_get(settings->subject, settings->plant),
                             .workers = settings->config.workers,
+                            .end = dd_cell_end_get(s->sweep, cell),
                             .step_ns = NONE,
+                            .step = {NONE, NONE},
                             .p10_ns = NONE,
                             .p90_ns = NONE,
                             .tokens_per_s = NONE,
-                            .one = {.x = NONE},
-                            .scalar = {.x = NONE},
-                            .locks = {.x = NONE},
-                            .locks_gradient = {.x = NONE},
-                            .vs_oracle = NONE,
+                            .one = no_ratio,
+                            .scalar = no_ratio,
+                            .locks = no_ratio,
+                            .locks_gradient = no_ratio,
+                            .oracle = no_ratio,
                             .efficiency = NONE,
                             .loss_last = NONE};
     for (uint32_t r = 0; r < cell->n_repeats && !row->run; r++)
@@ -158,37 +160,77 @@ static size_t likeness(const dd_sweep *sweep, const dd_sweep_cell *a, const dd_s
     return n;
 }
 
+static dd_ratio ratio_to(const dd_speedup_row *to, const dd_speedup_row *row)
+{
+    return (dd_ratio){.to = to,
+                      .x = to->step_ns / row->step_ns,
+                      .interval = dd_bootstrap_ratio(to->repeat_ns, to->cell->n_repeats,
+                                                     row->repeat_ns, row->cell->n_repeats)};
+}
+
+/* Whether the settings that a wanted row is told by mean anything to its subject. */
+static bool tells_apart(const char *key, dd_subject subject)
+{
+    return dd_key_concerns(dd_key_named(key), subject);
+}
+
+static bool is_wanted(const dd_speedup_row *row, wanted w)
+{
+    const dd_settings *s = &row->cell->plan->settings;
+    return s->subject == w.subject &&
+           (row->workers == w.workers || !tells_apart("workers", w.subject)) &&
+           (s->config.simd == w.simd || !tells_apart("simd", w.subject));
+}
+
 static dd_ratio divide(const dd_speedup *s, const dd_speedup_row *row, wanted w)
 {
-    dd_ratio ratio = {.x = NONE};
-    size_t best = 0;
+    const dd_speedup_row *best = NULL;
+    size_t best_like = 0;
     for (size_t i = 0; i < s->n_rows; i++) {
         const dd_speedup_row *to = &s->rows[i];
-        const dd_settings *settings = &to->cell->plan->settings;
-        if (to->not_timed || to->cell->oracle != row->cell->oracle || to->workers != w.workers ||
-            settings->subject != w.subject || settings->config.simd != w.simd)
+        if (to->not_timed || to->cell->oracle != row->cell->oracle || !is_wanted(to, w))
             continue;
         size_t like = likeness(s->sweep, to->cell, row->cell);
-        if (ratio.to && like <= best)
+        if (best && like <= best_like)
             continue;
-        best = like;
-        ratio = (dd_ratio){.to = to, .x = to->step_ns / row->step_ns};
+        best = to;
+        best_like = like;
     }
+    return best ? ratio_to(best, row) : no_ratio;
+}
+
+/* Where no row has the oracle, the one run that judges stands for it. */
+static dd_ratio divide_by_oracle(const dd_speedup *s, const dd_speedup_row *row)
+{
+    dd_ratio ratio = divide(s, row, (wanted){.subject = DD_SUBJECT_ORACLE});
+    const double oracle_ns = dd_run_step_ns(&s->sweep->oracles[row->cell->oracle].run);
+    if (ratio.to || isnan(oracle_ns))
+        return ratio;
+    ratio.x = oracle_ns / row->step_ns;
+    ratio.interval = dd_bootstrap_ratio(&oracle_ns, 1, row->repeat_ns, row->cell->n_repeats);
     return ratio;
 }
 
 static void compare_row(const dd_speedup *s, dd_speedup_row *row)
 {
-    const dd_sweep_oracle *oracle = &s->sweep->oracles[row->cell->oracle];
     dd_subject own = row->cell->plan->settings.subject;
     dd_simd simd = row->cell->plan->settings.config.simd;
-    if (oracle->run.outcome == DD_RUN_ENDED)
-        row->vs_oracle = run_median(&oracle->run) / row->step_ns;
-    row->one = divide(s, row, (wanted){own, simd, 1});
-    row->scalar = divide(s, row, (wanted){own, DD_SIMD_OFF, row->workers});
+    row->oracle = divide_by_oracle(s, row);
+    if (tells_apart("workers", own)) {
+        row->one = divide(s, row, (wanted){own, simd, 1});
+        row->efficiency = row->one.x / (row->workers < s->cores ? row->workers : s->cores);
+    }
+    if (tells_apart("simd", own))
+        row->scalar = divide(s, row, (wanted){own, DD_SIMD_OFF, row->workers});
+    if (own == DD_SUBJECT_ORACLE) /* it has no worker that locks could hold up */
+        return;
     row->locks = divide(s, row, (wanted){DD_SUBJECT_LOCKS, simd, row->workers});
     row->locks_gradient = divide(s, row, (wanted){DD_SUBJECT_LOCKS_GRADIENT, simd, row->workers});
-    row->efficiency = row->one.x / (row->workers < s->cores ? row->workers : s->cores);
+}
+
+const char *dd_speedup_reduction(const dd_speedup_row *row)
+{
+    return row->run ? dd_reduce_name(row->run->end.info.reduce) : NULL;
 }
 
 bool dd_speedup_open(dd_speedup *s, const dd_sweep *sweep, uint32_t cores, const char *untimeable)
@@ -207,6 +249,10 @@ bool dd_speedup_open(dd_speedup *s, const dd_sweep *sweep, uint32_t cores, const
 
 void dd_speedup_close(dd_speedup *s)
 {
+    for (size_t i = 0; i < s->n_rows && s->rows; i++) {
+        free(s->rows[i].repeat_ns);
+        free(s->rows[i].outlier);
+    }
     free(s->rows);
     *s = (dd_speedup){0};
 }

@@ -5,15 +5,16 @@
 #define DD_SPEEDUP_H
 
 #include "subject.h"
-#include "sweep.h"
+#include "sweep_times.h"
 #include "table.h"
 
 typedef struct dd_speedup_row dd_speedup_row;
 
-/* How much faster than another row: its step / own. */
+/* How much faster than another row: its median step / own. */
 typedef struct dd_ratio {
     const dd_speedup_row *to; /* the row divided by; NULL: there is none that was timed */
-    double x;                 /* NaN then */
+    double x;                 /* NaN: there is no number */
+    dd_interval interval;     /* of 95 %, repeats taken in pairs; NaN where each has one repeat */
 } dd_ratio;
 
 struct dd_speedup_row {
@@ -26,19 +27,26 @@ struct dd_speedup_row {
                                         planted defect how it was caught; "" */
     uint32_t workers;                /* effective; requested where no run ended */
     bool oversubscribed;             /* more workers than cores */
+    dd_cell_end end;                 /* why there are no more repeats */
+    const char *not_timed;           /* why there are no numbers below; NULL if there are */
     uint32_t n_timed;                /* repeats that were timed */
-    const char *not_timed;           /* why the numbers below are NaN; NULL if they are not */
-    double step_ns;        /* median over repeats of each repeat's median step, step 0 left out */
+    double *repeat_ns;     /* (cell->n_repeats) each repeat's median step, step 0 left out; NaN for
+                              one that was not timed; NULL where none was */
+    bool *outlier;         /* (cell->n_repeats) as dd_outliers; none is left out for it */
+    size_t n_outliers;     /* of them */
+    double step_ns;        /* median over repeats of repeat_ns */
+    dd_interval step;      /* of 95 %; NaN with one repeat */
     double p10_ns, p90_ns; /* of all steps of all repeats, steps 0 left out */
     double tokens_per_s;   /* batch x seq / step_ns */
     /* Compared are rows with the same bit-deciding settings; where several would do, that which is
-     * most alike in what varies. */
+     * most alike in what varies. None with what means nothing to the row's subject. */
     dd_ratio one;                   /* 1 worker, the same subject and simd */
     dd_ratio scalar;                /* simd off, the same subject and workers */
     dd_ratio locks, locks_gradient; /* that subject, the same workers and simd */
-    double vs_oracle;               /* step_ns of the oracle / own; NaN */
-    double efficiency;              /* one.x / min(workers, cores); NaN */
-    double loss_last;               /* of the first repeat that ended; NaN */
+    dd_ratio oracle;   /* the row of that subject; without one, to is NULL and x is of the run that
+                          the row was judged by */
+    double efficiency; /* one.x / min(workers, cores); NaN */
+    double loss_last;  /* of the first repeat that ended; NaN */
 };
 
 typedef struct dd_speedup {
@@ -60,5 +68,8 @@ void dd_speedup_close(dd_speedup *s);
 void dd_speedup_write(const dd_speedup *s, bool markdown, FILE *out);
 /* For programs: every column, full hashes, times in ns. */
 void dd_speedup_csv(const dd_speedup *s, FILE *out);
+
+/* In place of a reduction that was left to the trainer, what it became; NULL: no run says so. */
+const char *dd_speedup_reduction(const dd_speedup_row *row);
 
 #endif

@@ -4,6 +4,7 @@
 #include "speedup.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A column whose cells are printed from row number i, *row and, where one ended, its end. */
@@ -55,12 +56,17 @@ static void add_exact(dd_table *t, const dd_speedup *s, const char *heading, siz
     }
 }
 
-/* A ratio, and the number of the row that it was divided by, from 1. */
+/* A ratio, its interval, and the number of the row that it was divided by, from 1. */
 static void add_ratio(dd_table *t, const dd_speedup *s, const char *what, size_t at)
 {
     char heading[64];
+    const size_t interval = at + offsetof(dd_ratio, interval);
     snprintf(heading, sizeof heading, "speedup_vs_%s", what);
     add_exact(t, s, heading, at + offsetof(dd_ratio, x));
+    snprintf(heading, sizeof heading, "speedup_vs_%s_low", what);
+    add_exact(t, s, heading, interval + offsetof(dd_interval, low));
+    snprintf(heading, sizeof heading, "speedup_vs_%s_high", what);
+    add_exact(t, s, heading, interval + offsetof(dd_interval, high));
     snprintf(heading, sizeof heading, "row_of_%s", what);
     dd_table_add(t, heading, true);
     for (size_t i = 0; i < s->n_rows; i++) {
@@ -68,6 +74,33 @@ static void add_ratio(dd_table *t, const dd_speedup *s, const char *what, size_t
         memcpy(&ratio, (const char *)&s->rows[i] + at, sizeof ratio);
         if (ratio.to)
             dd_table_put(t, i, "%zu", (size_t)(ratio.to - s->rows) + 1);
+    }
+}
+
+/* Every repeat's median step, and the numbers, from 1, of those that lie far off. */
+static void add_repeats(dd_table *t, const dd_speedup *s)
+{
+    for (int outliers = 0; outliers < 2; outliers++) {
+        dd_table_add(t, outliers ? "outliers" : "repeats_ns", false);
+        for (size_t i = 0; i < s->n_rows; i++) {
+            const dd_speedup_row *row = &s->rows[i];
+            char *list = NULL;
+            size_t size;
+            FILE *out = open_memstream(&list, &size);
+            if (!out) {
+                t->failed = true;
+                return;
+            }
+            for (uint32_t r = 0; !row->not_timed && r < row->cell->n_repeats; r++) {
+                if (outliers && row->outlier[r])
+                    fprintf(out, "%s%u", ftell(out) ? " " : "", r + 1);
+                else if (!outliers && !isnan(row->repeat_ns[r]))
+                    fprintf(out, "%s%.17g", ftell(out) ? " " : "", row->repeat_ns[r]);
+            }
+            fclose(out);
+            dd_table_put(t, i, "%s", list);
+            free(list);
+        }
     }
 }
 
@@ -129,10 +162,14 @@ static void add_effective(dd_table *t, const dd_speedup *s)
 static void add_times(dd_table *t, const dd_speedup *s)
 {
     COLUMN(t, s, "repeats_timed", true, "%u", row->n_timed);
+    COLUMN(t, s, "repeats_ended_by", false, "%s", dd_cell_end_name(row->end));
+    add_repeats(t, s);
     dd_table_add(t, "cores", true);
     for (size_t i = 0; i < s->n_rows; i++)
         dd_table_put(t, i, "%u", s->cores);
     add_exact(t, s, "step_ns_median", offsetof(dd_speedup_row, step_ns));
+    add_exact(t, s, "step_ns_low", offsetof(dd_speedup_row, step.low));
+    add_exact(t, s, "step_ns_high", offsetof(dd_speedup_row, step.high));
     add_exact(t, s, "step_ns_p10", offsetof(dd_speedup_row, p10_ns));
     add_exact(t, s, "step_ns_p90", offsetof(dd_speedup_row, p90_ns));
     add_exact(t, s, "tokens_per_s", offsetof(dd_speedup_row, tokens_per_s));
@@ -140,7 +177,7 @@ static void add_times(dd_table *t, const dd_speedup *s)
     add_ratio(t, s, "scalar", offsetof(dd_speedup_row, scalar));
     add_ratio(t, s, "locks", offsetof(dd_speedup_row, locks));
     add_ratio(t, s, "locks_gradient", offsetof(dd_speedup_row, locks_gradient));
-    add_exact(t, s, "speedup_vs_oracle", offsetof(dd_speedup_row, vs_oracle));
+    add_ratio(t, s, "oracle", offsetof(dd_speedup_row, oracle));
     add_exact(t, s, "efficiency", offsetof(dd_speedup_row, efficiency));
 }
 
@@ -182,6 +219,9 @@ void dd_speedup_csv(const dd_speedup *s, FILE *out)
 {
     dd_table t;
     dd_table_open(&t, s->n_rows);
+    dd_table_add(&t, "row", true);
+    for (size_t i = 0; i < s->n_rows; i++)
+        dd_table_put(&t, i, "%zu", i + 1);
     add_settings(&t, s);
     add_effective(&t, s);
     add_times(&t, s);

@@ -11,6 +11,7 @@
 #define DD_CELL_H
 
 #include "settings.h"
+#include "spent.h"
 #include "storm.h"
 
 typedef enum dd_outcome {
@@ -39,6 +40,8 @@ typedef struct dd_run_end {
     uint64_t data_tokens;
     double floor_nats;     /* NaN if unknown */
     dd_storm_done storm;   /* zeros where there was none */
+    uint32_t time_steps;   /* run after the last of `steps`, to see where time goes; 0: none were */
+    dd_spent time;         /* in these */
     uint32_t threads_left; /* after close, beyond those before open */
     uint32_t fds_left;
     char left[256]; /* their names, "" if none */
@@ -65,7 +68,8 @@ typedef void dd_cell_body(const dd_settings *settings, dd_child *child);
 typedef struct dd_cell_job {
     const dd_settings *settings; /* steps and stall_limit_s count here, the rest is the body's */
     dd_cell_body *body;
-    int stop_fd; /* readable: end the run as NOT_RUN. Never read from. -1: none */
+    const char *trace; /* the file that becomes the run's trace (trace_file.h); NULL: none */
+    int stop_fd;       /* readable: end the run as NOT_RUN. Never read from. -1: none */
     void (*progress)(void *user, uint64_t steps_done); /* about 20 times a second; may be NULL */
     void *user;
 } dd_cell_job;

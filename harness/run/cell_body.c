@@ -8,6 +8,7 @@
 #include "storm.h"
 #include "subject.h"
 #include "timetable.h"
+#include "trace_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ typedef struct run {
     dd_timetable *timetable; /* NULL: no changes */
     dd_storm *storm;         /* NULL: no commands from beside */
     dd_hogs *hogs;
+    dd_trace_file *trace; /* NULL: none */
     dd_run_end end;
 } run;
 
@@ -64,6 +66,12 @@ static dd_status check_plant(const run *r, dd_error *error)
     return DD_ERR_CPU;
 }
 
+/* Where it is to be written; NULL: nowhere, or there is nothing to write. */
+static const char *trace_path(const run *r)
+{
+    return r->subject->spheres ? dd_child_trace(r->child) : NULL;
+}
+
 static dd_status open_run(run *r, dd_error *error)
 {
     const dd_settings *s = r->settings;
@@ -75,7 +83,12 @@ static dd_status open_run(run *r, dd_error *error)
     if (r->subject->spheres && s->timetable[0] &&
         !dd_timetable_of(s, &r->timetable, error->message))
         return DD_ERR_ARGUMENT;
-    if ((st = r->subject->open(&s->config, r->data, &r->self, error)) != DD_OK)
+    dd_config config = s->config;
+    config.trace = trace_path(r) ? DD_TRACE_ROOM : 0;
+    if ((st = r->subject->open(&config, r->data, &r->self, error)) != DD_OK)
+        return st;
+    if (trace_path(r) &&
+        (st = dd_trace_file_open(trace_path(r), s->model, r->self, &r->trace, error)) != DD_OK)
         return st;
     if (r->subject->spheres && s->config.guard)
         dd_fault_watch(r->self, -1);
@@ -85,6 +98,30 @@ static dd_status open_run(run *r, dd_error *error)
         (st = dd_storm_open(s->storm, s->steps, r->self, &r->storm, error)) != DD_OK)
         return st;
     return dd_hogs_open(s->hog, &r->hogs, error);
+}
+
+/* Where the time goes: seen in some steps more, which are nobody's result, so that no step that is
+ * timed reads a clock for it. Runs that are disturbed on purpose, or change their workers, have
+ * none. */
+static void look_where_time_goes(run *r)
+{
+    const dd_settings *s = r->settings;
+    const uint64_t tenth = (s->steps + 9) / 10;
+    const uint32_t steps = tenth > 8 ? 8 : (uint32_t)tenth;
+    if (!r->subject->spheres || !s->steps || s->perturb || s->plant != DD_PLANT_NONE)
+        return;
+    if (dd_trainer_step(r->self, NULL, NULL) != DD_OK) /* threads have waited for it for long */
+        return;
+    dd_trainer_profile_set(r->self, true);
+    const dd_spent before = dd_spent_now(r->self);
+    for (uint32_t i = 0; i < steps; i++)
+        if (dd_trainer_step(r->self, NULL, NULL) != DD_OK)
+            return;
+    const dd_spent after = dd_spent_now(r->self);
+    if (after.n_changes != before.n_changes)
+        return;
+    r->end.time_steps = steps;
+    r->end.time = dd_spent_between(&before, &after);
 }
 
 /* Also the threads' part of the end's record, which close would take away. */
@@ -117,6 +154,7 @@ static void close_run(run *r)
     (void)dd_storm_close(r->storm, NULL, NULL);
     dd_hogs_close(r->hogs);
     dd_fault_watch(NULL, -1);
+    (void)dd_trace_file_close(r->trace, NULL);
     if (r->self)
         r->subject->close(r->self);
     dd_timetable_close(r->timetable);
@@ -144,10 +182,26 @@ static dd_status train_steps(run *r, dd_error *error)
             while (r->storm && dd_storm_again(r->storm, st));
         if (st == DD_OK)
             dd_child_step(r->child, &step);
+        if (st == DD_OK && r->trace && !r->storm) /* with one, somebody may give a command now */
+            dd_trace_file_take(r->trace, &step);
     }
     dd_status of_storm = dd_storm_close(r->storm, &r->end.storm, st == DD_OK ? error : NULL);
     r->storm = NULL;
     return st == DD_OK ? of_storm : st;
+}
+
+static dd_status end_trace(run *r, dd_error *error)
+{
+    uint64_t enough;
+    if (!r->trace)
+        return DD_OK;
+    dd_trace_file_take(r->trace, NULL);
+    const uint64_t lost = dd_trace_file_lost(r->trace, &enough);
+    if (lost)
+        printf("trace: %llu events found no room and are left out\n", (unsigned long long)lost);
+    const dd_status st = dd_trace_file_close(r->trace, error);
+    r->trace = NULL;
+    return st;
 }
 
 static void train(const dd_settings *s, dd_child *child, const dd_subject_api *subject)
@@ -164,6 +218,10 @@ static void train(const dd_settings *s, dd_child *child, const dd_subject_api *s
     if (r.end.status != DD_OK)
         snprintf(r.end.message, sizeof r.end.message, "%s", error.message); /* names the step */
     st = is_lack(r.end.status) ? r.end.status : describe(&r);
+    if (st == DD_OK)
+        st = end_trace(&r, &error);
+    if (st == DD_OK && r.end.status == DD_OK)
+        look_where_time_goes(&r);
     dd_child_watch(child, NULL, NULL, NULL);
     dd_child_phase(child, DD_PHASE_CLOSE);
     if (st != DD_OK)
@@ -185,5 +243,5 @@ void dd_cell_body_train(const dd_settings *settings, dd_child *child)
 
 void dd_cell_body_serial(const dd_settings *settings, dd_child *child)
 {
-    train(settings, child, dd_subject_get(DD_SUBJECT_SERIAL, DD_PLANT_NONE));
+    train(settings, child, dd_subject_get(DD_SUBJECT_ORACLE, DD_PLANT_NONE));
 }

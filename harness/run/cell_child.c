@@ -26,6 +26,7 @@ typedef struct snapshot {
 struct dd_child {
     dd_page *page;
     int results_fd;
+    const char *trace;
     uint64_t stall_ns;
     snapshot threads, fds; /* before the body */
 
@@ -364,6 +365,11 @@ void dd_child_end(dd_child *c, dd_run_end *end)
     send(c, dd_record_end(end));
 }
 
+const char *dd_child_trace(const dd_child *c)
+{
+    return c->trace;
+}
+
 int dd_child_results_fd(const dd_child *c)
 {
     return c->results_fd;
@@ -386,6 +392,7 @@ void dd_child_main(const dd_cell_job *job, dd_page *page, int results_fd, pid_t 
     static dd_child child; /* the reporter's, whatever a body does to the stack */
     child.page = page;
     child.results_fd = results_fd;
+    child.trace = job->trace;
     child.stall_ns = (uint64_t)(job->settings->stall_limit_s * 1e9);
     child.cpu_counts = true;
     child.cpu_start_ns = work_cpu_ns();

@@ -70,6 +70,8 @@ void dd_child_step(dd_child *child, const dd_step *step);
 /* The last record, one of these two. dd_child_end fills in what is left over. */
 void dd_child_refuse(dd_child *child, dd_status status, const char *message);
 void dd_child_end(dd_child *child, dd_run_end *end);
+/* The file that becomes the run's trace; NULL: none. */
+const char *dd_child_trace(const dd_child *child);
 /* The pipe itself, for planted bodies. */
 int dd_child_results_fd(const dd_child *child);
 

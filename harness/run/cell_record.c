@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "profile.h"
+
 /* ---- Writing ---- */
 
 static json_t *real(double x)
@@ -178,6 +180,27 @@ static json_t *sphere_json(const dd_sphere_info *sphere, bool *ok)
     return o;
 }
 
+#define SPENT_WIDE(member) WIDE(dd_spent, member)
+static const field spent_fields[] = {
+    SPENT_WIDE(at_ns),      NARROW(dd_spent, workers), SPENT_WIDE(wait_ns[0]),
+    SPENT_WIDE(wait_ns[1]), SPENT_WIDE(wait_ns[2]),    SPENT_WIDE(wait_ns[3]),
+    {NULL, 0, false},
+};
+
+/* The phases' names are this program's own: only their times travel. */
+static json_t *time_json(const dd_run_end *end, bool *ok)
+{
+    json_t *o = json_object(), *phases = json_array();
+    put(o, "steps", whole(end->time_steps), ok);
+    put(o, "controls_fold", json_boolean(end->time.controls_fold), ok);
+    put_fields(o, spent_fields, &end->time, ok);
+    for (uint32_t i = 0; i < end->time.n_phases; i++)
+        if (json_array_append_new(phases, whole(end->time.phase[i].ns)))
+            *ok = false;
+    put(o, "phase_ns", phases, ok);
+    return o;
+}
+
 char *dd_record_end(const dd_run_end *end)
 {
     bool ok = true;
@@ -202,6 +225,8 @@ char *dd_record_end(const dd_run_end *end)
     json_t *storm = json_object();
     put_fields(storm, storm_fields, &end->storm, &ok);
     put(o, "storm", storm, &ok);
+    if (end->time_steps)
+        put(o, "time", time_json(end, &ok), &ok);
     for (uint32_t i = 0; i < end->info.n_threads; i++)
         if (json_array_append_new(spheres, sphere_json(&end->sphere[i], &ok)))
             ok = false;
@@ -347,6 +372,27 @@ static bool read_spheres(const json_t *a, dd_run_end *end)
     return true;
 }
 
+static bool read_time(const json_t *o, dd_run_end *end)
+{
+    const json_t *phases = json_object_get(o, "phase_ns");
+    dd_spent *time = &end->time;
+    if (!o)
+        return true;
+    if (!get_narrow(o, "steps", &end->time_steps) ||
+        !get_bool(o, "controls_fold", &time->controls_fold) || !get_fields(o, spent_fields, time) ||
+        json_array_size(phases) != DD_PROFILE_PHASES)
+        return false;
+    for (; time->n_phases < DD_PROFILE_PHASES; time->n_phases++) {
+        dd_phase_info *phase = &time->phase[time->n_phases];
+        const json_t *ns = json_array_get(phases, time->n_phases);
+        if (!json_is_integer(ns) || json_integer_value(ns) < 0)
+            return false;
+        phase->ns = (uint64_t)json_integer_value(ns);
+        phase->name = dd_profile_name((dd_profile_phase)time->n_phases, &phase->flops);
+    }
+    return end->time_steps > 0;
+}
+
 static bool read_end(const json_t *o, dd_run_end *end)
 {
     *end = (dd_run_end){0};
@@ -369,6 +415,7 @@ static bool read_end(const json_t *o, dd_run_end *end)
            get_text(o, "left", end->left, sizeof end->left) &&
            get_fields(o, info_fields, &end->info) &&
            get_fields(json_object_get(o, "storm"), storm_fields, &end->storm) &&
+           read_time(json_object_get(o, "time"), end) &&
            read_spheres(json_object_get(o, "sphere"), end);
 }
 

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <hwloc.h>
 #include <jansson.h>
-#include <stdarg.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,41 +18,27 @@
 
 #include "build_info.h"
 #include "commands.h"
-#include "doctor_machine.h"
-#include "doctor_measure.h"
+#include "doctor_advice.h"
 #include "options.h"
 #include "peak.h"
 
-enum { OPTION_QUICK = DD_OPTION_OWN, OPTION_JSON, ADVICE_MAX = 16 };
+enum { OPTION_QUICK = DD_OPTION_OWN, OPTION_JSON };
 
 struct doctor {
     bool quick, json;
-    dd_found found;
+    dd_facts facts;
     /* build */
     char libraries[256], sets[160];
     /* abilities */
-    char unwind[128]; /* "" : a child can be unwound */
+    char unwind[128]; /* "": a child can be unwound */
     char king_james[DD_MESSAGE_MAX];
-    bool has_king_james;
     /* measured */
-    bool measured;
     const char *set;
     dd_products products;
-    double copy, scalar_peak_gflops;
-    dd_noise noise;
-    /* verdict */
-    size_t n_advice;
-    char advice[ADVICE_MAX][256];
+    double scalar_peak_gflops;
+    char team_why[128]; /* why threads together were not measured; "" */
+    dd_advice advice;
 };
-
-__attribute__((format(printf, 2, 3))) static void advise(struct doctor *d, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    if (d->n_advice < ADVICE_MAX)
-        (void)vsnprintf(d->advice[d->n_advice++], sizeof d->advice[0], format, args);
-    va_end(args);
-}
 
 /* ---- Build and abilities ---- */
 
@@ -109,83 +95,75 @@ static void look_at_text(struct doctor *d)
     char used[DD_SPEC_MAX], note[DD_MESSAGE_MAX];
     dd_settings_default(&s);
     strcpy(s.data, "kjv");
-    d->has_king_james = dd_settings_open_data(&s, &data, used, note, &error) == DD_OK;
+    d->facts.has_king_james = dd_settings_open_data(&s, &data, used, note, &error) == DD_OK;
     (void)snprintf(d->king_james, sizeof d->king_james, "%s",
-                   d->has_king_james ? used + strlen("bytes:") : error.message);
+                   d->facts.has_king_james ? used + strlen("bytes:") : error.message);
     dd_data_close(data);
+}
+
+/* One thread on a core of its own, then one on each CPU. */
+static void measure_teams(struct doctor *d, const dd_kernels *set)
+{
+    dd_facts *f = &d->facts;
+    const uint64_t most = f->found.limits.memory_bytes / 4;
+    int e = dd_measure_team(&f->found.topology, 1, set, most, &f->alone);
+    if (!e && f->found.cpus > 1)
+        e = dd_measure_team(&f->found.topology, f->found.cpus, set, most, &f->together);
+    if (!e)
+        return;
+    f->alone.threads = f->together.threads = 0;
+    (void)snprintf(d->team_why, sizeof d->team_why, "%s",
+                   e == ENODEV ? "hwloc cannot read this machine" : strerror(e));
 }
 
 static bool measure(struct doctor *d)
 {
     const dd_kernels *set = dd_kernels_select(DD_SIMD_AUTO, NULL);
     const dd_kernels *scalar = dd_kernels_select(DD_SIMD_OFF, NULL);
+    dd_counters before, after;
+    dd_counters_look("", &before);
     d->set = set->name;
-    d->noise = dd_measure_noise();
-    d->copy = dd_measure_copy();
+    d->facts.noise = dd_measure_noise();
+    measure_teams(d, set);
     d->scalar_peak_gflops = dd_peak_flops(scalar) * 1e-9;
-    d->measured = dd_measure_products(set, &d->products);
-    return d->measured;
-}
-
-/* ---- Advice ---- */
-
-static void weigh_machine(struct doctor *d)
-{
-    const dd_found *f = &d->found;
-    const uint32_t affinity = f->topology.n_cpus, cores = f->topology.n_cpus_cores;
-    if (f->load > 0.3 * f->cpus)
-        advise(d,
-               "the load average is %.1f on %u CPUs: other programs take part of them; measure "
-               "when they are done",
-               f->load, f->cpus);
-    if (f->cpus < affinity)
-        advise(d,
-               "a control group's quota allows %u of %u CPUs: more threads are throttled in bursts",
-               f->cpus, affinity);
-    if (cores && f->cpus > cores)
-        advise(d, "%u CPUs are %u cores with hardware threads: beyond %u workers little is gained",
-               f->cpus, cores, cores);
-    if (f->cpus < 2)
-        advise(d,
-               "one CPU: every run of more than one worker is oversubscribed and shows no speedup");
-    if (f->governor[0] && strcmp(f->governor, "performance") != 0)
-        advise(
-            d,
-            "the CPU's governor is %s: clocks rise late; with \"performance\" they repeat better",
-            f->governor);
-}
-
-static void weigh(struct doctor *d)
-{
-    if (dd_build.sanitizer[0])
-        advise(d, "this is a -fsanitize=%s build: good for checks, its times mean nothing",
-               dd_build.sanitizer);
-    if (strcmp(dd_build.type, "Release") != 0)
-        advise(d, "the build type is %s: configure with -DCMAKE_BUILD_TYPE=Release to measure",
-               dd_build.type);
-    weigh_machine(d);
-    if (d->measured && d->noise.spread > 0.05)
-        advise(d, "a fixed loop varies by %.0f %%: compare medians of several repeats only",
-               100 * d->noise.spread);
-    if (d->unwind[0])
-        advise(d, "a hung cell's stacks cannot be shown (%s): allow ptrace of one's own children",
-               d->unwind);
-    if (!d->has_king_james)
-        advise(d, "without the King James text scenarios/quick.yaml trains on built-in data: run "
-                  "scripts/setup.sh");
+    d->facts.measured = dd_measure_products(set, &d->products);
+    dd_counters_look("", &after);
+    d->facts.meanwhile = dd_counters_between(&before, &after, (double)sysconf(_SC_CLK_TCK));
+    return d->facts.measured;
 }
 
 /* ---- Output ---- */
 
+static void print_reached(const struct doctor *d)
+{
+    const dd_reached *const team[] = {&d->facts.alone, &d->facts.together};
+    if (d->team_why[0])
+        printf("  threads          not measured: %s\n", d->team_why);
+    for (int i = 0; i < 2; i++) {
+        const dd_reached *r = team[i];
+        if (r->threads == 0)
+            continue;
+        printf("  %4u thread%s    ", r->threads, r->threads == 1 ? " " : "s");
+        if (isnan(r->mhz))
+            printf("clock not told by a chain here");
+        else
+            printf("clock %.0f MHz by a chain of additions", r->mhz);
+        printf(", %s %.1f GFLOP/s,\n                   memory reads %.1f GB/s, copies %.1f GB/s, "
+               "read and written\n",
+               d->set, r->gflops, r->read_bytes_per_s * 1e-9, r->copy_bytes_per_s * 1e-9);
+    }
+}
+
 static void print_measured(const struct doctor *d)
 {
     const dd_products *p = &d->products;
-    printf("\nmeasured, one thread\n");
-    printf("  clock            steps of %.0f ns\n", d->noise.resolution_ns);
+    const dd_noise *noise = &d->facts.noise;
+    printf("\nmeasured\n");
+    printf("  timer            steps of %.0f ns\n", noise->resolution_ns);
     printf("  noise            a fixed loop of %.2f ms varies by %.1f %% (10th to 90th "
            "percentile), worst %.2f x\n",
-           d->noise.loop_ns * 1e-6, 100 * d->noise.spread, d->noise.worst);
-    printf("  memory           copies %.1f GB/s, read and written\n", d->copy * 1e-9);
+           noise->loop_ns * 1e-6, 100 * noise->spread, noise->worst);
+    print_reached(d);
     printf("  FMA peak         %s %.1f GFLOP/s a core, scalar %.1f\n", d->set, p->peak_gflops,
            d->scalar_peak_gflops);
     printf("\nmatrix products of a micro step, 128 rows, as shares of that peak\n");
@@ -204,7 +182,8 @@ static void print_measured(const struct doctor *d)
 
 static void print_text(const struct doctor *d)
 {
-    dd_found_print(&d->found);
+    dd_found_print(&d->facts.found);
+    dd_conditions_print(&d->facts.conditions, d->facts.measured ? &d->facts.meanwhile : NULL);
     printf("\nbuild\n");
     printf("  dodeca           %s, commit %s\n", dd_build.version, dd_build.commit);
     printf("  compiler         %s, %s%s%s\n", dd_build.compiler, dd_build.flags,
@@ -214,13 +193,21 @@ static void print_text(const struct doctor *d)
     printf("\nabilities\n");
     printf("  stacks of a hung cell   %s\n", d->unwind[0] ? d->unwind : "yes");
     printf("  King James text         %s\n", d->king_james);
-    if (d->measured)
+    if (d->facts.measured)
         print_measured(d);
     printf("\nadvice\n");
-    for (size_t i = 0; i < d->n_advice; i++)
-        printf("  - %s\n", d->advice[i]);
-    if (d->n_advice == 0)
+    for (size_t i = 0; i < d->advice.n; i++)
+        printf("  - %s\n", d->advice.line[i]);
+    if (d->advice.n == 0)
         printf("  nothing in the way of a good measurement was found\n");
+}
+
+static json_t *json_reached(const dd_reached *r)
+{
+    return r->threads ? json_pack("{s:i, s:o, s:f, s:f, s:f}", "threads", (int)r->threads, "mhz",
+                                  dd_json_told(r->mhz), "gflops", r->gflops, "read_bytes_per_s",
+                                  r->read_bytes_per_s, "copy_bytes_per_s", r->copy_bytes_per_s)
+                      : json_null();
 }
 
 static json_t *json_measured(const struct doctor *d)
@@ -233,31 +220,34 @@ static json_t *json_measured(const struct doctor *d)
                                                         (int)x->M, "N", (int)x->N, "K", (int)x->K,
                                                         "gflops", x->gflops, "share", x->share));
     }
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:o}",
-                     "clock_ns", d->noise.resolution_ns, "loop_ns", d->noise.loop_ns, "loop_spread",
-                     d->noise.spread, "loop_worst", d->noise.worst, "copy_bytes_per_s", d->copy,
-                     "kernels", d->set, "peak_gflops", d->products.peak_gflops,
-                     "scalar_peak_gflops", d->scalar_peak_gflops, "share", d->products.share,
-                     "share_forward", d->products.share_of_pass[0], "share_input_gradient",
-                     d->products.share_of_pass[1], "share_weight_gradient",
-                     d->products.share_of_pass[2], "products", products);
+    const dd_noise *noise = &d->facts.noise;
+    return json_pack(
+        "{s:f, s:f, s:f, s:f, s:o, s:o, s:s, s:f, s:f, s:f, s:f, s:f, s:f, s:o}", "clock_ns",
+        noise->resolution_ns, "loop_ns", noise->loop_ns, "loop_spread", noise->spread, "loop_worst",
+        noise->worst, "alone", json_reached(&d->facts.alone), "together",
+        json_reached(&d->facts.together), "kernels", d->set, "peak_gflops", d->products.peak_gflops,
+        "scalar_peak_gflops", d->scalar_peak_gflops, "share", d->products.share, "share_forward",
+        d->products.share_of_pass[0], "share_input_gradient", d->products.share_of_pass[1],
+        "share_weight_gradient", d->products.share_of_pass[2], "products", products);
 }
 
 static int print_json(const struct doctor *d)
 {
     json_t *advice = json_array();
-    for (size_t i = 0; i < d->n_advice; i++)
-        (void)json_array_append_new(advice, json_string(d->advice[i]));
+    for (size_t i = 0; i < d->advice.n; i++)
+        (void)json_array_append_new(advice, json_string(d->advice.line[i]));
     json_t *build =
         json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "version", dd_build.version, "commit",
                   dd_build.commit, "compiler", dd_build.compiler, "flags", dd_build.flags, "type",
                   dd_build.type, "sanitizer", dd_build.sanitizer, "libraries", d->libraries,
                   "kernel_sets", d->sets);
-    json_t *root =
-        json_pack("{s:o, s:o, s:b, s:s, s:b, s:s, s:o, s:o}", "machine", dd_found_json(&d->found),
-                  "build", build, "can_unwind", (int)!d->unwind[0], "unwind_denied", d->unwind,
-                  "has_king_james", (int)d->has_king_james, "king_james", d->king_james, "measured",
-                  d->measured ? json_measured(d) : json_null(), "advice", advice);
+    const dd_facts *f = &d->facts;
+    json_t *root = json_pack(
+        "{s:o, s:o, s:o, s:b, s:s, s:b, s:s, s:o, s:o}", "machine", dd_found_json(&f->found),
+        "conditions", dd_conditions_json(&f->conditions, f->measured ? &f->meanwhile : NULL),
+        "build", build, "can_unwind", (int)!d->unwind[0], "unwind_denied", d->unwind,
+        "has_king_james", (int)f->has_king_james, "king_james", d->king_james, "measured",
+        f->measured ? json_measured(d) : json_null(), "advice", advice);
     int failed = !root || json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) != 0;
     putchar('\n');
     json_decref(root);
@@ -294,13 +284,20 @@ int dd_cmd_doctor(int argc, char **argv)
     const struct argp argp = {
         .options = options.option,
         .parser = parse,
-        .doc = "Say what this machine and this build can do, and what would spoil a measurement. "
-               "Takes some seconds on "
-               "one core, and measures best when nothing else runs.",
+        .doc =
+            "Say what this machine and this build can do, and what would spoil a measurement. "
+            "Takes some seconds on all cores, and measures best when nothing else runs.\v"
+            "Examples:\n"
+            "  dodeca doctor             all of it\n"
+            "  dodeca doctor --quick     what needs no measuring\n"
+            "  dodeca doctor --json      for programs: null is what the system does not tell\n"
+            "\n"
+            "Changes nothing. What it finds is no failure: exit 0, or 3 where it cannot measure.",
     };
     if (argp_parse(&argp, argc, argv, 0, NULL, &d) != 0)
         return DD_EXIT_USAGE;
-    dd_found_look(&d.found);
+    dd_found_look(&d.facts.found);
+    dd_conditions_look("", &d.facts.conditions);
     look_at_build(&d);
     look_at_unwinding(&d);
     look_at_text(&d);
@@ -309,12 +306,15 @@ int dd_cmd_doctor(int argc, char **argv)
         fputs("dodeca doctor: out of memory while measuring\n", stderr);
         code = DD_EXIT_ENVIRONMENT;
     } else {
-        weigh(&d);
+        d.facts.build_type = dd_build.type;
+        d.facts.sanitizer = dd_build.sanitizer;
+        d.facts.unwind_denied = d.unwind;
+        dd_advice_weigh(&d.facts, &d.advice);
         if (d.json)
             code = print_json(&d);
         else
             print_text(&d);
     }
-    dd_found_close(&d.found);
+    dd_found_close(&d.facts.found);
     return code;
 }

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT
- * `dodeca run`: scenario files to verdicts and tables. Owns the order of things: everything is
- * read, checked and given a results folder before the first cell trains. */
+ * `dodeca run`: scenario files to verdicts and tables. Owns the command line and the order of
+ * things: everything is read, checked and given a results folder before the first cell trains. What
+ * becomes of a sweep is sweep_job.c's. */
 #include "commands.h"
 #include "options.h"
-#include "report.h"
-#include "scenario.h"
 #include "soak.h"
 #include "soak_report.h"
-#include "sweep.h"
+#include "sweep_job.h"
 #include "sweep_stop.h"
 
 #include <stdlib.h>
@@ -21,6 +20,9 @@ enum {
     OPTION_SET = DD_OPTION_OWN,
     OPTION_OUT,
     OPTION_LIST,
+    OPTION_TRACE,
+    OPTION_RESUME,
+    OPTION_AGAIN,
     OPTION_MINUTES,
     OPTION_ROUNDS,
     OPTION_SEED
@@ -31,7 +33,9 @@ typedef struct request {
     const char **files, **sets;
     size_t n_files, n_sets;
     const char *out;
-    bool list;
+    bool list, trace;
+    const char *resume; /* a results folder, in place of files; NULL: none */
+    uint64_t again;     /* the number of a cell of it; 0: none */
     /* of soaks */
     const char *soak_option; /* the first that was given; NULL: none */
     double minutes;
@@ -41,8 +45,9 @@ typedef struct request {
 
 /* One scenario on its way through. */
 typedef struct job {
-    dd_scenario *scenario;
-    dd_sweep *sweep; /* NULL: a soak */
+    dd_sweep_job sweep;
+    /* of a soak: */
+    dd_scenario *scenario; /* NULL: it is a sweep */
     dd_soak soak;
     char command[1024]; /* that repeats a round of it, but for the seed */
     dd_report report;
@@ -91,14 +96,26 @@ static int prepare(const request *r, job *jobs)
 {
     char message[DD_SCENARIO_MESSAGE_MAX];
     for (size_t i = 0; i < r->n_files; i++) {
-        if (!dd_scenario_open(r->files[i], r->sets, r->n_sets, &jobs[i].scenario, message))
+        dd_scenario *scenario;
+        if (!dd_scenario_open(r->files[i], r->sets, r->n_sets, &scenario, message))
             return complain(DD_EXIT_USAGE, message);
-        if (jobs[i].scenario->draws) {
+        if (scenario->draws) {
+            jobs[i].scenario = scenario;
+            if (r->trace) {
+                snprintf(message, sizeof message,
+                         "--trace: %.300s is a soak; only the cells of a sweep have timelines",
+                         r->files[i]);
+                return complain(DD_EXIT_USAGE, message);
+            }
             int code = prepare_soak(r, &jobs[i]);
             if (code != DD_EXIT_HELD)
                 return code;
             continue;
         }
+        int code =
+            dd_sweep_job_prepare(&jobs[i].sweep, scenario, r->list || r->soak_option, message);
+        if (code != DD_EXIT_HELD)
+            return complain(code, message);
         if (r->soak_option) {
             snprintf(message, sizeof message,
                      "%s: %.300s has no \"draw:\"; a sweep ends with its last cell, only a soak is "
@@ -106,43 +123,47 @@ static int prepare(const request *r, job *jobs)
                      r->soak_option, r->files[i]);
             return complain(DD_EXIT_USAGE, message);
         }
-        jobs[i].sweep = dd_sweep_open(jobs[i].scenario);
-        if (!jobs[i].sweep)
-            return complain(DD_EXIT_ENVIRONMENT, "no memory for the cells");
-        dd_status st = r->list ? DD_OK : dd_sweep_validate(jobs[i].sweep, message);
-        if (st != DD_OK)
-            return complain(st == DD_ERR_MEMORY ? DD_EXIT_ENVIRONMENT : DD_EXIT_USAGE, message);
     }
     return DD_EXIT_HELD;
+}
+
+static const char *name_of(const job *j)
+{
+    return j->scenario ? j->scenario->name : j->sweep.scenario->name;
+}
+
+static bool make_folder(const request *r, job *j, const char *out,
+                        char message[DD_JOURNAL_MESSAGE_MAX])
+{
+    if (!j->scenario)
+        return dd_sweep_job_begin(&j->sweep, out, r->sets, r->n_sets, message);
+    if (dd_report_open_folder(&j->report, j->scenario->name, out))
+        return true;
+    return dd_journal_refuse_(message, "results cannot be written: %s", j->report.failure);
 }
 
 /* Several scenarios share --out DIR as DIR/<name>. */
 static int make_folders(const request *r, job *jobs)
 {
-    char message[600];
+    char message[DD_JOURNAL_MESSAGE_MAX];
     for (size_t i = 0; r->out && i < r->n_files; i++)
         for (size_t j = 0; j < i; j++)
-            if (strcmp(jobs[j].scenario->name, jobs[i].scenario->name) == 0) {
+            if (strcmp(name_of(&jobs[j]), name_of(&jobs[i])) == 0) {
                 snprintf(message, sizeof message,
                          "--out: %.200s and %.200s have the same name, %s, and so one folder; give "
                          "one of them another \"name:\"",
-                         r->files[j], r->files[i], jobs[i].scenario->name);
+                         r->files[j], r->files[i], name_of(&jobs[i]));
                 return complain(DD_EXIT_USAGE, message);
             }
     for (size_t i = 0; i < r->n_files; i++) {
         char dir[DD_PATH_MAX];
-        snprintf(dir, sizeof dir, "%s/%s", r->out ? r->out : "", jobs[i].scenario->name);
-        const char *out = r->n_files > 1 && r->out ? dir : r->out;
-        if (!(jobs[i].sweep
-                  ? dd_report_open(&jobs[i].report, jobs[i].sweep, out)
-                  : dd_report_open_folder(&jobs[i].report, jobs[i].scenario->name, out))) {
-            snprintf(message, sizeof message,
-                     "results cannot be written: %s; --out DIR names another folder",
-                     jobs[i].report.failure);
-            while (i-- > 0)
-                dd_report_discard(&jobs[i].report);
-            return complain(DD_EXIT_USAGE, message);
-        }
+        snprintf(dir, sizeof dir, "%s/%s", r->out ? r->out : "", name_of(&jobs[i]));
+        if (make_folder(r, &jobs[i], r->n_files > 1 && r->out ? dir : r->out, message))
+            continue;
+        fprintf(stderr, "dodeca run: %s; --out DIR names another folder\n", message);
+        while (i-- > 0)
+            dd_report_discard(jobs[i].scenario ? &jobs[i].report : &jobs[i].sweep.report);
+        return DD_EXIT_USAGE;
     }
     return DD_EXIT_HELD;
 }
@@ -164,27 +185,17 @@ static void list_cells(const dd_scenario *scenario)
            scenario->n_cells, scenario->n_cells == 1 ? "" : "s");
     for (size_t i = 0; i < scenario->n_cells; i++) {
         const dd_scenario_cell *cell = &scenario->cells[i];
-        printf("%4zu  %s, %llu steps, repeats %u\n", i + 1,
-               cell->label[0] ? cell->label : scenario->name,
-               (unsigned long long)cell->settings.steps, cell->settings.repeats);
+        const dd_settings *s = &cell->settings;
+        printf("%4zu  %s, %llu steps, repeats %u", i + 1,
+               cell->label[0] ? cell->label : scenario->name, (unsigned long long)s->steps,
+               s->repeats);
+        if (s->interval > 0)
+            printf(" to %u", s->repeats_max);
+        putchar('\n');
     }
 }
 
 /* ---- Running ---- */
-
-static void keep(void *user, const dd_sweep *sweep)
-{
-    dd_report_write(user, sweep);
-}
-
-/* Cells that could not run here: the machine lacks what they ask for. */
-static size_t count_skipped(const dd_sweep *sweep)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < sweep->scenario->n_cells; i++)
-        n += sweep->cells[i].verdict == DD_SKIP;
-    return n;
-}
 
 static void keep_soak(void *user, const dd_soak *soak)
 {
@@ -226,16 +237,6 @@ static int run_soak(const request *r, job *j, int stop_fd)
     return soak_exit_code(j);
 }
 
-static int exit_code(const job *j)
-{
-    if (j->sweep->interrupted)
-        return DD_EXIT_INTERRUPTED;
-    dd_verdict verdict = dd_sweep_verdict(j->sweep);
-    if (verdict > DD_SKIP)
-        return DD_EXIT_FAILED;
-    return j->report.failure[0] || count_skipped(j->sweep) ? DD_EXIT_ENVIRONMENT : DD_EXIT_HELD;
-}
-
 /* Of two exit codes: interrupted, then failed, then what the machine lacks. */
 static int worse(int a, int b)
 {
@@ -246,65 +247,56 @@ static int worse(int a, int b)
     return a > b ? a : b;
 }
 
-static void say_trouble(const job *j)
-{
-    size_t n = count_skipped(j->sweep);
-    if (j->report.failure[0])
-        fprintf(stderr, "dodeca run: results could not be written: %s\n", j->report.failure);
-    if (n && !j->sweep->interrupted)
-        fprintf(stderr,
-                "dodeca run: %s: %zu of %zu cells could not run on this machine, see SKIP in the "
-                "table\n",
-                j->scenario->name, n, j->scenario->n_cells);
-}
-
-static int run_jobs(const request *r, job *jobs, size_t n, int stop_fd)
+static int run_jobs(const request *r, job *jobs, int stop_fd)
 {
     int worst = DD_EXIT_HELD;
-    bool terminal = isatty(STDERR_FILENO);
-    for (size_t i = 0; i < n && worst != DD_EXIT_INTERRUPTED; i++) {
-        dd_sweep_options options = {.stop_fd = stop_fd,
-                                    .log = stderr,
-                                    .terminal = terminal,
-                                    .on_run = keep,
-                                    .user = &jobs[i].report};
-        if (!jobs[i].sweep) {
-            worst = worse(worst, run_soak(r, &jobs[i], stop_fd));
-            continue;
-        }
-        dd_sweep_run_all(jobs[i].sweep, &options);
+    for (size_t i = 0; i < r->n_files && worst != DD_EXIT_INTERRUPTED; i++) {
+        jobs[i].sweep.trace = r->trace;
         fputs(i ? "\n" : "", stdout);
-        dd_report_print(&jobs[i].report, jobs[i].sweep, stdout);
-        say_trouble(&jobs[i]);
-        worst = worse(worst, exit_code(&jobs[i]));
+        worst = worse(worst, jobs[i].scenario ? run_soak(r, &jobs[i], stop_fd)
+                                              : dd_sweep_job_run(&jobs[i].sweep, stop_fd));
     }
     fflush(stdout);
     return worst;
 }
 
+static void list(const request *r, const job *jobs)
+{
+    for (size_t i = 0; i < r->n_files; i++)
+        if (jobs[i].scenario)
+            list_rounds(r, jobs[i].scenario);
+        else
+            list_cells(jobs[i].sweep.scenario);
+}
+
+/* From the first file on, Ctrl-C leaves whole ones. */
+static int carry_out(const request *r, job *jobs)
+{
+    int stop_fd = dd_stop_open();
+    int code = r->resume ? DD_EXIT_HELD : make_folders(r, jobs);
+    if (code == DD_EXIT_HELD)
+        code = run_jobs(r, jobs, stop_fd);
+    int number = dd_stop_close(stop_fd);
+    return code == DD_EXIT_INTERRUPTED && number ? 128 + number : code;
+}
+
 static int run(const request *r)
 {
+    char message[DD_JOURNAL_MESSAGE_MAX];
     job *jobs = calloc(r->n_files, sizeof *jobs);
     if (!jobs)
         return complain(DD_EXIT_ENVIRONMENT, "no memory");
-    int code = prepare(r, jobs);
-    if (code == DD_EXIT_HELD && r->list) {
-        for (size_t i = 0; i < r->n_files; i++)
-            if (jobs[i].sweep)
-                list_cells(jobs[i].scenario);
-            else
-                list_rounds(r, jobs[i].scenario);
-    } else if (code == DD_EXIT_HELD) {
-        int stop_fd = dd_stop_open(); /* from the first file on, Ctrl-C leaves whole ones */
-        code = make_folders(r, jobs);
-        if (code == DD_EXIT_HELD)
-            code = run_jobs(r, jobs, r->n_files, stop_fd);
-        int number = dd_stop_close(stop_fd);
-        if (code == DD_EXIT_INTERRUPTED && number)
-            code = 128 + number;
-    }
+    int code = DD_EXIT_HELD;
+    if (!r->resume)
+        code = prepare(r, jobs);
+    else if ((code = dd_sweep_job_resume(&jobs[0].sweep, r->resume, r->again, message)))
+        complain(code, message);
+    if (code == DD_EXIT_HELD && r->list)
+        list(r, jobs);
+    else if (code == DD_EXIT_HELD)
+        code = carry_out(r, jobs);
     for (size_t i = 0; i < r->n_files; i++) {
-        dd_sweep_close(jobs[i].sweep);
+        dd_sweep_job_close(&jobs[i].sweep);
         dd_soak_close(&jobs[i].soak);
         dd_scenario_close(jobs[i].scenario);
     }
@@ -326,6 +318,24 @@ static bool seed(request *r)
     return true;
 }
 
+/* What goes together. A folder that is resumed is the one job there is. */
+static void check_request(request *r, const struct argp_state *state)
+{
+    if (r->again && !r->resume)
+        argp_failure(state, DD_EXIT_USAGE, 0,
+                     "--again %llu: of which results folder? Give --resume DIR, too",
+                     (unsigned long long)r->again);
+    if (r->resume && (r->n_files || r->n_sets || r->out || r->list || r->soak_option))
+        argp_failure(state, DD_EXIT_USAGE, 0,
+                     "--resume %.300s: goes on with what was begun there, with its scenario and "
+                     "settings; nothing else can be given beside it but --again and --trace",
+                     r->resume);
+    if (!r->resume && !r->n_files)
+        argp_failure(state, DD_EXIT_USAGE, 0,
+                     "which scenario? For example: dodeca run scenarios/quick.yaml");
+    r->n_files = r->resume ? 1 : r->n_files;
+}
+
 static error_t parse(int id, char *argument, struct argp_state *state)
 {
     request *r = state->input;
@@ -340,6 +350,19 @@ static error_t parse(int id, char *argument, struct argp_state *state)
         return 0;
     case OPTION_LIST:
         r->list = true;
+        return 0;
+    case OPTION_TRACE:
+        r->trace = true;
+        return 0;
+    case OPTION_RESUME:
+        r->resume = argument;
+        return 0;
+    case OPTION_AGAIN:
+        if (!dd_text_uint(argument, &r->again) || r->again == 0)
+            argp_failure(state, DD_EXIT_USAGE, 0,
+                         "--again \"%.64s\": must be a cell's number as --list prints it, 1 or "
+                         "more",
+                         argument);
         return 0;
     case OPTION_MINUTES:
         if (!dd_text_real(argument, &r->minutes) || !(r->minutes > 0 && r->minutes <= 100000))
@@ -363,9 +386,8 @@ static error_t parse(int id, char *argument, struct argp_state *state)
     case ARGP_KEY_ARG:
         r->files[r->n_files++] = argument;
         return 0;
-    case ARGP_KEY_NO_ARGS:
-        argp_failure(state, DD_EXIT_USAGE, 0,
-                     "which scenario? For example: dodeca run scenarios/quick.yaml");
+    case ARGP_KEY_END:
+        check_request(r, state);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -379,6 +401,15 @@ int dd_cmd_run(int argc, char **argv)
         {"out", OPTION_OUT, "DIR", 0,
          "results folder (default: results/runs/<UTC time>-<scenario>)", 0},
         {"list", OPTION_LIST, NULL, 0, "print the cells and run nothing", 0},
+        {"trace", OPTION_TRACE, NULL, 0,
+         "at the end run every cell once more, checked but not timed, and write what each thread "
+         "did when to DIR/traces/cell-N.json, a timeline for https://ui.perfetto.dev or "
+         "chrome://tracing",
+         0},
+        {"resume", OPTION_RESUME, "DIR", 0,
+         "go on with the sweep of this results folder, where it was interrupted", 0},
+        {"again", OPTION_AGAIN, "CELL", 0,
+         "with --resume: run this cell (its number in --list) again, in place of what it has", 0},
         {"minutes", OPTION_MINUTES, "N", 0, "soaks: no round begins later (default: 1)", 1},
         {"rounds", OPTION_ROUNDS, "N", 0, "soaks: as many rounds, in place of minutes", 1},
         {"draw-seed", OPTION_SEED, "S", 0,
@@ -388,15 +419,22 @@ int dd_cmd_run(int argc, char **argv)
     static const struct argp argp = {
         .options = options,
         .parser = parse,
-        .args_doc = "FILE…",
+        .args_doc = "FILE…\n--resume DIR [--again CELL]",
         .doc =
             "Run scenario files: every cell trains in a child process under a watchdog, is checked "
             "against the serial oracle, and gets a row of the speedup table.\v"
             "Examples:\n"
             "  dodeca run scenarios/quick.yaml\n"
             "  dodeca run scenarios/quick.yaml --set steps=10 --set repeats=1 --out /tmp/quick\n"
+            "  dodeca run scenarios/full.yaml --list                 # its cells, numbered\n"
+            "  dodeca run --resume results/runs/20250101T120000Z-full\n"
+            "  dodeca run --resume results/runs/20250101T120000Z-full --again 17\n"
             "  dodeca run scenarios/soak.yaml --minutes 30\n"
             "  dodeca run scenarios/soak.yaml --rounds 1 --draw-seed 4711    # one round again\n"
+            "\n"
+            "A sweep is resumed with the scenario, the machine and the program it was begun with, "
+            "or refused. What has run is in DIR/runs.jsonl from the moment it ended, so that "
+            "Ctrl-C or kill -9 cost the run in progress.\n"
             "\n"
             "Exit: 0 all held; 1 a cell is FAIL, HANG or CRASH; 2 bad usage or input; 3 the "
             "machine lacks what a cell needs, which is then a SKIP; 130 interrupted by "

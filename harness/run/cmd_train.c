@@ -30,6 +30,8 @@ enum {
     OPTION_DUMP_WEIGHTS,
     OPTION_STATUS_EVERY,
     OPTION_PROFILE,
+    OPTION_TRACE,
+    OPTION_TRACE_EVENTS,
     OPTION_VALIDATE
 };
 
@@ -97,6 +99,9 @@ static dd_status open_all(dd_train *t, dd_error *error)
     if (t->record_path && (st = dd_recorder_open(t->record_path, s, t->subject, t->self, t->data,
                                                  t->used, &t->record, error)) != DD_OK)
         return st;
+    if (t->trace_path &&
+        (st = dd_trace_file_open(t->trace_path, s->model, t->trainer, &t->trace, error)) != DD_OK)
+        return st;
     if (t->status_every && (st = dd_health_open(t->subject, t->self, &t->health)) != DD_OK) {
         strcpy(error->message, "out of memory");
         return st;
@@ -108,6 +113,7 @@ static void close_all(dd_train *t)
 {
     dd_hogs_close(t->hogs);
     dd_recorder_close(t->record);
+    (void)dd_trace_file_close(t->trace, NULL);
     if (t->dump >= 0) { /* nothing came to be written */
         close(t->dump);
         (void)unlink(t->dump_path);
@@ -185,6 +191,8 @@ static dd_status train_step(dd_train *t, dd_error *error)
     t->step_ns += step.wall_ns;
     if (t->settings.config.profile)
         dd_train_profile_look(&t->profile, t->trainer, t->done);
+    if (t->trace)
+        dd_trace_file_take(t->trace, &step);
     t->discarded += step.discarded;
     if (step.discarded)
         dd_train_discarded(t, &step);
@@ -244,6 +252,27 @@ static bool fits_memory(const dd_train *t)
     return false;
 }
 
+/* returns  false: the trace could not be written */
+static bool end_trace(dd_train *t)
+{
+    uint64_t enough;
+    dd_error error = {""};
+    if (!t->trace)
+        return true;
+    dd_trace_file_take(t->trace, NULL);
+    const uint64_t lost = dd_trace_file_lost(t->trace, &enough);
+    if (lost)
+        fprintf(stderr,
+                "dodeca train: trace: %" PRIu64 " events found no room and are left out; "
+                "--trace-events %" PRIu64 " has room for all\n",
+                lost, enough);
+    const dd_status st = dd_trace_file_close(t->trace, &error);
+    t->trace = NULL;
+    if (st != DD_OK)
+        fprintf(stderr, "dodeca train: %s\n", error.message);
+    return st == DD_OK;
+}
+
 /* What is written at the end.  returns  the exit code: `code`, or that of a file not written */
 static int write_files(dd_train *t, dd_status status, int code)
 {
@@ -261,7 +290,7 @@ static int write_files(dd_train *t, dd_status status, int code)
         written = false;
     }
     t->dump = -1;
-    return written && !t->unwritten ? code : DD_EXIT_ENVIRONMENT;
+    return end_trace(t) && written && !t->unwritten ? code : DD_EXIT_ENVIRONMENT;
 }
 
 static int train(dd_train *t)
@@ -328,6 +357,13 @@ static void finish(dd_train *t, struct argp_state *state)
     if (t->status_every && !t->subject->thread)
         argp_failure(state, DD_EXIT_USAGE, 0,
                      "--status-every: subject %s has no threads to tell of", t->subject->name);
+    if (t->trace_path && !t->subject->spheres)
+        argp_failure(state, DD_EXIT_USAGE, 0, "--trace: subject %s does not tell what it did when",
+                     t->subject->name);
+    if (t->trace_events && !t->trace_path)
+        argp_failure(state, DD_EXIT_USAGE, 0, "--trace-events: of what trace? --trace FILE");
+    if (t->trace_path)
+        t->settings.config.trace = t->trace_events ? t->trace_events : DD_TRACE_ROOM;
     if (t->settings.config.profile && !t->subject->spheres)
         argp_failure(state, DD_EXIT_USAGE, 0, "--profile: subject %s does not measure its phases",
                      t->subject->name);
@@ -348,7 +384,7 @@ static error_t parse(int id, char *argument, struct argp_state *state)
     }
     switch (id) {
     case OPTION_SERIAL:
-        set(t, "subject", "serial");
+        set(t, "subject", "oracle");
         return 0;
     case OPTION_NO_PIN:
         set(t, "pin", "false");
@@ -374,6 +410,13 @@ static error_t parse(int id, char *argument, struct argp_state *state)
     case OPTION_PROFILE:
         t->settings.config.profile = true;
         return 0;
+    case OPTION_TRACE:
+        t->trace_path = argument;
+        return 0;
+    case OPTION_TRACE_EVENTS:
+        t->trace_events =
+            (uint32_t)dd_option_number("trace-events", argument, 1, DD_TRACE_ROOM_MAX, state);
+        return 0;
     case OPTION_VALIDATE:
         t->validation_batches =
             (uint32_t)dd_option_number("validate", argument, 0, UINT32_MAX, state);
@@ -395,7 +438,7 @@ int dd_cmd_train(int argc, char **argv)
 {
     static dd_options options;
     dd_options_add_settings(&options, NULL);
-    dd_options_add(&options, "serial", OPTION_SERIAL, NULL, "short for --subject serial");
+    dd_options_add(&options, "serial", OPTION_SERIAL, NULL, "short for --subject oracle");
     dd_options_add(&options, "no-pin", OPTION_NO_PIN, NULL, "takes an earlier --pin back");
     dd_options_add(&options, "stop-after", OPTION_STOP_AFTER, "N",
                    "end when N of the --steps are done; 0: before the first");
@@ -409,6 +452,14 @@ int dd_cmd_train(int argc, char **argv)
                    "after every N steps a table of all spheres: who did what, who waits where");
     dd_options_add(&options, "profile", OPTION_PROFILE, NULL,
                    "at the end: where the time went, and how near each phase came to its limit");
+    dd_options_add(
+        &options, "trace", OPTION_TRACE, "FILE",
+        "write what every thread did when to FILE, which must not exist, as a timeline "
+        "for https://ui.perfetto.dev or chrome://tracing; with --profile phases of lanes "
+        "too");
+    dd_options_add(
+        &options, "trace-events", OPTION_TRACE_EVENTS, "N",
+        "room for so many events of each thread in a step, 40 bytes each (default 8192)");
     dd_options_add(&options, "validate", OPTION_VALIDATE, "N",
                    "validation batches at the end (default 20)");
     dd_options_add(&options, "print-hash", OPTION_PRINT_HASH, NULL,
@@ -435,6 +486,8 @@ int dd_cmd_train(int argc, char **argv)
                "  dodeca train --workers 2 --pin --hog 1 --steal\n"
                "Where the time goes:\n"
                "  dodeca train --model micro --profile\n"
+               "What every thread did when, as a timeline:\n"
+               "  dodeca train --steps 20 --workers 4 --trace trace.json\n"
                "Two runs that ought to be one, and where they part:\n"
                "  dodeca train --record a.jsonl --workers 1\n"
                "  dodeca train --record b.jsonl --workers 4\n"

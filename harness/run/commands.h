@@ -21,6 +21,8 @@ int dd_cmd_explore(int argc, char **argv);
 int dd_cmd_defects(int argc, char **argv);
 int dd_cmd_diff(int argc, char **argv);
 int dd_cmd_spheres(int argc, char **argv);
+int dd_cmd_predict(int argc, char **argv);
+int dd_cmd_report(int argc, char **argv);
 int dd_cmd_doctor(int argc, char **argv);
 
 #endif

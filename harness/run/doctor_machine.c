@@ -45,11 +45,6 @@ static void look_at_cpu(dd_found *d)
         d->isa[strlen(d->isa) - 1] = '\0'; /* the last blank */
     else
         strcpy(d->isa, "no vector set that this version uses");
-    f = fopen("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "re");
-    if (f && fgets(d->governor, sizeof d->governor, f))
-        d->governor[strcspn(d->governor, "\n")] = '\0';
-    if (f)
-        (void)fclose(f);
 }
 
 static void look_for_keys(dd_found *d)
@@ -82,8 +77,6 @@ void dd_found_look(dd_found *d)
     *d = (dd_found){.cpus = dd_cpu_available()};
     look_at_cpu(d);
     (void)dd_topology_open(&d->topology);
-    if (getloadavg(&d->load, 1) != 1)
-        d->load = 0;
     d->memory_gib = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 0x1p30;
     look_for_keys(d);
     dd_limits_read("", &d->limits);
@@ -168,7 +161,6 @@ void dd_found_print(const dd_found *d)
         printf(", %.1f GiB for this control group", (double)d->limits.memory_bytes / 0x1p30);
     printf("\n");
     print_threads(d);
-    printf("  load average     %.2f\n", d->load);
 }
 
 /* ---- JSON ---- */
@@ -206,11 +198,10 @@ static json_t *json_topology(const dd_topology *t)
 
 json_t *dd_found_json(const dd_found *d)
 {
-    return json_pack("{s:s, s:s, s:i, s:i, s:i, s:o, s:i, s:s, s:f, s:I, s:o, s:f, s:s}", "cpu",
-                     d->cpu, "vector_sets", d->isa, "cpus", (int)d->cpus, "cpus_by_affinity",
-                     (int)d->topology.n_cpus, "cores", (int)d->topology.n_cpus_cores, "topology",
-                     json_topology(&d->topology), "protection_keys", (int)d->keys,
-                     "protection_keys_why", d->keys_why, "memory_gib", d->memory_gib,
-                     "memory_limit_bytes", (json_int_t)d->limits.memory_bytes, "threads",
-                     json_limits(d), "load", d->load, "governor", d->governor);
+    return json_pack(
+        "{s:s, s:s, s:i, s:i, s:i, s:o, s:i, s:s, s:f, s:I, s:o}", "cpu", d->cpu, "vector_sets",
+        d->isa, "cpus", (int)d->cpus, "cpus_by_affinity", (int)d->topology.n_cpus, "cores",
+        (int)d->topology.n_cpus_cores, "topology", json_topology(&d->topology), "protection_keys",
+        (int)d->keys, "protection_keys_why", d->keys_why, "memory_gib", d->memory_gib,
+        "memory_limit_bytes", (json_int_t)d->limits.memory_bytes, "threads", json_limits(d));
 }

@@ -10,10 +10,10 @@
 #include "topology.h"
 
 typedef struct dd_found {
-    char cpu[128], isa[64], governor[32]; /* governor: "" where there is none */
-    uint32_t cpus;                        /* affinity, cut by a control group's quota */
-    dd_topology topology;                 /* zeroed where hwloc cannot read the machine */
-    double load, memory_gib;
+    char cpu[128], isa[64];
+    uint32_t cpus;        /* affinity, cut by a control group's quota */
+    dd_topology topology; /* zeroed where hwloc cannot read the machine */
+    double memory_gib;
     uint32_t keys;        /* protection keys that a process can have */
     const char *keys_why; /* none: why; else "" */
     dd_limits limits;

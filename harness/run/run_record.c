@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "build_info.h"
@@ -32,33 +30,6 @@ void dd_fingerprint_make(const dd_layout *layout, const float *weights, dd_finge
 bool dd_fingerprint_equal(const dd_fingerprint *a, const dd_fingerprint *b)
 {
     return memcmp(a, b, sizeof *a) == 0;
-}
-
-bool dd_program_self(char path[DD_RECORD_PATH])
-{
-    const ssize_t n = readlink("/proc/self/exe", path, DD_RECORD_PATH - 1);
-    path[n > 0 ? n : 0] = '\0';
-    return n > 0;
-}
-
-bool dd_program_hash(const char *path, char hash[33])
-{
-    struct stat about;
-    uint8_t bytes[16];
-    hash[0] = '\0';
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    void *text = MAP_FAILED;
-    if (fstat(fd, &about) == 0 && S_ISREG(about.st_mode) && about.st_size > 0)
-        text = mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-    close(fd);
-    if (text == MAP_FAILED)
-        return false;
-    dd_hash128(text, (size_t)about.st_size, bytes);
-    munmap(text, (size_t)about.st_size);
-    dd_hash_text(bytes, hash);
-    return true;
 }
 
 /* ---- Lines ---- */

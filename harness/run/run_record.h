@@ -16,11 +16,12 @@
 
 #include <stdio.h>
 
+#include "program.h"
 #include "subject.h"
 #include "tensors.h"
 
 #define DD_RECORD_VERSION 1
-#define DD_RECORD_PATH 4096 /* bytes of a path */
+#define DD_RECORD_PATH DD_PROGRAM_PATH
 
 /* Hashes of weights: of all, and of each tensor. */
 typedef struct dd_fingerprint {
@@ -28,10 +29,6 @@ typedef struct dd_fingerprint {
 } dd_fingerprint;
 void dd_fingerprint_make(const dd_layout *layout, const float *weights, dd_fingerprint *out);
 bool dd_fingerprint_equal(const dd_fingerprint *a, const dd_fingerprint *b);
-
-/* This program's file, and what hash a program has, as text.  returns  false: it cannot be read */
-bool dd_program_self(char path[DD_RECORD_PATH]);
-bool dd_program_hash(const char *path, char hash[33]);
 
 /* ---- Writing ---- */
 

@@ -9,8 +9,9 @@
  *       simd: [off, auto]
  *
  * Where the full product is too much, `sweep` is a list of such blocks, run one after another. A
- * key that a block does not sweep has its base value there; a combination that an earlier block has
- * already is not run again.
+ * key that a block does not sweep has its base value there; a combination that is there already is
+ * not run again. Those are the same that differ only in what means nothing to their subject
+ * (dd_key_concerns): the oracle is one cell, whatever numbers of workers it is multiplied with.
  *
  *     sweep:
  *       - workers: [1, 2, 4]

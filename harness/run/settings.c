@@ -18,7 +18,7 @@ static const char *const simd_names[] = {"auto", "off", "avx2", "avx512", "neon"
 static const char *const barrier_names[] = {"tree", "pthread", NULL};
 static const char *const reduce_names[] = {"tree", "control", "sliced", "owner", "auto", NULL};
 static const char *const nan_names[] = {"abort", "skip-step", NULL};
-static const char *const subject_names[] = {"dodeca", "serial", "locks", "locks-gradient", NULL};
+static const char *const subject_names[] = {"dodeca", "oracle", "locks", "locks-gradient", NULL};
 static const char *const plant_names[] = {"none", "stray-write", NULL};
 
 #define AT(field) .offset = offsetof(dd_settings, field), .size = sizeof((dd_settings *)NULL)->field
@@ -100,12 +100,23 @@ static const dd_key keys[] = {
      AT(config.allow_idle)},
     {"hog", DD_KEY_UINT, "N", "busy threads beside the first N workers, to slow them; needs pin",
      AT(hog), .high = DD_SETTINGS_WORKERS_MAX},
-    {"subject", DD_KEY_CHOICE, NULL, "who trains; serial: the single-threaded oracle",
+    {"subject", DD_KEY_CHOICE, NULL, "who trains; oracle: the plain single-threaded trainer",
      AT(subject), .choices = subject_names},
     {"plant", DD_KEY_CHOICE, NULL, "a defect that must be caught",
      AT(plant), .scenario_only = true, .choices = plant_names},
     {"repeats", DD_KEY_UINT, "N", "runs of every cell",
-     AT(repeats), .scenario_only = true, .not_swept = true, .low = 1, .high = 1000},
+     AT(repeats), .scenario_only = true, .not_swept = true, .low = 1, .high = DD_REPEATS_MAX},
+    {"interval", DD_KEY_REAL, "X",
+     "more runs of a cell until half its 95 % interval / step is at most X; 0: none",
+     AT(interval), .scenario_only = true, .not_swept = true, .most = 1},
+    {"repeats-max", DD_KEY_UINT, "N", "but no more than N of them (10, or repeats)",
+     AT(repeats_max), .scenario_only = true, .not_swept = true, .low = 1, .high = DD_REPEATS_MAX},
+    {"minutes-max", DD_KEY_REAL, "N",
+     "and none once all runs together have taken so long; 0: however long it takes",
+     AT(minutes_max), .scenario_only = true, .not_swept = true, .most = 100000},
+    {"shuffle", DD_KEY_UINT, "S",
+     "every repeat runs the cells in another order, drawn from seed S; 0: as in the file",
+     AT(shuffle), .scenario_only = true, .not_swept = true, .high = UINT64_MAX},
     {"stall-limit", DD_KEY_REAL, "SECONDS", "without progress: HANG",
      AT(stall_limit_s), .scenario_only = true, .not_swept = true, .least = 0.1, .most = 86400},
 };
@@ -127,6 +138,21 @@ const dd_key *dd_key_named(const char *name)
     return NULL;
 }
 
+/* Keys that mean something to a subject without spheres, beside those that all runs have. */
+static const char *const oracle_keys[] = {"subject", "hog", "perturb", NULL};
+static const char *const locks_keys[] = {"subject", "workers",    "simd", "hog",
+                                         "perturb", "allow-idle", NULL};
+
+bool dd_key_concerns(const dd_key *key, dd_subject subject)
+{
+    if (subject == DD_SUBJECT_DODECA || key->decides_bits || key->not_swept)
+        return true;
+    const char *const *name = subject == DD_SUBJECT_ORACLE ? oracle_keys : locks_keys;
+    while (*name && strcmp(*name, key->name) != 0)
+        name++;
+    return *name;
+}
+
 const char *dd_reduce_name(dd_reduce reduce)
 {
     return reduce_names[reduce];
@@ -142,6 +168,7 @@ void dd_settings_default(dd_settings *s)
     strcpy(s->model, "nano");
     s->steps = s->config.horizon;
     s->repeats = 1;
+    s->shuffle = 1;
     s->stall_limit_s = 30;
 }
 

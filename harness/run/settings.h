@@ -11,6 +11,7 @@
 #define DD_SPEC_MAX 512
 #define DD_MESSAGE_MAX 512 /* one line: what is wrong, what would be right */
 
+#define DD_REPEATS_MAX 1000
 #define DD_SETTINGS_DEPTH_MAX 3
 #define DD_SETTINGS_WORKERS_MAX 1728 /* 12^3 */
 /* B * T < 2^24: 1 / (B * T) is one rounding of a float */
@@ -21,7 +22,7 @@
  * plant) are refused for the lock-based subjects, and mean nothing to the oracle. */
 typedef enum dd_subject {
     DD_SUBJECT_DODECA,
-    DD_SUBJECT_SERIAL,        /* the oracle */
+    DD_SUBJECT_ORACLE,        /* one thread, plain loops */
     DD_SUBJECT_LOCKS,         /* mutexes and condition variables, one lock around the model */
     DD_SUBJECT_LOCKS_GRADIENT /* re-entrant lanes, one lock around the gradient */
 } dd_subject;
@@ -40,7 +41,12 @@ typedef struct dd_settings {
     char data_else[DD_SPEC_MAX]; /* used where data is kjv and not installed; "": refuse */
     char model[DD_SPEC_MAX];     /* "nano", "micro,T=64", "L=2,NH=2,C=32,V=256,T=16" */
     uint64_t steps;
-    uint32_t repeats;     /* scenario: runs of every cell, >= 1 */
+    /* scenario: how often, and in which order, every cell runs */
+    uint32_t repeats;     /* at least, >= 1 */
+    double interval;      /* more until half the 95 % interval / median step is this; 0: no more */
+    uint32_t repeats_max; /* at most; 0 until dd_settings_finish where it is not given */
+    double minutes_max;   /* none beyond `repeats` later than this; 0: no such bound */
+    uint64_t shuffle;     /* seed of the order of cells within each repeat; 0: the file's */
     double stall_limit_s; /* scenario: seconds without progress that make a HANG */
     dd_subject subject;
     /* membership changes by step, the form of timetable.h; "": none */
@@ -83,6 +89,11 @@ const dd_key *dd_key_named(const char *name);
 /* "tree", "owner", …: as the key `reduce` says it. */
 const char *dd_reduce_name(dd_reduce reduce);
 
+/* Whether a key means anything to a subject: the oracle has one thread and one way to compute, the
+ * lock-based subjects have no spheres. Cells that differ in nothing that means something are one.
+ * requires settings that dd_settings_finish has passed: what would be wrong is refused there */
+bool dd_key_concerns(const dd_key *key, dd_subject subject);
+
 void dd_settings_default(dd_settings *s);
 
 /* Sets one key from its text. `model` and `data` are checked in form; whether a file is there
@@ -90,13 +101,13 @@ void dd_settings_default(dd_settings *s);
  * returns  false, message filled: unknown key (with the nearest one), wrong type, out of range */
 bool dd_settings_set(dd_settings *s, const char *key, const char *value,
                      char message[DD_MESSAGE_MAX]);
-/* A key's value as text, the form dd_settings_set reads. `seq`, `warmup` and `max-workers`, where
- * they are not given, are "" until dd_settings_finish. */
+/* A key's value as text, the form dd_settings_set reads. `seq`, `warmup`, `max-workers` and
+ * `repeats-max`, where they are not given, are "" until dd_settings_finish. */
 void dd_settings_get(const dd_settings *s, const char *key, char value[DD_SPEC_MAX]);
 
 /* Resolves what depends on more than one key: model into config.shape; seq, horizon and warmup;
- * max-workers from the timetable, which is carried out beforehand on paper; refuses everything that
- * can be refused before data is opened. A message begins with the key to blame. */
+ * repeats-max; max-workers from the timetable, which is carried out beforehand on paper; refuses
+ * everything that can be refused before data is opened. A message begins with the key to blame. */
 bool dd_settings_finish(dd_settings *s, char message[DD_MESSAGE_MAX]);
 
 /* Opens the data that s names. *used gets the spec that was opened ("bytes:/…"), *note is "" or

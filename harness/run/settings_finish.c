@@ -54,7 +54,7 @@ static bool check_lanes(const dd_settings *s, const char *key, uint32_t n,
 {
     const dd_config *c = &s->config;
     uint32_t lanes = dd_config_non_empty_lanes(c);
-    if (n <= lanes || c->allow_idle || s->subject == DD_SUBJECT_SERIAL)
+    if (n <= lanes || c->allow_idle || s->subject == DD_SUBJECT_ORACLE)
         return true;
     dd_text_refuse(message, "%s %u: ", key, n);
     if (lanes == c->batch)
@@ -91,7 +91,7 @@ static bool check_subject(const dd_settings *s, char message[DD_MESSAGE_MAX])
     if (s->hog && !c->pin)
         return dd_text_refuse(
             message, "hog %u: needs pin, or the workers would be moved to other cores", s->hog);
-    if (s->subject != DD_SUBJECT_SERIAL && c->workers && s->hog > c->workers)
+    if (s->subject != DD_SUBJECT_ORACLE && c->workers && s->hog > c->workers)
         return dd_text_refuse(message, "hog %u: there are %u workers to slow", s->hog, c->workers);
     if (s->plant != DD_PLANT_NONE && s->subject != DD_SUBJECT_DODECA)
         return dd_text_refuse(message, "plant stray-write: only subject dodeca has it");
@@ -138,11 +138,29 @@ static bool check_timetable(dd_settings *s, char message[DD_MESSAGE_MAX])
     return true;
 }
 
+/* An interval of one repeat cannot be had; of two it says little, but that is the user's choice. */
+static bool check_repeats(dd_settings *s, char message[DD_MESSAGE_MAX])
+{
+    enum { MOST = 10 }; /* where nothing is said */
+    if (!s->repeats_max)
+        s->repeats_max = s->interval > 0 && s->repeats < MOST ? MOST : s->repeats;
+    if (s->interval > 0 && s->repeats < 2)
+        return dd_text_refuse(message,
+                              "interval %g: one repeat has none; take repeats >= 2 (3 or more "
+                              "are better)",
+                              s->interval);
+    if (s->repeats_max < s->repeats)
+        return dd_text_refuse(message, "repeats-max %u: every cell has %u repeats at least",
+                              s->repeats_max, s->repeats);
+    return true;
+}
+
 bool dd_settings_finish(dd_settings *s, char message[DD_MESSAGE_MAX])
 {
     message[0] = '\0';
     bool ok = dd_text_model(s->model, &s->config.shape, message) && check_tokens(s, message) &&
-              check_workers(s, message) && check_subject(s, message) && check_timetable(s, message);
+              check_workers(s, message) && check_subject(s, message) && check_repeats(s, message) &&
+              check_timetable(s, message);
     dd_text_one_line(message);
     return ok;
 }

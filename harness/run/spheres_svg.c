@@ -20,17 +20,14 @@ enum { WIDTH = 1200, HEIGHT = 1380, MARGIN = 30 };
  * reach 0.96 of it. */
 static const double LATTICE = 0.438, DISC = 0.2;
 
-typedef struct disc {
-    double x, y, r;
-} disc;
+typedef dd_disc disc;
 
 typedef struct drawing {
     FILE *f;
     const dd_spheres_view *view;
 } drawing;
 
-/* Where a position (or DD_CENTRE) lies in its parent's disc. */
-static disc disc_of(disc parent, uint32_t position)
+dd_disc dd_disc_inside(dd_disc parent, uint32_t position)
 {
     disc d = {parent.x, parent.y, DISC * parent.r};
     if (position != DD_CENTRE) {
@@ -138,25 +135,26 @@ static void draw_control(const drawing *g, uint32_t sphere, disc d)
             place, sphere ? "control" : "Node Zero", sphere, it->n_children, it->n_workers,
             g->view->below[sphere], 0.5 + d.r / 300, d.x, d.y, d.r);
 
-    const disc centre = disc_of(d, DD_CENTRE);
+    const disc centre = dd_disc_inside(d, DD_CENTRE);
     uint32_t at[DD_POSITIONS];
     for (uint32_t p = 0; p < DD_POSITIONS; p++)
         at[p] = dd_hierarchy_at(h, dd_place_child(it->place, p));
     for (uint32_t a = 0; a < DD_POSITIONS; a++) {
         if (at[a] == DD_NO_SPHERE)
             continue;
-        draw_line(g->f, "centre", d.r / 500, centre, disc_of(d, a));
+        draw_line(g->f, "centre", d.r / 500, centre, dd_disc_inside(d, a));
         for (uint32_t b = a + 1; b < DD_POSITIONS; b++)
             if (at[b] != DD_NO_SPHERE && dd_in_contact(a, b))
                 draw_line(g->f, a / 3 == b / 3 ? "mates" : "near",
-                          d.r / (a / 3 == b / 3 ? 170 : 400), disc_of(d, a), disc_of(d, b));
+                          d.r / (a / 3 == b / 3 ? 170 : 400), dd_disc_inside(d, a),
+                          dd_disc_inside(d, b));
     }
     /* from behind to the front */
     for (int depth = -2; depth <= 2; depth += 2) {
         for (uint32_t p = 0; p < DD_POSITIONS; p++) {
             if (dd_position[p][0] + dd_position[p][1] + dd_position[p][2] != depth)
                 continue;
-            const disc child = disc_of(d, p);
+            const disc child = dd_disc_inside(d, p);
             if (at[p] == DD_NO_SPHERE)
                 fprintf(g->f,
                         "<circle class=\"empty\" stroke-width=\"%.2f\" cx=\"%.1f\" cy=\"%.1f\" "

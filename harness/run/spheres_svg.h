@@ -21,4 +21,12 @@ typedef struct dd_spheres_view {
  * returns  NULL, or the name of what failed ("open", "write", "rename") with errno set */
 const char *dd_spheres_svg(const dd_spheres_view *view, const char *path);
 
+/* Where spheres are drawn: a disc for each. */
+typedef struct dd_disc {
+    double x, y, r;
+} dd_disc;
+
+/* Where a position (or DD_CENTRE) lies in its parent's disc. */
+dd_disc dd_disc_inside(dd_disc parent, uint32_t position);
+
 #endif

@@ -10,6 +10,7 @@
 #include "settings.h"
 #include "subject.h"
 #include "timetable.h"
+#include "trace_file.h"
 #include "train_profile.h"
 
 #define DD_TRAIN_TO_THE_END UINT64_MAX
@@ -21,7 +22,8 @@ typedef struct dd_train {
     uint64_t stop_after;   /* steps, or DD_TRAIN_TO_THE_END */
     uint64_t status_every; /* steps; 0: never */
     uint32_t validation_batches;
-    const char *record_path, *dump_path; /* NULL: none */
+    const char *record_path, *dump_path, *trace_path; /* NULL: none */
+    uint32_t trace_events;                            /* room for so many of each thread */
     /* what is open */
     const dd_subject_api *subject;
     void *self;          /* the subject's */
@@ -32,6 +34,7 @@ typedef struct dd_train {
     dd_health *health;       /* NULL: no status asked for */
     dd_hogs *hogs;
     dd_recorder *record;      /* NULL: none */
+    dd_trace_file *trace;     /* NULL: none */
     int dump;                 /* the file for the weights */
     bool unwritten;           /* a line of the record could not be written */
     dd_train_profile profile; /* config.profile */

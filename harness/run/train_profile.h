@@ -11,16 +11,7 @@
 
 #include "dodeca.h"
 #include "kernels.h"
-
-enum { DD_PROFILE_ROOM = 32 }; /* room; the trainer has fewer */
-
-/* All of it up to some moment. */
-typedef struct dd_spent {
-    dd_phase_info phase[DD_PROFILE_ROOM];
-    uint32_t n_phases;
-    uint64_t wait_ns[4]; /* of workers, at A, B, V, U */
-    uint64_t steps, at_ns;
-} dd_spent;
+#include "spent.h"
 
 typedef struct dd_train_profile {
     const dd_kernels *kernels;
@@ -28,8 +19,7 @@ typedef struct dd_train_profile {
      * slower than a fresh one: the peak is taken right after the first step. */
     double peak_flops, copy_bytes;
     dd_spent before, second, after; /* second: when the second step begins */
-    bool controls_fold;             /* folds and norm are controls' work, done while workers wait */
-    uint32_t workers;
+    uint64_t first_step, steps;     /* `before` is the end of so many, `after` of so many */
 } dd_train_profile;
 
 /* The speed of copying, measured now; takes half a second and 256 MiB, given back. Before threads

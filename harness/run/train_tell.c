@@ -80,7 +80,7 @@ static void describe_threads(const dd_train *t)
     char barrier[DD_SPEC_MAX];
     t->subject->describe(t->self, &i);
     dd_settings_get(&t->settings, "barrier", barrier);
-    if (t->settings.subject == DD_SUBJECT_SERIAL) {
+    if (t->settings.subject == DD_SUBJECT_ORACLE) {
         fprintf(stderr, "subject: the oracle, one thread, kernels: %s\n", i.kernels);
         tell_ignored(t);
         return;
@@ -104,6 +104,9 @@ static void describe_threads(const dd_train *t)
             MIB(i.weights_bytes), MIB(i.packed_weights_bytes), MIB(i.moments_bytes),
             MIB(i.segments_bytes), MIB(i.workspaces_bytes), MIB(i.other_bytes),
             MIB(i.scratch_bytes));
+    if (c->trace)
+        fprintf(stderr, "trace: room for %u events of each thread, %.1f MiB\n", c->trace,
+                MIB(i.trace_bytes));
     if (c->guard && i.guard_keys)
         fprintf(stderr, "guard: weights and batches by page protection, segments by %u keys\n",
                 i.guard_keys);
@@ -257,6 +260,7 @@ static json_t *json_of_info(const dd_train *t)
         return o;
     json_t *more = json_pack(
         "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:I, "
         "s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:s, s:I, s:I}",
         "reduce", dd_reduce_name(i.reduce), "depth", (json_int_t)i.depth, "spheres",
         (json_int_t)i.n_spheres, "controls", (json_int_t)i.n_controls, "threads",
@@ -269,10 +273,10 @@ static json_t *json_of_info(const dd_train *t)
         "weights_bytes", (json_int_t)i.weights_bytes, "packed_weights_bytes",
         (json_int_t)i.packed_weights_bytes, "moments_bytes", (json_int_t)i.moments_bytes,
         "activations_bytes", (json_int_t)i.workspaces_bytes, "scratch_bytes",
-        (json_int_t)i.scratch_bytes, "other_bytes", (json_int_t)i.other_bytes, "guard_keys",
-        (json_int_t)i.guard_keys, "guard_share", number(i.guard_share), "guard_why",
-        i.guard_why ? i.guard_why : "", "snapshot_pages", (json_int_t)i.snapshot_pages,
-        "snapshot_pages_copied", (json_int_t)i.snapshot_pages_copied);
+        (json_int_t)i.scratch_bytes, "other_bytes", (json_int_t)i.other_bytes, "trace_bytes",
+        (json_int_t)i.trace_bytes, "guard_keys", (json_int_t)i.guard_keys, "guard_share",
+        number(i.guard_share), "guard_why", i.guard_why ? i.guard_why : "", "snapshot_pages",
+        (json_int_t)i.snapshot_pages, "snapshot_pages_copied", (json_int_t)i.snapshot_pages_copied);
     (void)json_object_update(o, more);
     json_decref(more);
     if (t->settings.config.profile)

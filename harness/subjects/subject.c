@@ -130,7 +130,7 @@ static void describe_serial(void *self, dd_trainer_info *info)
 }
 
 static const dd_subject_api serial = {
-    .name = "serial",
+    .name = "oracle",
     .bit_equal = true,
     .open = open_serial,
     .close = close_serial,
@@ -147,7 +147,7 @@ const dd_subject_api *dd_subject_get(dd_subject subject, dd_plant plant)
     switch (subject) {
     case DD_SUBJECT_DODECA:
         return plant == DD_PLANT_STRAY_WRITE ? &stray_write : &dodeca;
-    case DD_SUBJECT_SERIAL:
+    case DD_SUBJECT_ORACLE:
         return &serial;
     case DD_SUBJECT_LOCKS:
         return &dd_subject_locks_;

@@ -26,9 +26,9 @@ expect 2 'usage: dodeca SUBCOMMAND'
 expect 0 'usage: dodeca SUBCOMMAND' --help
 expect 0 'dodeca ' --version
 refuse 'did you mean "train"' trian
-refuse 'there are run train check bench explore defects diff spheres doctor' frobnicate
+refuse 'there are run train check bench explore defects diff spheres predict report doctor' frobnicate
 refuse 'unknown option "--frobnicate"' --frobnicate
-for command in run train check bench explore defects diff spheres doctor; do
+for command in run train check bench explore defects diff spheres predict report doctor; do
     expect 0 "Usage: dodeca $command" $command --help
 done
 expect 2 "unrecognized option '--wrkers'" train --wrkers 2
@@ -55,7 +55,7 @@ refuse 'from 1 to 3' train --lane-depth 4
 refuse 'from 1 to 3' spheres --depth 4
 refuse 'there are 8 workers from the start' train --workers 8 --max-workers 4
 refuse 'needs pin' train --hog 1
-refuse 'this build has dodeca, serial, locks, locks-gradient' train --subject fast
+refuse 'this build has dodeca, oracle, locks, locks-gradient' train --subject fast
 refuse 'the lock-based subjects have no hierarchy' train --subject locks --steal
 refuse 'has no threads to tell of' train --serial --status-every 5
 refuse 'does not measure its phases' train --serial --profile

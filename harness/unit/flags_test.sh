@@ -7,7 +7,7 @@ set -uo pipefail
 source=$(realpath "$1")
 folder=$(mktemp -d "${TMPDIR:-/tmp}/dodeca-flags.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
-unset CFLAGS LDFLAGS
+unset CFLAGS CXXFLAGS LDFLAGS
 failures=0
 
 # refuse TEXT OPTION…: configuring fails and says the text
@@ -32,11 +32,15 @@ for flag in -ffast-math -Ofast -fno-signed-zeros -fsingle-precision-constant -ff
 done
 refuse 'build without -Ofast' -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG=-Ofast
 refuse 'build without -ffast-math' -DCMAKE_EXE_LINKER_FLAGS=-ffast-math
+refuse 'build without -ffast-math' -DCMAKE_CXX_FLAGS=-ffast-math # links the programs
 for flags in -ffinite-math-only -ffast-math; do
     printf '#!/bin/sh\nexec cc "$@" %s\n' "$flags" >"$folder/cc"
     chmod +x "$folder/cc"
     refuse 'cannot keep the bit contract' "-DCMAKE_C_COMPILER=$folder/cc"
 done
+printf '#!/bin/sh\nexec c++ "$@" -ffast-math\n' >"$folder/c++"
+chmod +x "$folder/c++"
+refuse 'this C++ compiler, its flags or the C library cannot keep the bit contract' "-DCMAKE_CXX_COMPILER=$folder/c++"
 
 ((failures == 0)) && echo 'flags that break the bit contract are refused'
 exit $((failures > 0))

@@ -22,6 +22,7 @@ whole()
     [[ $(tail -1 "$1/run.json") == '}' ]] || fail "$1/run.json is cut"
     [[ $(tail -1 "$1/junit.xml") == '</testsuites>' ]] || fail "$1/junit.xml is cut"
     [[ -s $1/speedup.md && -s $1/speedup.csv ]] || fail "$1: a table is missing"
+    [[ $(tail -1 "$1/speedup.json") == '}' ]] || fail "$1/speedup.json is cut"
     compgen -G "$1/*.tmp" >/dev/null && fail "$1 holds a temporary file"
 }
 
@@ -111,7 +112,7 @@ lr: 0.01
 batch: 24
 lane-depth: 2
 sweep:
-  - subject: [dodeca, serial, locks, locks-gradient]
+  - subject: [dodeca, oracle, locks, locks-gradient]
     workers: [1, 2]
   - timetable: ["2 spawn 0 3; 4 checkpoint; 7 terminate 0"]
     workers: [2]
@@ -121,7 +122,7 @@ sweep:
 YAML
 expect 0 'not bit-equal' run subjects.yaml --out subjects
 whole subjects
-(($(grep -c '| PASS |' subjects/speedup.md) == 11)) || fail 'not eleven rows that pass'
+(($(grep -c '| PASS |' subjects/speedup.md) == 10)) || fail 'not ten rows that pass, the oracle one of them'
 (($(grep -c '| not bit-equal |' subjects/speedup.md) == 4)) || fail 'not four rows that are not bit-equal'
 $sanitized || grep -q '| x locks-gradient |' subjects/speedup.md || fail 'no column of speedup over locks-gradient'
 grep -q '"changes": 2' subjects/run.json || fail 'run.json does not tell of the changes'
@@ -224,8 +225,8 @@ else
 fi
 
 # ---- Ctrl-C keeps what is finished
-sed 's/^  workers: .*/  steps: [10, 10000000]/' small.yaml >mixed.yaml
-sed -i '/^steps:/d; /^repeats/d' mixed.yaml
+sed 's/^  workers: .*/  steps: [10, 10000000]/; s/^repeats: .*/shuffle: 0/' small.yaml >mixed.yaml
+sed -i '/^steps:/d' mixed.yaml
 for signal in INT TERM; do
     start run mixed.yaml --out "stop-$signal"
     wait_for 20 done_runs 3 || fail 'the first cells did not finish'
@@ -239,6 +240,7 @@ for signal in INT TERM; do
     grep -q '"interrupted": true' "stop-$signal/run.json" || fail 'run.json does not say interrupted'
     (($(grep -c 'PASS' "stop-$signal/speedup.md") == 2)) || fail 'finished cells were not kept'
     grep -q 'interrupted' "stop-$signal/speedup.md" || fail 'unfinished cells do not say why'
+    grep -q "dodeca run --resume stop-$signal\$" err || fail 'nothing says how to go on'
 done
 
 # ---- kill -9 keeps them too, and takes the child along
@@ -249,7 +251,63 @@ kill -9 $pid
 wait $pid 2>/dev/null
 wait_for 5 gone "$child" || fail 'kill -9 leaves a child'
 [[ $(tail -1 killed/run.json) == '}' ]] || fail 'killed/run.json is cut'
-(($(grep -c 'PASS' killed/speedup.md) == 2)) || fail 'kill -9 lost finished cells'
+(($(grep -c '^{"done"' killed/runs.jsonl) == 3)) || fail 'kill -9 lost finished runs'
+
+# ---- and goes on where it was broken off: by Ctrl-C, by kill -9, by both
+# hash_and_times FOLDER: of every run its end and its times, as recorded
+hash_and_times() { sed 1d "$1/runs.jsonl" | grep -v '^{"begin"'; }
+sed 's/^repeats: .*/repeats: 3/; s/^steps: .*/steps: 400/; s/^name: .*/name: resumed/' small.yaml >resumed.yaml
+start run resumed.yaml --out resumed
+wait_for 30 done_runs 3 || fail 'the first runs did not finish'
+kill -INT $pid
+wait_for 10 gone $pid || fail 'SIGINT does not end it'
+cp resumed/runs.jsonl before.jsonl
+start run --resume resumed
+wait_for 30 done_runs 3 || fail 'the resumed sweep does not go on'
+kill -9 $pid
+wait $pid 2>/dev/null
+cmp -s -n "$(wc -c <before.jsonl)" before.jsonl resumed/runs.jsonl || fail 'what was done before is not as it was'
+printf '{"begin":{"oracle":false,"at":3,"repeat":2}}\n{"step":{"st' >>resumed/runs.jsonl # torn by the kill
+expect 0 'runs are done already' run --resume resumed
+whole resumed
+grep -q '"complete": true' resumed/run.json || fail 'the resumed sweep is not complete'
+(($(grep -c '^{"done"' resumed/runs.jsonl) == 13)) || fail 'not one oracle and 4 x 3 runs'
+grep '^{"begin"' resumed/runs.jsonl | sort | uniq -d | grep -q . && fail 'a run was made twice'
+(($(grep -c 'PASS' resumed/speedup.csv) == 4)) || fail 'not four rows that pass'
+# there is nothing left to do: the tables once more
+hash_and_times resumed >complete
+expect 0 'PASS' run --resume resumed
+hash_and_times resumed | cmp -s - complete || fail 'a complete sweep was run again'
+# one cell again
+expect 0 'PASS' run --resume resumed --again 2
+(($(grep -c '^{"done"' resumed/runs.jsonl) == 16)) || fail '--again: not three runs more'
+(($(grep -c '^{"begin":{"oracle":false,"at":1,' resumed/runs.jsonl) == 6)) || fail '--again: not of cell 2'
+whole resumed
+# what is not the same is refused, by name; nothing is changed
+hash_and_times resumed >complete
+sed -i 's/^lr: .*/lr: 0.02/' resumed.yaml
+expect 2 'lr of cell 1 (workers=1 reduce=tree) is "0.02", it was "0.01"' run --resume resumed
+sed -i 's/^lr: .*/lr: 0.01/; s/workers: .*/workers: [1]/' resumed.yaml
+expect 2 'the scenario has 2 cells, it had 4' run --resume resumed
+sed -i 's/workers: .*/workers: [1, 2]/' resumed.yaml
+cp resumed/runs.jsonl before.jsonl
+sed -i '1s/"cpu":"/"cpu":"another /' resumed/runs.jsonl
+expect 2 "the machine's cpu is" run --resume resumed
+cp before.jsonl resumed/runs.jsonl
+hash_and_times resumed | cmp -s - complete || fail 'a refusal changed what was recorded'
+expect 2 'the cells are numbered from 1 to 4' run --resume resumed --again 5
+expect 2 'of which results folder' run resumed.yaml --again 1
+expect 2 'nothing else can be given beside it' run --resume resumed small.yaml
+expect 2 'resumed can be the results folder of a sweep' run --resume results
+expect 2 'nowhere' run --resume nowhere
+
+# ---- repeats until the interval is narrow, or a cap
+expect 0 'repeats' run small.yaml --set repeats=2 --set interval=1 --set workers=1 --out narrow
+$sanitized || (($(grep -c '"repeats_ended_by": "narrow"' narrow/speedup.json) == 2)) || fail 'not narrow at once'
+expect 0 'repeats' run small.yaml --set repeats=2 --set interval=1e-9 --set repeats-max=3 --set workers=1 --out wide
+$sanitized || (($(grep -c '"repeats_ended_by": "repeats-max"' wide/speedup.json) == 2)) || fail 'the cap does not hold'
+$sanitized || grep -q '~ the interval is wider' out || fail 'the table does not say that the interval is wide'
+expect 2 'one repeat has none' run small.yaml --set repeats=1 --set interval=0.1
 
 # ---- dodeca check
 expect 0 'serial-equivalence' check --list

@@ -452,7 +452,7 @@ static void test_applies(void **state)
         dd_subject subject;
         const char *letters;
     } cases[] = {{DD_SUBJECT_DODECA, "hfslzibtcd"},
-                 {DD_SUBJECT_SERIAL, "hfscd"},
+                 {DD_SUBJECT_ORACLE, "hfscd"},
                  {DD_SUBJECT_LOCKS, "hfelcd"},
                  {DD_SUBJECT_LOCKS_GRADIENT, "hfelcd"}};
     size_t n;

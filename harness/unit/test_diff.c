@@ -61,7 +61,7 @@ static dd_settings tiny(void)
     dd_settings_default(&s);
     assert_true(dd_settings_set(&s, "model", "L=1,NH=1,C=4,V=64,T=4", message));
     assert_true(dd_settings_set(&s, "steps", "6", message));
-    assert_true(dd_settings_set(&s, "subject", "serial", message));
+    assert_true(dd_settings_set(&s, "subject", "oracle", message));
     assert_true(dd_settings_finish(&s, message));
     return s;
 }
@@ -113,7 +113,7 @@ static void records_are_read_as_they_were_written(void **state)
         fail_msg("%s", message);
     assert_memory_equal(&r.head.settings.config.shape, &want.config.shape, sizeof(dd_shape));
     assert_true(r.head.settings.steps == STEPS && r.head.settings.config.warmup == 0);
-    assert_int_equal(r.head.settings.subject, DD_SUBJECT_SERIAL);
+    assert_int_equal(r.head.settings.subject, DD_SUBJECT_ORACLE);
     assert_int_equal(r.head.workers, 1);
     char self[DD_RECORD_PATH], hash[33];
     assert_true(dd_program_self(self) && dd_program_hash(self, hash));

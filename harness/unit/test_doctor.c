@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: MIT
- * What `dodeca doctor` finds without measuring. */
+ * What `dodeca doctor` finds, on this machine and on machines made of files, and what it advises:
+ * everything that would spoil a measurement is planted in turn. */
+#include <ftw.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "cpu.h"
-#include "doctor_machine.h"
+#include "doctor_advice.h"
 
 static void test_workers_of_threads(void **state)
 {
@@ -50,11 +56,312 @@ static void test_found(void **state)
     dd_found_close(&found);
 }
 
+/* ---- A machine made of files ---- */
+
+static char root[] = "/tmp/dodeca-test-XXXXXX";
+
+static void put(const char *path, const char *text)
+{
+    char whole[512];
+    snprintf(whole, sizeof whole, "%s/%s", root, path);
+    for (char *slash = whole + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
+        *slash = '\0';
+        mkdir(whole, 0700);
+        *slash = '/';
+    }
+    FILE *file = fopen(whole, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static int remove_entry(const char *path, const struct stat *s, int type, struct FTW *ftw)
+{
+    (void)s;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static int make_root(void **state)
+{
+    (void)state;
+    memcpy(root + sizeof root - 7, "XXXXXX", 6);
+    return mkdtemp(root) ? 0 : -1;
+}
+
+static int remove_root(void **state)
+{
+    (void)state;
+    return nftw(root, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+#define CPU "sys/devices/system/cpu/"
+
+/* What a quiet server with one control group tells. */
+static void make_quiet(void)
+{
+    put("proc/loadavg", "0.10 0.20 0.30 1/300 1234\n");
+    put("proc/cpuinfo", "model name\t: made up\ncpu MHz\t\t: 2900.125\n\ncpu MHz\t\t: 3100.500\n");
+    put("proc/stat", "cpu  1000 10 100 8000 50 5 5 20 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n");
+    put(CPU "cpu0/cpufreq/cpuinfo_min_freq", "800000\n");
+    put(CPU "cpu0/cpufreq/cpuinfo_max_freq", "3700000\n");
+    put(CPU "cpu0/cpufreq/scaling_driver", "intel_pstate\n");
+    put(CPU "cpu0/cpufreq/scaling_governor", "performance\n");
+    put(CPU "intel_pstate/no_turbo", "1\n");
+    put(CPU "smt/active", "0\n");
+    put(CPU "cpu0/topology/thread_siblings_list", "0\n");
+    put(CPU "cpu0/thermal_throttle/core_throttle_count", "7\n");
+    put(CPU "cpu0/thermal_throttle/package_throttle_count", "1\n");
+    put(CPU "cpu1/thermal_throttle/core_throttle_count", "2\n");
+    put(CPU "cpu1/thermal_throttle/package_throttle_count", "1\n");
+    put("sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
+    put("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+    put("proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n");
+    put("proc/self/cgroup", "0::/job\n");
+    put("sys/fs/cgroup/job/cpu.stat", "usage_usec 5\nnr_periods 9\nnr_throttled 3\n");
+}
+
+static void test_nothing_told(void **state)
+{
+    (void)state;
+    dd_conditions c;
+    dd_counters before, after;
+    dd_conditions_look(root, &c);
+    assert_true(isnan(c.load) && isnan(c.mhz_now) && isnan(c.mhz_least) && isnan(c.mhz_most));
+    assert_true(!c.driver[0] && !c.governor[0] && !c.huge_pages[0] && !c.siblings[0]);
+    assert_true(c.turbo == DD_TOLD_NOT && c.smt == DD_TOLD_NOT && c.quota == UINT32_MAX);
+    dd_counters_look(root, &before);
+    dd_counters_look(root, &after);
+    const dd_meanwhile m = dd_counters_between(&before, &after, 100);
+    assert_true(isnan(m.steal) && isnan(m.others));
+    assert_true(m.throttled == DD_NOT_TOLD && m.hot == DD_NOT_TOLD);
+    json_t *json = dd_conditions_json(&c, &m);
+    static const char *const keys[] = {"load",       "mhz",           "governor",    "turbo",
+                                       "huge_pages", "smt",           "time_source", "quota_cpus",
+                                       "mhz_most",   "scaling_driver"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        assert_true(json_is_null(json_object_get(json, keys[i])));
+    const json_t *during = json_object_get(json, "while_measuring");
+    assert_true(json_is_null(json_object_get(during, "stolen")));
+    assert_true(json_is_null(json_object_get(during, "slowed_by_heat")));
+    json_decref(json);
+}
+
+static void test_told(void **state)
+{
+    (void)state;
+    dd_conditions c;
+    make_quiet();
+    dd_conditions_look(root, &c);
+    assert_true(c.load == 0.1 && c.mhz_now == 3100.5 && c.mhz_least == 800 && c.mhz_most == 3700);
+    assert_string_equal(c.driver, "intel_pstate");
+    assert_string_equal(c.governor, "performance");
+    assert_string_equal(c.huge_pages, "madvise");
+    assert_string_equal(c.clock_source, "tsc");
+    assert_true(c.turbo == DD_TOLD_OFF && c.smt == DD_TOLD_OFF);
+    put(CPU "intel_pstate/no_turbo", "0\n");
+    put(CPU "smt/active", "1\n");
+    put("sys/fs/cgroup/job/cpu.max", "250000 100000\n");
+    dd_conditions_look(root, &c);
+    assert_true(c.turbo == DD_TOLD_ON && c.smt == DD_TOLD_ON && c.quota == 2);
+    put(CPU "intel_pstate/no_turbo", "unsupported\n"); /* no number: not told, so boost counts */
+    put(CPU "cpufreq/boost", "1\n");
+    dd_conditions_look(root, &c);
+    assert_true(c.turbo == DD_TOLD_ON);
+    put(CPU "cpufreq/boost", "0\n");
+    put("proc/loadavg", "\n");
+    dd_conditions_look(root, &c);
+    assert_true(c.turbo == DD_TOLD_OFF && isnan(c.load));
+}
+
+/* What happens between two looks. */
+static void test_meanwhile(void **state)
+{
+    (void)state;
+    dd_counters before, after;
+    make_quiet();
+    dd_counters_look(root, &before);
+    assert_true(before.ticks == 9190 && before.idle == 8050 && before.steal == 20);
+    assert_true(before.throttled == 3 && before.hot == 11);
+    put("proc/stat",
+        "cpu  1600 10 100 8200 50 5 5 220 0 0\n"); /* 1000 more: 200 idle, 200 stolen */
+    put("sys/fs/cgroup/job/cpu.stat", "nr_periods 12\nnr_throttled 8\n");
+    put(CPU "cpu1/thermal_throttle/core_throttle_count", "4\n");
+    dd_counters_look(root, &after);
+    before.own_ns = 0;
+    after.own_ns = 2000000000; /* 200 of the ticks */
+    dd_meanwhile m = dd_counters_between(&before, &after, 100);
+    assert_true(m.steal == 0.2 && fabs(m.others - 0.4) < 1e-12);
+    assert_true(m.throttled == 5 && m.hot == 2);
+    m = dd_counters_between(&after, &before, 100); /* a counter that falls tells nothing */
+    assert_true(isnan(m.steal) && m.throttled == DD_NOT_TOLD && m.hot == DD_NOT_TOLD);
+    put("proc/stat", "cpu  1600 10 100 8200 50 5 5\n"); /* a kernel that tells no steal time */
+    dd_counters_look(root, &after);
+    m = dd_counters_between(&before, &after, 100);
+    assert_true(isnan(m.steal) && isnan(m.others));
+}
+
+/* ---- Advice ---- */
+
+static dd_facts quiet_facts(void)
+{
+    dd_facts f = {
+        .found = {.cpus = 4, .topology = {.n_cpus = 4, .n_cpus_cores = 4}},
+        .measured = true,
+        .meanwhile = {.throttled = 0, .hot = 0},
+        .noise = {.resolution_ns = 20, .loop_ns = 1e6, .spread = 0.01, .worst = 1.1},
+        .alone = {1, 3000, 50, 10e9, 12e9},
+        .together = {4, 2950, 196, 36e9, 40e9},
+        .build_type = "Release",
+        .sanitizer = "",
+        .unwind_denied = "",
+        .has_king_james = true,
+    };
+    make_quiet();
+    dd_conditions_look(root, &f.conditions);
+    return f;
+}
+
+static void advised(const dd_facts *f, const char *text)
+{
+    dd_advice a;
+    dd_advice_weigh(f, &a);
+    if (a.n == 1 && strstr(a.line[0], text))
+        return;
+    for (size_t i = 0; i < a.n; i++)
+        print_message("%s\n", a.line[i]);
+    fail_msg("%zu sentences, expected one with \"%s\"", a.n, text);
+}
+
+static void test_advice(void **state)
+{
+    (void)state;
+    dd_advice a;
+    const dd_facts quiet = quiet_facts();
+    dd_facts f = quiet;
+    dd_advice_weigh(&f, &a);
+    assert_int_equal(a.n, 0);
+
+    put("proc/loadavg", "3.50 2.00 1.00 9/300 1234\n"); /* a loaded machine */
+    put(CPU "cpu0/cpufreq/scaling_governor", "powersave\n");
+    dd_conditions_look(root, &f.conditions);
+    dd_advice_weigh(&f, &a);
+    assert_int_equal(a.n, 2);
+    assert_non_null(strstr(a.line[0], "load average is 3.5 on 4 CPUs"));
+    assert_non_null(strstr(a.line[1], "governor is powersave"));
+    assert_non_null(strstr(a.line[1], "cpupower frequency-set -g performance"));
+
+    f = quiet;
+    f.conditions.turbo = DD_TOLD_ON;
+    advised(&f, "turbo is on");
+    f = quiet;
+    strcpy(f.conditions.huge_pages, "never");
+    advised(&f, "transparent huge pages are off");
+    f = quiet;
+    f.meanwhile.steal = 0.031;
+    advised(&f, "took 3.1 % of the CPUs (steal)");
+    f = quiet;
+    f.meanwhile.others = 0.38;
+    advised(&f, "other programs used 38 %");
+    f = quiet;
+    f.meanwhile.throttled = 12;
+    advised(&f, "quota stopped its threads 12 times");
+    f = quiet;
+    f.meanwhile.hot = 2;
+    advised(&f, "because of heat 2 times");
+    f = quiet;
+    f.found.cpus = 2;
+    f.together = (dd_reached){2, 2950, 98, 18e9, 20e9};
+    advised(&f, "quota allows 2 of 4 CPUs");
+    f = quiet;
+    f.found.topology.n_cpus_cores = 2;
+    advised(&f, "beyond --workers 2 little is gained");
+    f = quiet;
+    f.noise.spread = 0.2;
+    advised(&f, "varies by 20 %");
+    f = quiet;
+    f.noise.resolution_ns = 4e6;
+    advised(&f, "the clock moves in steps of 4000000 ns (source tsc)");
+    f = quiet;
+    f.together.mhz = 2400;
+    advised(&f, "the clock falls from 3000 to 2400 MHz");
+    f = quiet;
+    f.together.gflops = 110;
+    advised(&f, "4 CPUs multiply 2.20 x as fast as one");
+    f = quiet;
+    f.together.copy_bytes_per_s = 18e9;
+    advised(&f, "copy memory only 1.50 x as fast");
+    f = quiet;
+    f.build_type = "Debug";
+    advised(&f, "build type is Debug");
+    f = quiet;
+    f.sanitizer = "thread";
+    advised(&f, "-fsanitize=thread");
+    f = quiet;
+    f.unwind_denied = "ptrace: no";
+    advised(&f, "stacks cannot be shown (ptrace: no)");
+    f = quiet;
+    f.has_king_james = false;
+    advised(&f, "scripts/setup.sh");
+}
+
+/* What is not told, or was not measured, is no reason for advice. */
+static void test_no_advice(void **state)
+{
+    (void)state;
+    dd_advice a;
+    dd_facts f = quiet_facts();
+    f.conditions = (dd_conditions){.load = (double)NAN, .quota = UINT32_MAX};
+    f.meanwhile = (dd_meanwhile){(double)NAN, (double)NAN, DD_NOT_TOLD, DD_NOT_TOLD};
+    f.alone.mhz = f.together.mhz = (double)NAN;
+    dd_advice_weigh(&f, &a);
+    assert_int_equal(a.n, 0);
+    f.together = (dd_reached){0};
+    dd_advice_weigh(&f, &a);
+    assert_int_equal(a.n, 0);
+    f.measured = false;
+    f.noise.spread = 1;
+    f.meanwhile.steal = 1;
+    dd_advice_weigh(&f, &a);
+    assert_int_equal(a.n, 0);
+}
+
+/* ---- Threads together ---- */
+
+static void test_team(void **state)
+{
+    (void)state;
+    dd_topology t;
+    dd_reached one, all;
+    const dd_kernels *set = dd_kernels_select(DD_SIMD_OFF, NULL);
+    assert_int_equal(dd_topology_open(&t), DD_OK);
+    assert_int_equal(dd_measure_team(&t, 1, set, 8 << 20, &one), 0);
+    assert_int_equal(dd_measure_team(&t, UINT32_MAX, set, 8 << 20, &all), 0);
+    assert_int_equal(one.threads, 1);
+    assert_int_equal(all.threads, t.n_cpus);
+    assert_true(one.gflops > 0 && one.read_bytes_per_s > 0 && one.copy_bytes_per_s > 0);
+    assert_true(isnan(one.mhz) || (one.mhz > 10 && one.mhz < 20000));
+    const dd_topology none = {0};
+    assert_int_not_equal(dd_measure_team(&none, 1, set, 8 << 20, &one), 0);
+    uint32_t cpu[] = {t.cpu[0],
+                      1u << 20}; /* no such CPU as the second: the first is not left waiting */
+    const dd_topology odd = {.n_cpus = 2, .cpu = cpu};
+    assert_int_not_equal(dd_measure_team(&odd, 2, set, 8 << 20, &all), 0);
+    dd_topology_close(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_workers_of_threads),
         cmocka_unit_test(test_found),
+        cmocka_unit_test_setup_teardown(test_nothing_told, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(test_told, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(test_meanwhile, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(test_advice, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(test_no_advice, make_root, remove_root),
+        cmocka_unit_test(test_team),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

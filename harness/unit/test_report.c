@@ -109,8 +109,8 @@ static bool exists(const char *dir, const char *name)
 static void test_folder(void **state)
 {
     const fixture *f = *state;
-    static const char *const names[] = {"run.json", "speedup.md", "speedup.csv", "junit.xml",
-                                        "logs/cell-4-repeat-1.log"};
+    static const char *const names[] = {"run.json",     "speedup.md", "speedup.csv",
+                                        "speedup.json", "junit.xml",  "logs/cell-4-repeat-1.log"};
     char dir[] = "/tmp/dodeca-report-XXXXXX", deep[64], path[512];
     assert_non_null(mkdtemp(dir));
     snprintf(deep, sizeof deep, "%s/a/b", dir);

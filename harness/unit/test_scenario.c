@@ -135,6 +135,33 @@ static void test_blocks_follow_one_another(void **state)
     dd_scenario_close(s);
 }
 
+/* In a product with the number of workers, the oracle is one cell; locks know no barrier. */
+static void test_what_means_nothing_multiplies_nothing(void **state)
+{
+    (void)state;
+    static const char text[] = "sweep:\n"
+                               "- subject: [dodeca, locks, oracle]\n"
+                               "  barrier: [tree, pthread]\n"
+                               "  workers: [1, 2]\n"
+                               "- subject: [oracle]\n"
+                               "  simd: [off]\n";
+    static const char *const labels[] = {"subject=dodeca barrier=tree workers=1",
+                                         "subject=dodeca barrier=tree workers=2",
+                                         "subject=dodeca barrier=pthread workers=1",
+                                         "subject=dodeca barrier=pthread workers=2",
+                                         "subject=locks workers=1",
+                                         "subject=locks workers=2",
+                                         "subject=oracle"};
+    char message[DD_SCENARIO_MESSAGE_MAX];
+    dd_scenario *s = NULL;
+    if (!open_text(text, sizeof text - 1, NULL, 0, &s, message))
+        fail_msg("%s", message);
+    assert_int_equal(s->n_cells, sizeof labels / sizeof labels[0]);
+    for (size_t c = 0; c < s->n_cells; c++)
+        assert_string_equal(s->cells[c].label, labels[c]);
+    dd_scenario_close(s);
+}
+
 static void test_no_sweep_is_one_cell(void **state)
 {
     (void)state;
@@ -335,6 +362,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cells_in_file_order),
         cmocka_unit_test(test_blocks_follow_one_another),
+        cmocka_unit_test(test_what_means_nothing_multiplies_nothing),
         cmocka_unit_test(test_no_sweep_is_one_cell),
         cmocka_unit_test(test_set_replaces_value_and_list),
         cmocka_unit_test(test_faults_have_a_line),

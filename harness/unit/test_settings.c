@@ -76,6 +76,10 @@ static void test_values_read_back(void **state)
         {"subject", "locks-gradient"},
         {"plant", "stray-write"},
         {"repeats", "3"},
+        {"interval", "0.03"},
+        {"repeats-max", "9"},
+        {"minutes-max", "35.5"},
+        {"shuffle", "0"},
         {"stall-limit", "2.5"},
     };
     size_t n = 0;
@@ -152,7 +156,7 @@ static void test_bad_values_are_refused(void **state)
         {"perturb", "yes", "whole number"},
         {"steal", "neighbours", "true or false"},
         {"hog", "-1", "whole number"},
-        {"subject", "llm.c", "this build has dodeca, serial, locks, locks-gradient"},
+        {"subject", "llm.c", "this build has dodeca, oracle, locks, locks-gradient"},
         {"plant", "bomb", "this build has none, stray-write"},
         {"lr", "nan", "a number from"},
         {"lr", "inf", "a number from"},
@@ -232,7 +236,7 @@ static void test_finish(void **state)
     } cases[] = {
         {{{"batch", "4"}, {"workers", "8"}}, "take batch >= 8, workers <= 4 or allow-idle"},
         {{{"batch", "4"}, {"workers", "8"}, {"allow-idle", "true"}}, NULL},
-        {{{"batch", "4"}, {"workers", "8"}, {"subject", "serial"}}, NULL},
+        {{{"batch", "4"}, {"workers", "8"}, {"subject", "oracle"}}, NULL},
         {{{"batch", "13"}, {"workers", "13"}}, "workers 13: depth 1 holds 12; depth 2 holds 144"},
         {{{"workers", "145"}, {"depth", "2"}}, "depth 2 holds 144; depth 3 holds 1728"},
         {{{"workers", "1728"}}, "depth 1 holds 12; depth 3 holds 1728"},
@@ -254,7 +258,7 @@ static void test_finish(void **state)
         {{{"timetable", "5 spawn 0 4"}, {"workers", "2"}, {"steps", "5"}}, "last step is 4"},
         {{{"timetable", "5 spawn 0 4"}, {"workers", "2"}, {"depth", "auto"}}, "depth auto"},
         {{{"timetable", "5 spawn 0 4"}, {"workers", "2"}}, NULL},
-        {{{"timetable", "5 spawn 0 4"}, {"workers", "2"}, {"subject", "serial"}}, NULL},
+        {{{"timetable", "5 spawn 0 4"}, {"workers", "2"}, {"subject", "oracle"}}, NULL},
         {{{"timetable", "5 spawn 0 4"}, {"workers", "2"}, {"subject", "locks"}},
          "timetable 5 spawn 0 4: the lock-based subjects have no hierarchy"},
         {{{"storm", "4 seed 7"}, {"subject", "locks"}}, "storm 4 seed 7: the lock-based"},
@@ -269,12 +273,12 @@ static void test_finish(void **state)
         {{{"hog", "3"}, {"pin", "true"}, {"workers", "2"}}, "hog 3: there are 2 workers to slow"},
         {{{"hog", "2"}, {"pin", "true"}, {"workers", "2"}}, NULL},
         {{{"plant", "stray-write"}}, "plant stray-write: needs guard"},
-        {{{"plant", "stray-write"}, {"guard", "true"}, {"subject", "serial"}},
+        {{{"plant", "stray-write"}, {"guard", "true"}, {"subject", "oracle"}},
          "only subject dodeca"},
         {{{"plant", "stray-write"}, {"guard", "true"}}, NULL},
         {{{"guard", "true"}, {"reduce", "owner"}},
          "guard: protects gradients that one worker holds"},
-        {{{"guard", "true"}, {"reduce", "owner"}, {"subject", "serial"}}, NULL},
+        {{{"guard", "true"}, {"reduce", "owner"}, {"subject", "oracle"}}, NULL},
         {{{"guard", "true"}, {"reduce", "auto"}}, NULL},
         {{{"guard", "true"}, {"reduce", "sliced"}}, NULL},
         {{{"batch", "12"}, {"workers", "12"}}, NULL},
@@ -286,6 +290,10 @@ static void test_finish(void **state)
         {{{"batch", "262144"}}, "2^24 or more tokens"},
         {{{"batch", "262143"}}, NULL},
         {{{"model", "L=2,NH=2,C=32,V=256,T=16"}}, NULL},
+        {{{"interval", "0.03"}}, "interval 0.03: one repeat has none; take repeats >= 2"},
+        {{{"interval", "0.03"}, {"repeats", "2"}}, NULL},
+        {{{"repeats", "5"}, {"repeats-max", "4"}}, "every cell has 5 repeats at least"},
+        {{{"repeats", "5"}, {"repeats-max", "5"}}, NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         dd_settings s;
@@ -306,6 +314,43 @@ static void test_finish(void **state)
     assert_int_equal(s.config.shape.V, 300);
     assert_int_equal(s.config.shape.C, 256);
     assert_int_equal(s.config.seq, 64);
+}
+
+/* How often at most, where nothing is said. */
+static void test_most_repeats(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *interval, *repeats;
+        uint32_t most;
+    } cases[] = {{"0", "3", 3}, {"0.05", "3", 10}, {"0.05", "12", 12}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        dd_settings s;
+        char message[DD_MESSAGE_MAX];
+        dd_settings_default(&s);
+        assert_true(dd_settings_set(&s, "interval", cases[i].interval, message));
+        assert_true(dd_settings_set(&s, "repeats", cases[i].repeats, message));
+        assert_true(dd_settings_finish(&s, message));
+        assert_int_equal(s.repeats_max, cases[i].most);
+    }
+}
+
+static void test_keys_of_subjects(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        bool oracle, locks;
+    } cases[] = {{"workers", false, true},   {"simd", false, true},   {"reduce", false, false},
+                 {"depth", false, false},    {"steal", false, false}, {"model", true, true},
+                 {"lane-depth", true, true}, {"subject", true, true}, {"repeats", true, true}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const dd_key *key = dd_key_named(cases[i].key);
+        assert_true(dd_key_concerns(key, DD_SUBJECT_DODECA));
+        assert_int_equal(dd_key_concerns(key, DD_SUBJECT_ORACLE), cases[i].oracle);
+        assert_int_equal(dd_key_concerns(key, DD_SUBJECT_LOCKS), cases[i].locks);
+        assert_int_equal(dd_key_concerns(key, DD_SUBJECT_LOCKS_GRADIENT), cases[i].locks);
+    }
 }
 
 static void test_king_james_or_else(void **state)
@@ -375,6 +420,8 @@ int main(void)
         cmocka_unit_test(test_bad_values_are_refused),
         cmocka_unit_test(test_overlong_text_is_refused),
         cmocka_unit_test(test_finish),
+        cmocka_unit_test(test_most_repeats),
+        cmocka_unit_test(test_keys_of_subjects),
         cmocka_unit_test(test_king_james_or_else),
         cmocka_unit_test(test_nearest),
     };

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * The speedup table: its arithmetic against figures worked out by hand, and that people and
  * programs can read it whatever the labels and reasons hold. */
+#include "report.h"
 #include "report_fixture.h"
-#include "speedup.h"
 #include "stats.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,7 +42,7 @@ static void test_speedup(void **state)
     double one = 9000.5, two = 5000.5, six = 3000.5, oracle = 16000.5;
     near(s.rows[0].step_ns, one);
     near(s.rows[0].one.x, 1);
-    near(s.rows[0].vs_oracle, oracle / one);
+    near(s.rows[0].oracle.x, oracle / one);
     near(s.rows[1].one.x, one / two);
     near(s.rows[1].efficiency, one / two / 2);
     near(s.rows[1].tokens_per_s, 12 * 16 / (two * 1e-9));
@@ -73,7 +74,7 @@ static void test_failed_baseline(void **state)
     assert_true(dd_speedup_open(&s, f->sweep, 4, NULL));
     assert_string_equal(s.rows[0].checks, "hf!lzibc-");
     assert_true(isnan(s.rows[0].step_ns) && isnan(s.rows[1].one.x));
-    assert_true(isfinite(s.rows[1].vs_oracle));
+    assert_true(isfinite(s.rows[1].oracle.x));
     assert_true(strncmp(s.rows[0].reason, "serial-equivalence: weights f", 29) == 0);
     dd_speedup_close(&s);
 }
@@ -86,12 +87,36 @@ static void test_untimeable_build(void **state)
     size_t size;
     assert_true(dd_speedup_open(&s, f->sweep, 4, "sanitizer build"));
     for (size_t i = 0; i < s.n_rows; i++)
-        assert_true(isnan(s.rows[i].step_ns) && isnan(s.rows[i].vs_oracle));
+        assert_true(isnan(s.rows[i].step_ns) && isnan(s.rows[i].oracle.x));
     FILE *out = open_memstream(&text, &size);
     dd_speedup_write(&s, false, out);
     fclose(out);
     assert_non_null(strstr(text, "not timed: sanitizer build"));
     free(text);
+    dd_speedup_close(&s);
+}
+
+/* ---- Intervals ---- */
+
+static void test_intervals(void **state)
+{
+    const fixture *f = *state;
+    dd_speedup s;
+    assert_true(dd_speedup_open(&s, f->sweep, 4, NULL));
+    /* three repeats: their range */
+    near(s.rows[0].step.low, 8000.5);
+    near(s.rows[0].step.high, 10000.5);
+    /* pairs: 8000/4000, 9000/5000, 10000/6000, and medians of three draws of them */
+    near(s.rows[1].one.interval.low, 10000.5 / 6000.5);
+    near(s.rows[1].one.interval.high, 8000.5 / 4000.5);
+    near(s.rows[0].one.interval.low, 1);
+    /* the oracle ran once: that number over the row's range */
+    assert_null(s.rows[0].oracle.to);
+    near(s.rows[0].oracle.interval.low, 16000.5 / 10000.5);
+    near(s.rows[0].oracle.interval.high, 16000.5 / 8000.5);
+    assert_int_equal(s.rows[0].end, DD_CELL_REPEATS);
+    assert_int_equal(s.rows[0].n_outliers, 0);
+    assert_int_equal(s.rows[3].end, DD_CELL_OPEN); /* two of its repeats were not run */
     dd_speedup_close(&s);
 }
 
@@ -323,7 +348,7 @@ static void test_comparisons(void **state)
         {"dodeca", "1", "auto", "false", 8000},         {"dodeca", "2", "auto", "false", 4000},
         {"dodeca", "2", "off", "false", 40000},         {"dodeca", "2", "auto", "true", 3200},
         {"locks", "1", "auto", "false", 10000},         {"locks", "2", "auto", "false", 12000},
-        {"locks-gradient", "2", "auto", "false", 5000},
+        {"locks-gradient", "2", "auto", "false", 5000}, {"oracle", "1", "off", "false", 20000},
     };
     enum { N = sizeof rows / sizeof *rows };
     const dd_key *swept[] = {dd_key_named("subject"), dd_key_named("workers"), dd_key_named("simd"),
@@ -378,6 +403,14 @@ static void test_comparisons(void **state)
     assert_null(r[6].one.to);
     assert_true(isnan(r[6].one.x) && isnan(r[6].efficiency));
     assert_string_equal(r[6].checks, "hfelc-");
+    /* the oracle's row takes the place of the run that judges; it has no workers and no simd */
+    assert_true(r[1].oracle.to == &r[7]);
+    near(r[1].oracle.x, 20000.5 / 4000.5);
+    near(r[7].oracle.x, 1);
+    assert_null(r[7].one.to);
+    assert_null(r[7].scalar.to);
+    assert_null(r[7].locks.to);
+    assert_true(isnan(r[7].efficiency));
     dd_speedup_close(&s);
 
     char *text = text_of(&f, markdown);
@@ -393,12 +426,162 @@ static void test_comparisons(void **state)
     size_t n = csv_record(&at, heading);
     (void)csv_record(&at, row);
     assert_int_equal(csv_record(&at, row), n);
+    assert_string_equal(csv_value(heading, row, n, "row"), "2");
     assert_string_equal(csv_value(heading, row, n, "row_of_locks_gradient"), "7");
+    assert_string_equal(csv_value(heading, row, n, "row_of_oracle"), "8");
+    assert_string_equal(csv_value(heading, row, n, "repeats_ended_by"), "repeats");
+    assert_string_equal(csv_value(heading, row, n, "repeats_ns"), "4000.5");
+    assert_string_equal(csv_value(heading, row, n, "step_ns_low"), ""); /* one repeat has none */
     near(strtod(csv_value(heading, row, n, "speedup_vs_locks_gradient"), NULL), 5000.5 / 4000.5);
     assert_string_equal(csv_value(heading, row, n, "bit_equal"), "true");
     assert_string_equal(csv_value(heading, row, n, "guard-fault"), "");
     free(text);
     dd_sweep_close(f.sweep);
+}
+
+/* ---- JSON ---- */
+
+static json_t *json_of(const dd_sweep *sweep, const char *untimeable)
+{
+    dd_speedup s;
+    const dd_report report = {.machine = {.cpu = "planted", .cores = 4}};
+    char *text = NULL;
+    size_t size;
+    assert_true(dd_speedup_open(&s, sweep, 4, untimeable));
+    FILE *out = open_memstream(&text, &size);
+    assert_true(out && dd_speedup_json(&report, &s, out) && fclose(out) == 0);
+    dd_speedup_close(&s);
+    json_t *o = json_loads(text, 0, NULL);
+    assert_non_null(o);
+    free(text);
+    return o;
+}
+
+/* By members' names and, where there are no objects, the numbers of elements: "rows 1 ratio". */
+static const json_t *at(const json_t *o, const char *path)
+{
+    char copy[128], *rest = copy;
+    snprintf(copy, sizeof copy, "%s", path);
+    for (char *part; (part = strtok_r(rest, " ", &rest));) {
+        o = json_is_array(o) ? json_array_get(o, strtoul(part, NULL, 10))
+                             : json_object_get(o, part);
+        if (!o)
+            fail_msg("%s: there is no %s", path, part);
+    }
+    return o;
+}
+
+static void must_say(const json_t *o, const char *path, const char *text)
+{
+    char *json = json_dumps(at(o, path), JSON_ENCODE_ANY | JSON_COMPACT);
+    if (!json || strcmp(json, text) != 0)
+        fail_msg("%s: %s, not %s", path, json, text);
+    free(json);
+}
+
+static void test_json(void **state)
+{
+    const fixture *f = *state;
+    json_t *o = json_of(f->sweep, NULL);
+    must_say(o, "schema", "1");
+    must_say(o, "scenario", "\"planted\"");
+    must_say(o, "machine cpu", "\"planted\"");
+    must_say(o, "cores", "4");
+    assert_true(json_is_string(at(o, "build compiler")));
+    assert_int_equal(json_array_size(at(o, "rows")), N_CELLS);
+    must_say(o, "rows 1 index", "1");
+    must_say(o, "rows 1 subject", "\"dodeca\"");
+    must_say(o, "rows 1 workers", "2");
+    must_say(o, "rows 1 settings workers", "\"2\"");
+    must_say(o, "rows 1 settings barrier", "\"tree\"");
+    must_say(o, "rows 1 settings batch", "\"12\"");
+    assert_null(
+        json_object_get(at(o, "rows 1 settings"), "reduce")); /* neither varies nor counts */
+    must_say(o, "rows 1 oversubscribed", "false");
+    must_say(o, "rows 2 oversubscribed", "true");
+    must_say(o, "rows 1 verdict", "\"PASS\"");
+    must_say(o, "rows 1 checks", "\"hfslzibc-\"");
+    must_say(o, "rows 1 not_timed", "null");
+    must_say(o, "rows 1 hash", "\"0123456789abcdef0123456789abcdef\"");
+    must_say(o, "rows 1 repeats", "[4000.5,5000.5,6000.5]");
+    must_say(o, "rows 1 step_ns", "{\"median\":5000.5,\"low\":4000.5,\"high\":6000.5}");
+    must_say(o, "rows 1 ratio parallel divided_by", "0");
+    near(json_real_value(at(o, "rows 1 ratio parallel x")), 9000.5 / 5000.5);
+    near(json_real_value(at(o, "rows 1 ratio parallel high")), 8000.5 / 4000.5);
+    must_say(o, "rows 1 ratio simd", "null");
+    must_say(o, "rows 1 ratio lock_free", "null");
+    must_say(o, "rows 1 ratio locks", "null");
+    must_say(o, "rows 1 ratio total divided_by", "\"oracle\"");
+    must_say(o, "rows 1 ratio total row", "null");
+    must_say(o, "rows 1 narrow", "false");
+    must_say(o, "rows 1 repeats_ended_by", "\"repeats\"");
+    /* of a row that may not be timed there is no number at all */
+    must_say(o, "rows 3 verdict", "\"HANG\"");
+    must_say(o, "rows 3 not_timed", "\"a check did not hold\"");
+    must_say(o, "rows 3 repeats", "[]");
+    must_say(o, "rows 3 step_ns", "null");
+    must_say(o, "rows 3 tokens_per_s", "null");
+    must_say(o, "rows 3 efficiency", "null");
+    must_say(o, "rows 3 hash", "null");
+    must_say(o, "rows 3 ratio",
+             "{\"parallel\":null,\"simd\":null,\"lock_free\":null,\"locks\":null,"
+             "\"total\":null}");
+    json_decref(o);
+    o = json_of(f->sweep, "debug build");
+    for (int i = 0; i < N_CELLS; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "rows %d not_timed", i);
+        must_say(o, path, "\"debug build\"");
+        snprintf(path, sizeof path, "rows %d repeats", i);
+        must_say(o, path, "[]");
+        snprintf(path, sizeof path, "rows %d ratio total", i);
+        must_say(o, path, "null");
+    }
+    json_decref(o);
+}
+
+/* ---- Marks ---- */
+
+/* Five repeats, one far off; what was asked for was not reached. */
+static void test_marks(void **state)
+{
+    fixture *f = *state;
+    static const uint64_t step_ns[] = {8000, 8010, 9500, 7990, 8005};
+    dd_settings *settings = &f->cells[0].settings;
+    dd_sweep_close(f->sweep);
+    for (size_t i = 0; i < N_CELLS; i++) {
+        f->cells[i].settings.repeats = 5;
+        f->cells[i].settings.repeats_max = 5;
+        f->cells[i].settings.interval = 0.001;
+    }
+    f->sweep = dd_sweep_open(&f->scenario);
+    assert_non_null(f->sweep);
+    end_run(&f->sweep->oracles[0].run, 1, 16000);
+    for (uint32_t r = 0; r < 5; r++) {
+        end_run(&f->sweep->cells[0].repeats[r].run, 1, step_ns[r]);
+        judge(f, 0, r);
+    }
+    json_t *o = json_of(f->sweep, NULL);
+    must_say(o, "rows 0 outliers", "[2]");
+    must_say(o, "rows 0 repeats", "[8000.5,8010.5,9500.5,7990.5,8005.5]"); /* none is left out */
+    must_say(o, "rows 0 step_ns", "{\"median\":8005.5,\"low\":7990.5,\"high\":9500.5}");
+    must_say(o, "rows 0 repeats_ended_by", "\"repeats-max\"");
+    json_decref(o);
+    for (int way = 0; way < 2; way++) {
+        char *text = text_of(f, way ? markdown : plain);
+        assert_non_null(strstr(text, way ? "repeats 5~\\*" : "repeats 5~*"));
+        assert_non_null(strstr(text, "~ the interval is wider than that after 5 repeats"));
+        assert_non_null(
+            strstr(text, way ? "- \\* for each repeat further" : "  * for each repeat further"));
+        assert_non_null(strstr(text, "which holds the median"));
+        assert_non_null(strstr(text, "93.75 % of the time with 5."));
+        free(text);
+    }
+    settings->interval = 0.2;
+    o = json_of(f->sweep, NULL);
+    must_say(o, "rows 0 narrow", "true");
+    must_say(o, "rows 0 repeats_ended_by", "\"narrow\"");
+    json_decref(o);
 }
 
 int main(void)
@@ -409,6 +592,9 @@ int main(void)
         WITH_FIXTURE(test_speedup),
         WITH_FIXTURE(test_failed_baseline),
         WITH_FIXTURE(test_untimeable_build),
+        WITH_FIXTURE(test_intervals),
+        WITH_FIXTURE(test_json),
+        WITH_FIXTURE(test_marks),
         WITH_FIXTURE(test_csv),
         WITH_FIXTURE(test_reduction_is_told),
         WITH_FIXTURE(test_markdown),

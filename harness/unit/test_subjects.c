@@ -153,7 +153,7 @@ static void test_one_interface(void **state)
     (void)state;
     dd_config config = small_config(3);
     course oracle, dodeca;
-    run_course(dd_subject_get(DD_SUBJECT_SERIAL, DD_PLANT_NONE), &config, &oracle);
+    run_course(dd_subject_get(DD_SUBJECT_ORACLE, DD_PLANT_NONE), &config, &oracle);
     run_course(dd_subject_get(DD_SUBJECT_DODECA, DD_PLANT_NONE), &config, &dodeca);
     for (unsigned i = 0; i < STEPS; i++)
         assert_true(dodeca.step[i].loss == oracle.step[i].loss &&
@@ -182,7 +182,7 @@ static void test_locks(void **state)
         config.lane_depth = cases[k].lane_depth;
         config.simd = cases[k].simd;
         course oracle;
-        run_course(dd_subject_get(DD_SUBJECT_SERIAL, DD_PLANT_NONE), &config, &oracle);
+        run_course(dd_subject_get(DD_SUBJECT_ORACLE, DD_PLANT_NONE), &config, &oracle);
         for (size_t s = 0; s < sizeof subjects / sizeof *subjects; s++) {
             const dd_subject_api *subject = dd_subject_get(subjects[s], DD_PLANT_NONE);
             char what[96];
