@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #define DD_BOOTSTRAP_RESAMPLES 2000
+#define DD_BOOTSTRAP_FEW 5 /* with no more repeats than this it is their range */
 
 typedef struct dd_interval {
     double low, high; /* NaN: there is none */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "bootstrap.h"
 #include "build_info.h"
 #include "table.h"
 
@@ -152,7 +153,10 @@ static void write_card(const dd_page_results *r, const dd_page_row *row, size_t 
     dd_page_number_(gain->x, out);
     fputs(" ×</dd>", out);
     if (isfinite(gain->low) && isfinite(gain->high)) {
-        fputs("<dd>95 % interval ", out);
+        if (row->n_repeats > DD_BOOTSTRAP_FEW)
+            fputs("<dd>95 % interval ", out);
+        else
+            fprintf(out, "<dd>in %zu repeats ", row->n_repeats);
         dd_page_number_(gain->low, out);
         fputs("–", out);
         dd_page_number_(gain->high, out);

@@ -135,7 +135,8 @@ static void write_table(const dd_page_results *r, FILE *out)
     const bool subjects = is_varied(r, "subject");
     dd_page_table_("speedup",
                    "Step: median over repeats of each repeat’s median step, and the interval that "
-                   "holds the median of such repeats in 95 of 100 cases. × something: its step "
+                   "holds the median of such repeats in 95 of 100 cases (with five repeats or "
+                   "fewer: their range). × something: its step "
                    "divided by this row’s; ÷ names the row that it is of. Efficiency: × 1 worker, "
                    "divided by the workers or by the cores, whichever are fewer. + more workers "
                    "than cores. Outlying repeats are counted, not left out; wide: the interval did "

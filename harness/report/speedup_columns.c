@@ -212,7 +212,7 @@ static void add_repeats(page *p)
 /* The interval of the step: its ends in a file, half its width on a terminal. */
 static void add_interval(page *p)
 {
-    add(p, p->markdown ? "95 % interval" : "±", RIGHT | ONCE);
+    add(p, p->markdown ? "interval" : "±", RIGHT | ONCE);
     for (size_t i = 0; i < p->s->n_rows; i++) {
         const dd_speedup_row *row = &p->s->rows[i];
         double low = row->step.low * 1e-6, high = row->step.high * 1e-6;

@@ -109,12 +109,12 @@ static void write_repeats(const page *p, const char *item, FILE *out)
     if (least == UINT32_MAX) /* one repeat each: no interval has been shown */
         return;
     fprintf(out, "%s%s: %s95 %% interval of the step, by bootstrap over repeats", item,
-            p->markdown ? "95 % interval" : "±", p->markdown ? "" : "half the ");
-    if (least <= 5)
+            p->markdown ? "interval" : "±", p->markdown ? "" : "half the ");
+    if (least <= DD_BOOTSTRAP_FEW)
         fprintf(out,
-                ";\n%sup to 5 repeats are too few for that: it is their range, which holds the "
+                ";\n%sup to %d repeats are too few for that: it is their range, which holds the "
                 "median\n%s%g %% of the time with %u",
-                p->markdown ? "  " : "    ", p->markdown ? "  " : "    ",
+                p->markdown ? "  " : "    ", DD_BOOTSTRAP_FEW, p->markdown ? "  " : "    ",
                 100 - 100 / (double)(1u << (least - 1)), least);
     fputs(".\n", out);
     if (settings->shuffle)

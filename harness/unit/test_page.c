@@ -273,7 +273,7 @@ static void test_page(void **state)
     assert_non_null(strstr(text, "1 HANG."));
     assert_non_null(strstr(text, "in 5 of the 5 cells that promise it"));
     assert_non_null(strstr(text, "<dd class=\"big\">2.00 ×</dd>"));
-    assert_non_null(strstr(text, "95 % interval 1.94–2.04"));
+    assert_non_null(strstr(text, "in 2 repeats 1.94–2.04"));
     assert_non_null(strstr(text, "of <a href=\"#row-1\">row 1</a>, workers=1"));
     /* every cell has a row in the matrix and one of times; every table a caption */
     assert_int_equal(count(text, "<tr id=\"row-"), 6);
