@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What `dodeca doctor` finds, on this machine and on machines made of files, and what it advises:
  * everything that would spoil a measurement is planted in turn. */
-#include <ftw.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "cpu.h"
 #include "doctor_advice.h"
+#include "file_tree.h"
 
 static void test_workers_of_threads(void **state)
 {
@@ -58,68 +57,32 @@ static void test_found(void **state)
 
 /* ---- A machine made of files ---- */
 
-static char root[] = "/tmp/dodeca-test-XXXXXX";
-
-static void put(const char *path, const char *text)
-{
-    char whole[512];
-    snprintf(whole, sizeof whole, "%s/%s", root, path);
-    for (char *slash = whole + strlen(root) + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        mkdir(whole, 0700);
-        *slash = '/';
-    }
-    FILE *file = fopen(whole, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    assert_int_equal(fclose(file), 0);
-}
-
-static int remove_entry(const char *path, const struct stat *s, int type, struct FTW *ftw)
-{
-    (void)s;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static int make_root(void **state)
-{
-    (void)state;
-    memcpy(root + sizeof root - 7, "XXXXXX", 6);
-    return mkdtemp(root) ? 0 : -1;
-}
-
-static int remove_root(void **state)
-{
-    (void)state;
-    return nftw(root, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
-}
-
 #define CPU "sys/devices/system/cpu/"
 
 /* What a quiet server with one control group tells. */
 static void make_quiet(void)
 {
-    put("proc/loadavg", "0.10 0.20 0.30 1/300 1234\n");
-    put("proc/cpuinfo", "model name\t: made up\ncpu MHz\t\t: 2900.125\n\ncpu MHz\t\t: 3100.500\n");
-    put("proc/stat", "cpu  1000 10 100 8000 50 5 5 20 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n");
-    put(CPU "cpu0/cpufreq/cpuinfo_min_freq", "800000\n");
-    put(CPU "cpu0/cpufreq/cpuinfo_max_freq", "3700000\n");
-    put(CPU "cpu0/cpufreq/scaling_driver", "intel_pstate\n");
-    put(CPU "cpu0/cpufreq/scaling_governor", "performance\n");
-    put(CPU "intel_pstate/no_turbo", "1\n");
-    put(CPU "smt/active", "0\n");
-    put(CPU "cpu0/topology/thread_siblings_list", "0\n");
-    put(CPU "cpu0/thermal_throttle/core_throttle_count", "7\n");
-    put(CPU "cpu0/thermal_throttle/package_throttle_count", "1\n");
-    put(CPU "cpu1/thermal_throttle/core_throttle_count", "2\n");
-    put(CPU "cpu1/thermal_throttle/package_throttle_count", "1\n");
-    put("sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
-    put("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
-    put("proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n");
-    put("proc/self/cgroup", "0::/job\n");
-    put("sys/fs/cgroup/job/cpu.stat", "usage_usec 5\nnr_periods 9\nnr_throttled 3\n");
+    file_tree_put("proc/loadavg", "0.10 0.20 0.30 1/300 1234\n");
+    file_tree_put("proc/cpuinfo",
+                  "model name\t: made up\ncpu MHz\t\t: 2900.125\n\ncpu MHz\t\t: 3100.500\n");
+    file_tree_put("proc/stat", "cpu  1000 10 100 8000 50 5 5 20 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n");
+    file_tree_put(CPU "cpu0/cpufreq/cpuinfo_min_freq", "800000\n");
+    file_tree_put(CPU "cpu0/cpufreq/cpuinfo_max_freq", "3700000\n");
+    file_tree_put(CPU "cpu0/cpufreq/scaling_driver", "intel_pstate\n");
+    file_tree_put(CPU "cpu0/cpufreq/scaling_governor", "performance\n");
+    file_tree_put(CPU "intel_pstate/no_turbo", "1\n");
+    file_tree_put(CPU "smt/active", "0\n");
+    file_tree_put(CPU "cpu0/topology/thread_siblings_list", "0\n");
+    file_tree_put(CPU "cpu0/thermal_throttle/core_throttle_count", "7\n");
+    file_tree_put(CPU "cpu0/thermal_throttle/package_throttle_count", "1\n");
+    file_tree_put(CPU "cpu1/thermal_throttle/core_throttle_count", "2\n");
+    file_tree_put(CPU "cpu1/thermal_throttle/package_throttle_count", "1\n");
+    file_tree_put("sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
+    file_tree_put("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+    file_tree_put("proc/self/mountinfo",
+                  "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n");
+    file_tree_put("proc/self/cgroup", "0::/job\n");
+    file_tree_put("sys/fs/cgroup/job/cpu.stat", "usage_usec 5\nnr_periods 9\nnr_throttled 3\n");
 }
 
 static void test_nothing_told(void **state)
@@ -127,12 +90,12 @@ static void test_nothing_told(void **state)
     (void)state;
     dd_conditions c;
     dd_counters before, after;
-    dd_conditions_look(root, &c);
+    dd_conditions_look(file_tree_root, &c);
     assert_true(isnan(c.load) && isnan(c.mhz_now) && isnan(c.mhz_least) && isnan(c.mhz_most));
     assert_true(!c.driver[0] && !c.governor[0] && !c.huge_pages[0] && !c.siblings[0]);
     assert_true(c.turbo == DD_TOLD_NOT && c.smt == DD_TOLD_NOT && c.quota == UINT32_MAX);
-    dd_counters_look(root, &before);
-    dd_counters_look(root, &after);
+    dd_counters_look(file_tree_root, &before);
+    dd_counters_look(file_tree_root, &after);
     const dd_meanwhile m = dd_counters_between(&before, &after, 100);
     assert_true(isnan(m.steal) && isnan(m.others));
     assert_true(m.throttled == DD_NOT_TOLD && m.hot == DD_NOT_TOLD);
@@ -153,25 +116,26 @@ static void test_told(void **state)
     (void)state;
     dd_conditions c;
     make_quiet();
-    dd_conditions_look(root, &c);
+    dd_conditions_look(file_tree_root, &c);
     assert_true(c.load == 0.1 && c.mhz_now == 3100.5 && c.mhz_least == 800 && c.mhz_most == 3700);
     assert_string_equal(c.driver, "intel_pstate");
     assert_string_equal(c.governor, "performance");
     assert_string_equal(c.huge_pages, "madvise");
     assert_string_equal(c.clock_source, "tsc");
     assert_true(c.turbo == DD_TOLD_OFF && c.smt == DD_TOLD_OFF);
-    put(CPU "intel_pstate/no_turbo", "0\n");
-    put(CPU "smt/active", "1\n");
-    put("sys/fs/cgroup/job/cpu.max", "250000 100000\n");
-    dd_conditions_look(root, &c);
+    file_tree_put(CPU "intel_pstate/no_turbo", "0\n");
+    file_tree_put(CPU "smt/active", "1\n");
+    file_tree_put("sys/fs/cgroup/job/cpu.max", "250000 100000\n");
+    dd_conditions_look(file_tree_root, &c);
     assert_true(c.turbo == DD_TOLD_ON && c.smt == DD_TOLD_ON && c.quota == 2);
-    put(CPU "intel_pstate/no_turbo", "unsupported\n"); /* no number: not told, so boost counts */
-    put(CPU "cpufreq/boost", "1\n");
-    dd_conditions_look(root, &c);
+    file_tree_put(CPU "intel_pstate/no_turbo",
+                  "unsupported\n"); /* no number: not told, so boost counts */
+    file_tree_put(CPU "cpufreq/boost", "1\n");
+    dd_conditions_look(file_tree_root, &c);
     assert_true(c.turbo == DD_TOLD_ON);
-    put(CPU "cpufreq/boost", "0\n");
-    put("proc/loadavg", "\n");
-    dd_conditions_look(root, &c);
+    file_tree_put(CPU "cpufreq/boost", "0\n");
+    file_tree_put("proc/loadavg", "\n");
+    dd_conditions_look(file_tree_root, &c);
     assert_true(c.turbo == DD_TOLD_OFF && isnan(c.load));
 }
 
@@ -181,14 +145,14 @@ static void test_meanwhile(void **state)
     (void)state;
     dd_counters before, after;
     make_quiet();
-    dd_counters_look(root, &before);
+    dd_counters_look(file_tree_root, &before);
     assert_true(before.ticks == 9190 && before.idle == 8050 && before.steal == 20);
     assert_true(before.throttled == 3 && before.hot == 11);
-    put("proc/stat",
-        "cpu  1600 10 100 8200 50 5 5 220 0 0\n"); /* 1000 more: 200 idle, 200 stolen */
-    put("sys/fs/cgroup/job/cpu.stat", "nr_periods 12\nnr_throttled 8\n");
-    put(CPU "cpu1/thermal_throttle/core_throttle_count", "4\n");
-    dd_counters_look(root, &after);
+    file_tree_put("proc/stat",
+                  "cpu  1600 10 100 8200 50 5 5 220 0 0\n"); /* 1000 more: 200 idle, 200 stolen */
+    file_tree_put("sys/fs/cgroup/job/cpu.stat", "nr_periods 12\nnr_throttled 8\n");
+    file_tree_put(CPU "cpu1/thermal_throttle/core_throttle_count", "4\n");
+    dd_counters_look(file_tree_root, &after);
     before.own_ns = 0;
     after.own_ns = 2000000000; /* 200 of the ticks */
     dd_meanwhile m = dd_counters_between(&before, &after, 100);
@@ -196,8 +160,9 @@ static void test_meanwhile(void **state)
     assert_true(m.throttled == 5 && m.hot == 2);
     m = dd_counters_between(&after, &before, 100); /* a counter that falls tells nothing */
     assert_true(isnan(m.steal) && m.throttled == DD_NOT_TOLD && m.hot == DD_NOT_TOLD);
-    put("proc/stat", "cpu  1600 10 100 8200 50 5 5\n"); /* a kernel that tells no steal time */
-    dd_counters_look(root, &after);
+    file_tree_put("proc/stat",
+                  "cpu  1600 10 100 8200 50 5 5\n"); /* a kernel that tells no steal time */
+    dd_counters_look(file_tree_root, &after);
     m = dd_counters_between(&before, &after, 100);
     assert_true(isnan(m.steal) && isnan(m.others));
 }
@@ -219,7 +184,7 @@ static dd_facts quiet_facts(void)
         .has_king_james = true,
     };
     make_quiet();
-    dd_conditions_look(root, &f.conditions);
+    dd_conditions_look(file_tree_root, &f.conditions);
     return f;
 }
 
@@ -243,9 +208,9 @@ static void test_advice(void **state)
     dd_advice_weigh(&f, &a);
     assert_int_equal(a.n, 0);
 
-    put("proc/loadavg", "3.50 2.00 1.00 9/300 1234\n"); /* a loaded machine */
-    put(CPU "cpu0/cpufreq/scaling_governor", "powersave\n");
-    dd_conditions_look(root, &f.conditions);
+    file_tree_put("proc/loadavg", "3.50 2.00 1.00 9/300 1234\n"); /* a loaded machine */
+    file_tree_put(CPU "cpu0/cpufreq/scaling_governor", "powersave\n");
+    dd_conditions_look(file_tree_root, &f.conditions);
     dd_advice_weigh(&f, &a);
     assert_int_equal(a.n, 2);
     assert_non_null(strstr(a.line[0], "load average is 3.5 on 4 CPUs"));
@@ -356,11 +321,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_workers_of_threads),
         cmocka_unit_test(test_found),
-        cmocka_unit_test_setup_teardown(test_nothing_told, make_root, remove_root),
-        cmocka_unit_test_setup_teardown(test_told, make_root, remove_root),
-        cmocka_unit_test_setup_teardown(test_meanwhile, make_root, remove_root),
-        cmocka_unit_test_setup_teardown(test_advice, make_root, remove_root),
-        cmocka_unit_test_setup_teardown(test_no_advice, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(test_nothing_told, file_tree_make, file_tree_remove),
+        cmocka_unit_test_setup_teardown(test_told, file_tree_make, file_tree_remove),
+        cmocka_unit_test_setup_teardown(test_meanwhile, file_tree_make, file_tree_remove),
+        cmocka_unit_test_setup_teardown(test_advice, file_tree_make, file_tree_remove),
+        cmocka_unit_test_setup_teardown(test_no_advice, file_tree_make, file_tree_remove),
         cmocka_unit_test(test_team),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
