@@ -5,6 +5,7 @@
 #include "cell_record.h"
 #include "cell_stall.h"
 #include "perturb.h"
+#include "sweep_stop.h"
 #include "watchdog.h"
 
 #include <errno.h>
@@ -224,12 +225,6 @@ static uint32_t end_group(pid_t group)
 
 /* ---- The watch ---- */
 
-static bool stop_asked(const watch *w)
-{
-    struct pollfd p = {.fd = w->job->stop_fd, .events = POLLIN};
-    return p.fd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
-}
-
 /* Sleeps until the child leaves, a stop is asked for or the period is over. Results do not wake us:
  * they are collected once a period, so that the sweep takes no core from what it measures. */
 static void doze(const watch *w, uint64_t period_ns)
@@ -268,7 +263,7 @@ static void watch_child(watch *w)
             break;
         if (fault) {
             judge_fault(w, fault);
-        } else if (stop_asked(w)) {
+        } else if (dd_stop_asked(w->job->stop_fd)) {
             end_as(w, DD_RUN_NOT_RUN, "interrupted");
         } else if (dd_watchdog_look(&dog,
                                     atomic_load_explicit(&w->page->beat, memory_order_relaxed),

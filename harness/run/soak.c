@@ -4,10 +4,10 @@
 
 #include "cell_body.h"
 #include "progress.h"
+#include "sweep_stop.h"
 
 #include <inttypes.h>
 #include <math.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,12 +86,6 @@ static void say_failure(execution *x, const dd_round *round, dd_verdict verdict,
 }
 
 /* ---- One round ---- */
-
-static bool stopped(const dd_soak_options *options)
-{
-    struct pollfd p = {.fd = options->stop_fd, .events = POLLIN};
-    return p.fd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
-}
 
 static void run_child(execution *x, const dd_settings *settings, dd_cell_body *body,
                       const char *label, dd_run *run)
@@ -237,7 +231,7 @@ void dd_soak_run(const dd_scenario *scenario, const dd_soak_options *options, dd
     x.said_ns = x.begin_ns;
     x.end_ns = x.begin_ns + (uint64_t)(options->minutes * 60e9);
     while ((options->rounds ? out->sums.rounds < options->rounds : now_ns() < x.end_ns)) {
-        out->interrupted = out->interrupted || stopped(options);
+        out->interrupted = out->interrupted || dd_stop_asked(options->stop_fd);
         if (out->interrupted || !run_round(&x))
             break;
     }

@@ -3,10 +3,10 @@
 #include "cell_body.h"
 #include "progress.h"
 #include "random.h"
+#include "sweep_stop.h"
 #include "sweep_times.h"
 
 #include <math.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,12 +80,6 @@ static void expect(execution *x, const dd_sweep_cell *current)
     double own_s = current ? cell_seconds(current) : (double)NAN;
     x->run_s = isnan(own_s) ? mean_s : own_s;
     x->left_s = left_s + (n_unseen ? mean_s * (double)n_unseen : 0) - (current ? x->run_s : 0);
-}
-
-static bool stopped(const dd_sweep_options *options)
-{
-    struct pollfd p = {.fd = options->stop_fd, .events = POLLIN};
-    return p.fd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
 }
 
 static void run_child(execution *x, const dd_settings *settings, dd_cell_body *body,
@@ -217,7 +211,7 @@ static void run_repeat(execution *x, const size_t *order, uint32_t repeat)
         dd_sweep_oracle *oracle = &sweep->oracles[cell->oracle];
         if (!is_due(sweep, cell, repeat))
             continue;
-        if (stopped(x->options))
+        if (dd_stop_asked(x->options->stop_fd))
             sweep->interrupted = true;
         if (!sweep->interrupted && oracle->run.outcome == DD_RUN_NOT_RUN)
             run_oracle(x, oracle);

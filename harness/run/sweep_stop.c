@@ -2,6 +2,7 @@
  * Signals as a descriptor. */
 #include "sweep_stop.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -27,6 +28,12 @@ int dd_stop_open(void)
     if (fd < 0)
         sigprocmask(SIG_UNBLOCK, &set, NULL);
     return fd;
+}
+
+bool dd_stop_asked(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return fd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
 }
 
 int dd_stop_close(int fd)
