@@ -12,7 +12,11 @@ usage: scripts/fuzz.sh [--minutes N] [TARGET…]
 
 Builds the fuzz targets with clang into build-fuzz/ and runs each for N minutes (10), on one core:
 
+  checkpoint  checkpoints, their checksums left out of it
+  llmc        model files of llm.c
+  model       model files of every format
   record      records of runs, as dodeca diff reads them
+  safetensors safetensors files of any tensors
   scenario    scenario files and every settings key
   timetable   timetables of membership changes
   tokens      token shards
@@ -37,12 +41,12 @@ while (($#)); do
         minutes=$2
         shift
         ;;
-    record | scenario | timetable | tokens) targets+=("$1") ;;
+    checkpoint | llmc | model | record | safetensors | scenario | timetable | tokens) targets+=("$1") ;;
     *) bad_usage "unknown argument \"$1\"" ;;
     esac
     shift
 done
-((${#targets[@]})) || targets=(record scenario timetable tokens)
+((${#targets[@]})) || targets=(checkpoint llmc model record safetensors scenario timetable tokens)
 
 have clang || die 3 "clang is not installed: scripts/setup.sh --cross installs it"
 folder=$root/build-fuzz
@@ -51,16 +55,21 @@ build_tree "$folder" -DCMAKE_C_COMPILER="$(command -v clang)" -DCMAKE_C_FLAGS_RE
 
 failed=false
 mkdir -p "$folder/findings"
-printf '%-10s %10s %8s  %s\n' target runs inputs verdict
+printf '%-11s %10s %8s  %s\n' target runs inputs verdict
 for target in "${targets[@]}"; do
     corpus=$folder/corpus/$target
     mkdir -p "$corpus"
     seeds=("$root/harness/fuzz/inputs/$target")
-    [[ $target != scenario ]] || seeds+=("$root/scenarios")
+    words=() length=4096
+    case $target in
+    checkpoint) length=12288 ;;& # the head alone has 7,000 bytes
+    scenario) seeds+=("$root/scenarios") ;;
+    checkpoint | model | safetensors) words=("-dict=$root/harness/fuzz/safetensors.dict") ;;
+    esac
     log=$folder/$target.log
     status=0
-    "$folder/harness/fuzz/fuzz_$target" -max_total_time=$((60 * minutes)) -max_len=4096 -timeout=20 \
-        -artifact_prefix="$folder/findings/$target-" -print_final_stats=1 "$corpus" "${seeds[@]}" \
+    "$folder/harness/fuzz/fuzz_$target" -max_total_time=$((60 * minutes)) -max_len="$length" -timeout=20 \
+        -artifact_prefix="$folder/findings/$target-" -print_final_stats=1 "${words[@]}" "$corpus" "${seeds[@]}" \
         >"$log" 2>&1 </dev/null || status=$?
     runs=$(sed -n 's/^stat::number_of_executed_units: //p' "$log")
     verdict=PASS
@@ -69,6 +78,6 @@ for target in "${targets[@]}"; do
         failed=true
         tail -n 20 "$log" >&2
     fi
-    printf '%-10s %10s %8s  %s\n' "$target" "${runs:--}" "$(find "$corpus" -type f | wc -l)" "$verdict"
+    printf '%-11s %10s %8s  %s\n' "$target" "${runs:--}" "$(find "$corpus" -type f | wc -l)" "$verdict"
 done
 ! $failed

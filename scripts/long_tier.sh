@@ -43,11 +43,11 @@ steps=(full same-bits race defects floats fuzz soak gate matrix)
 declare -A paths=(
     [full]='core harness scenarios scripts CMakeLists.txt'
     [same-bits]='core harness scripts/same_bits.sh scripts/toolchains scripts/lib.sh CMakeLists.txt'
-    [race]='core harness scripts/race_check.sh scripts/race_canaries.txt scripts/lib.sh CMakeLists.txt'
+    [race]='core harness scripts/race_check.sh scripts/race_check_plugin.sh scripts/race_canaries.txt scripts/lib.sh CMakeLists.txt'
     [defects]='core harness CMakeLists.txt'
     [floats]='core/kernels core/platform harness/unit/test_elementary.c harness/unit/elementary_forms.c
         harness/unit/elementary_forms.h'
-    [fuzz]='core/data core/model harness/fuzz harness/run scenarios scripts/fuzz.sh'
+    [fuzz]='core/checkpoint core/data core/model harness/fuzz harness/run scenarios scripts/fuzz.sh'
     [soak]='core harness/checks harness/run harness/subjects scenarios/soak.yaml CMakeLists.txt'
     [matrix]='core harness CMakeLists.txt'
     [gate]='harness/bench harness/gate harness/report scripts/perf_gate.sh scripts/lib.sh'

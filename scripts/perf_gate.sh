@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: MIT
 # The performance gate: builds two revisions alike and has build/gate/head/perf_gate_tool compare them. Refuses to
 # touch the checkout: all it makes lies in build/gate/, where a revision that was built is found again.
-set -euo pipefail
+set -Eeuo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+# 1 says that something is slower: nothing else that fails may say so, a full disk for instance.
+trap 'die 3 "line $LINENO: \"$BASH_COMMAND\" failed"' ERR
 
 usage()
 {
@@ -52,6 +54,7 @@ while (($#)); do
         ;;
     -*) bad_usage "unknown option \"$1\"" ;;
     *)
+        [[ -n $1 ]] || bad_usage "an empty name is no base revision"
         [[ -z $base ]] || bad_usage "two base revisions: \"$base\" and \"$1\""
         base=$1
         ;;
@@ -95,6 +98,8 @@ fi
 # ---- children, ended with the script -----------------------------------------------------------------------------
 
 mkdir -p "$root/build/gate"
+exec 9>"$root/build/gate/lock"
+flock -n 9 || die 3 "another perf_gate.sh is at work in $root/build/gate"
 work=$(mktemp -d)
 child=
 leave()
@@ -106,6 +111,7 @@ leave()
     rm -rf "$work" "$root/build/gate/"*.new
 }
 trap leave EXIT
+trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -168,8 +174,10 @@ source_of "$short" "$base"
 build_side base "$short" "$root/build/gate/$short/source"
 
 if ! $self_test; then
-    run "$tool" compare "$work/base" "$work/head" --names "$short,${head:0:12}$changed" ${json:+--json "$json"}
-    exit
+    status=0
+    run "$tool" compare "$work/base" "$work/head" --names "$short,${head:0:12}$changed" ${json:+--json "$json"} ||
+        status=$?
+    exit "$status"
 fi
 
 # ---- the test of itself ----------------------------------------------------------------------------------------

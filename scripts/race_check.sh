@@ -10,6 +10,7 @@ usage()
 {
     cat <<'END'
 usage: scripts/race_check.sh [tsan|helgrind|drd|memcheck|asan|all]… [--small|--long] [--resume] [--build DIR] [--build-only]
+       scripts/race_check.sh --subject FILE.so …    a plug-in instead: its own --help tells more
 
 Runs small training cells (workers, depth, barrier, reduction, stealing, changes of membership, checkpoints, guard mode,
 every kernel set) and the unit tests of what threads share under
@@ -31,6 +32,11 @@ per cell and test: tool, settings, reports, weights against the oracle's, verdic
 exit: 0 nothing reported and all weights the oracle's, 1 otherwise, 2 bad usage, 3 a tool is missing
 END
 }
+
+# Of plug-ins knows the other script.
+if [[ " $* " == *' --subject '* ]]; then
+    exec "$root/scripts/race_check_plugin.sh" "$@"
+fi
 
 tools=()
 size=usual
@@ -78,10 +84,13 @@ unit_tests() # TOOL
     tsan-*)
         printf '%s\n' 'test_points 20' 'test_fold 20' 'test_queues 20' 'test_control 20' 'test_commands 20' \
             'test_membership 20' 'test_slices' 'test_memory' 'test_platform' 'test_storm' \
-            'test_trainer' 'test_process'
+            'test_trainer' 'test_process' 'test_checkpoint'
         [[ $size != long ]] || echo test_elastic
         ;;
-    *-usual) printf '%s\n' 'test_points 2000' 'test_queues 100' 'test_commands 100' 'test_membership 100' ;;
+    *-usual)
+        printf '%s\n' 'test_points 2000' 'test_queues 100' 'test_commands 100' 'test_membership 100' \
+            'test_checkpoint a_save_*'
+        ;;
     *-long)
         printf '%s\n' 'test_points 100' 'test_fold 20' 'test_queues 20' 'test_control 100' 'test_commands 20' \
             'test_membership 20' 'test_storm'

@@ -34,7 +34,7 @@ resumes=false
 absolute()
 {
     case $1 in
-    /*) echo "$1" ;;
+    /* | '') echo "$1" ;; # no name at all is dodeca's to refuse
     *) echo "$PWD/$1" ;;
     esac
 }
@@ -46,7 +46,16 @@ while (($#)); do
         exit 0
         ;;
     --yes | -y) setup=(--yes) ;;
-    --set | --subject | --minutes | --rounds | --draw-seed | --again)
+    --subject)
+        (($# >= 2)) || bad_usage "$1 needs a value"
+        # a file, unless it is a name
+        case $2 in
+        */*) options+=("$1" "$(absolute "$2")") ;;
+        *) options+=("$1" "$2") ;;
+        esac
+        shift
+        ;;
+    --set | --minutes | --rounds | --draw-seed | --again)
         (($# >= 2)) || bad_usage "$1 needs a value"
         options+=("$1" "$2")
         shift
@@ -61,6 +70,10 @@ while (($#)); do
         options+=(--resume "$(absolute "$2")")
         resumes=true
         shift
+        ;;
+    --resume=*)
+        options+=(--resume "$(absolute "${1#--resume=}")")
+        resumes=true
         ;;
     --out=*) options+=(--out "$(absolute "${1#--out=}")") ;;
     -*) options+=("$1") ;;

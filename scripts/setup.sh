@@ -7,8 +7,8 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 # kind, name, Debian package, purpose. A program is looked for in PATH, a header by the compiler, a module by
-# pkg-config, a library among those that the dynamic linker finds, a file by its path; an architecture's header by
-# its compiler.
+# pkg-config, a library among those that the dynamic linker finds, a file by its path, LLVM's where Debian keeps
+# any version of it; an architecture's header by its compiler.
 needs()
 {
     cat <<'END'
@@ -17,6 +17,7 @@ header  stdio.h     libc6-dev     headers of the C library
 program c++         g++           compiles what calls Google Benchmark
 program cmake       cmake         writes the build files and runs the tests
 program ninja       ninja-build   builds
+program make        make          builds the example of the installed library
 program pkg-config  pkg-config    finds the libraries
 module  libcyaml    libcyaml-dev  reads scenario files
 module  yaml-0.1    libyaml-dev   tells the lines of scenario files
@@ -46,16 +47,26 @@ riscv64 stdio.h               libc6-dev-riscv64-cross headers of the C library f
 program qemu-aarch64          qemu-user               runs what was built for them
 program qemu-riscv64          qemu-user               runs what was built for them
 END
+    ! $man || cat <<'END'
+program mandoc mandoc     looks for mistakes in the manual pages
+program groff  groff-base does so, too
+END
     ! $report || echo 'program gnuplot  gnuplot-nox draws the plots of dodeca report'
+    ! $plugin || echo 'llvm libarcher.so libomp-dev runs OpenMP plug-ins under a race detector'
     ! $browser || echo 'program chromium chromium    opens the page of dodeca report in tests'
+    ! $example || cat <<'END'
+program xz   xz-utils   set beside a trained model by example_kjv.sh
+program zstd zstd       set beside a trained model by example_kjv.sh
+program 7z   p7zip-full set beside a trained model by example_kjv.sh (PPMd)
+END
 }
 text_package=bible-kjv
 
 usage()
 {
     cat <<'END'
-usage: scripts/setup.sh [--yes] [--peers] [--compare] [--cross] [--report] [--browser]
-                        [--help]
+usage: scripts/setup.sh [--yes] [--peers] [--compare] [--cross] [--report] [--plugin] [--browser]
+                        [--example] [--man] [--help]
 
 Installs what dodeca needs and is not there yet, then keeps the King James text (4.4 MB, from Debian's package
 bible-kjv) as dodeca/kjv.txt in $XDG_CACHE_HOME or ~/.cache. Does nothing, silently, where nothing is missing.
@@ -65,7 +76,10 @@ bible-kjv) as dodeca/kjv.txt in $XDG_CACHE_HOME or ~/.cache. Does nothing, silen
   --compare  also Google Benchmark's compare.py and the scipy that it needs, to compare two outputs of "dodeca bench"
   --cross    also clang, compilers for aarch64 and riscv64 and qemu-user, all of which scripts/same_bits.sh needs
   --report   also gnuplot, which "dodeca report" draws plots with
+  --plugin   also LLVM's OpenMP and its libarcher, with which scripts/race_check.sh --subject checks OpenMP plug-ins
   --browser  also Chromium and gnuplot, with which tests make the report's page and look at it
+  --example  also xz, zstd and 7-Zip, which scripts/example_kjv.sh compares a trained model with
+  --man      also mandoc and groff, with which tests look at the manual pages
 
 Without the right to install, the one command to run is printed. Where there is no apt, the libraries are
 named. The text is optional: without it scenarios/quick.yaml trains on built-in data.
@@ -80,6 +94,9 @@ compare=false
 cross=false
 report=false
 browser=false
+plugin=false
+man=false
+example=false
 for argument; do
     case $argument in
     --yes | -y) yes=true ;;
@@ -87,10 +104,13 @@ for argument; do
     --compare) compare=true ;;
     --cross) cross=true ;;
     --report) report=true ;;
+    --plugin) plugin=true ;;
+    --man) man=true ;;
     --browser)
         report=true
         browser=true
         ;;
+    --example) example=true ;;
     --help | -h)
         usage
         exit 0
@@ -117,6 +137,7 @@ found()
     case $1 in
     program) have "$(compiler "$2")" ;;
     file) [[ -e $2 ]] ;;
+    llvm) compgen -G "/usr/lib/llvm-*/lib/$2" >/dev/null ;;
     header) have "$(compiler cc)" && "$(compiler cc)" -E -x c - <<<"#include <$2>" >/dev/null 2>&1 ;;
     module) have pkg-config && pkg-config --exists "$2" ;;
     aarch64 | riscv64) have "$1-linux-gnu-gcc" && "$1-linux-gnu-gcc" -E -x c - <<<"#include <$2>" >/dev/null 2>&1 ;;
@@ -311,6 +332,7 @@ on_a_system_without_apt()
         header) what="the C library's headers ($name)" ;;
         module) what="the library that pkg-config calls $name" ;;
         library) what="the library $name" ;;
+        llvm) what="LLVM's $name" ;;
         file) what="$name" ;;
         aarch64 | riscv64) what="the C library's headers ($name) for $kind" ;;
         esac

@@ -283,5 +283,10 @@ dd_status dd_config_check(const dd_config *config, const dd_data *data, dd_error
         return dd_error_set(error, DD_ERR_ARGUMENT,
                             "guard: protects gradients that one worker holds, with reduce owner "
                             "none does; choose tree, sliced or control");
+    if (config->micro_batch && config->reduce == DD_REDUCE_OWNER)
+        return dd_error_set(error, DD_ERR_ARGUMENT,
+                            "micro-batch %" PRIu32 ": reduce owner keeps the activations of the "
+                            "whole batch; choose auto, tree, sliced or control",
+                            config->micro_batch);
     return DD_OK;
 }

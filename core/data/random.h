@@ -8,6 +8,7 @@
 #define DD_PURPOSE_ORDER 16        /* epoch order; round j uses 16 + 256 * (j + 1) */
 #define DD_PURPOSE_MARKOV_CHAIN 17 /* the built-in source's transition weights */
 #define DD_PURPOSE_MARKOV_WALK 18  /* and its walk */
+#define DD_PURPOSE_DRAW 19         /* a token drawn from a model (NUMERICS 11) */
 
 /* Philox4x32-10.  source  Salmon et al., SC 2011 */
 void dd_philox_block(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);

@@ -5,10 +5,10 @@
 #include "source.h"
 
 #include "error.h"
+#include "tokens.h"
 
 #include <inttypes.h>
 
-#define MAGIC 20240520
 #define VERSION 1
 #define HEADER_WORDS 256
 #define HEADER_BYTES (HEADER_WORDS * sizeof(int32_t))
@@ -17,10 +17,10 @@ static dd_status check_header(const dd_data *data, const int32_t header[HEADER_W
                               uint64_t size_bytes, dd_error *error)
 {
     const char *spec = data->spec;
-    if (header[0] != MAGIC)
+    if (header[0] != DD_SHARD_MAGIC)
         return dd_error_set(error, DD_ERR_DATA,
                             "data %s: byte 0: magic is %" PRId32 ", a token shard has %d", spec,
-                            header[0], MAGIC);
+                            header[0], DD_SHARD_MAGIC);
     if (header[1] != VERSION)
         return dd_error_set(error, DD_ERR_DATA,
                             "data %s: byte 4: version is %" PRId32 ", only %d (uint16) is known",

@@ -6,6 +6,9 @@
 
 #include "dodeca.h"
 
+/* The word that a token shard of llm.c begins with. */
+#define DD_SHARD_MAGIC 20240520
+
 /* All tokens of the source; immutable. */
 const uint16_t *dd_data_tokens(const dd_data *data, uint64_t *n);
 

@@ -27,6 +27,17 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
+
+/* ---- Version ---- */
+
+/* Of this header, by the rules of semver.org: what a program relies on here, to compile, to link
+ * and to run, changes with MAJOR alone, and while that is 0 with MINOR. */
+#define DD_VERSION_MAJOR 0
+#define DD_VERSION_MINOR 1
+#define DD_VERSION_PATCH 0
+/* "0.1.0": of the library that runs. Never NULL. */
+const char *dd_version(void);
 
 /* ---- Errors ---- */
 
@@ -117,8 +128,9 @@ typedef enum dd_reduce {
                           computes those of its slice over all lanes. One gradient in memory, and
                           the activations of the whole batch */
     DD_REDUCE_AUTO,    /* owner; but tree with guard, which wants gradients that one thread holds,
-                          and where owner would take more than 256 MiB for gradients and
-                          activations and more than twice what tree takes */
+                          with micro-batches, where owner would take more than 256 MiB for
+                          gradients and activations and more than twice what tree takes, and where
+                          config.memory_limit forbids it */
 } dd_reduce;
 typedef enum dd_nan_policy { DD_NAN_ABORT, DD_NAN_SKIP_STEP } dd_nan_policy;
 
@@ -147,22 +159,30 @@ typedef struct dd_config {
     double grad_clip; /* 0: off */
     dd_nan_policy nan_policy;
     /* these do not */
-    uint32_t workers;     /* 0: as many as cores, non-empty lanes and the depth allow */
-    uint32_t depth;       /* levels of spheres, 1 to 3; room for 12^depth workers. DD_DEPTH_AUTO:
-                             begin at 1 (more where `workers` asks for it) and follow the policy */
-    uint32_t max_workers; /* room for spawn and policy, memory is held for it; 0: `workers`, with
-                             DD_DEPTH_AUTO as many as the policy may want */
-    bool allow_idle;      /* more workers than non-empty lanes: the rest idle */
-    bool steal;           /* workers take lanes from touching neighbours */
-    bool guard;           /* while workers run, in a step, a validation or a replay, write rights
-                             are enforced: of weights and batch by page protection, of segments by
-                             protection keys; of control data from open to close, by page
-                             protection */
-    bool pin;             /* each worker to a core, nearer spheres to nearer cores; a thread that
-                             the system refuses that runs on: dd_trainer_info.n_unpinned */
-    bool profile;         /* workers measure where their time goes: dd_trainer_phase_get */
-    uint32_t trace;       /* each thread keeps what it did when, up to so many events, until they
-                             are taken: dd_trainer_trace_take; 0: none */
+    uint32_t workers;      /* 0: as many as cores, non-empty lanes and the depth allow */
+    uint32_t depth;        /* levels of spheres, 1 to 3; room for 12^depth workers. DD_DEPTH_AUTO:
+                              begin at 1 (more where `workers` asks for it) and follow the policy */
+    uint32_t max_workers;  /* room for spawn and policy, memory is held for it; 0: `workers`, with
+                              DD_DEPTH_AUTO as many as the policy may want */
+    bool allow_idle;       /* more workers than non-empty lanes: the rest idle */
+    bool steal;            /* workers take lanes from touching neighbours */
+    bool guard;            /* while workers run, in a step, a validation or a replay, write rights
+                              are enforced: of weights and batch by page protection, of segments by
+                              protection keys; of control data from open to close, by page
+                              protection */
+    bool pin;              /* each worker to a core, nearer spheres to nearer cores; a thread that
+                              the system refuses that runs on: dd_trainer_info.n_unpinned */
+    bool profile;          /* workers measure where their time goes: dd_trainer_phase_get */
+    uint32_t micro_batch;  /* sequences of a lane that have activations at once, at most: a longer
+                              lane runs in pieces, one after another; 0: all. Not with owner, which
+                              keeps the activations of the whole batch */
+    uint64_t memory_limit; /* bytes that the trainer may hold. Where `reduce` is auto and
+                              micro_batch is 0 they are chosen so that it holds no more; where
+                              nothing fits it is refused, before memory is taken. 0: no limit. On
+                              top come the program, the data and, while a checkpoint is kept, saved
+                              or loaded, weights and moments once more */
+    uint32_t trace;        /* each thread keeps what it did when, up to so many events, until they
+                              are taken: dd_trainer_trace_take; 0: none */
     dd_simd simd;
     dd_barrier barrier;
     dd_reduce reduce;
@@ -170,7 +190,8 @@ typedef struct dd_config {
 
 /* Defaults: nano, batch 12, lane depth 1, seed 1, horizon 100, warm-up 10, lr 1e-3, floor 0.1,
  * betas 0.9 and 0.95, eps 1e-8, weight decay 0.1, clip 1, abort; workers 0, depth 1, tree barrier,
- * reduction auto; no stealing, no guard, no pinning, no profile, no trace. */
+ * reduction auto; no stealing, no guard, no pinning, no profile, no micro-batches, no limit of
+ * memory, no trace. */
 void dd_config_default(dd_config *config);
 
 /* ---- Trainer ---- */
@@ -243,6 +264,51 @@ const float *dd_trainer_weights(const dd_trainer *trainer, uint64_t *n);
 dd_status dd_trainer_set_weights(dd_trainer *trainer, uint64_t first, uint64_t n,
                                  const float *values, dd_error *error);
 
+/* ---- Model files ---- */
+
+typedef enum dd_file_format {
+    DD_FILE_CHECKPOINT,  /* dodeca's own: a safetensors container of weights, Adam's moments and all
+                            that a training goes on from */
+    DD_FILE_SAFETENSORS, /* weights under the names and in the layouts of GPT-2 on model hubs */
+    DD_FILE_LLMC,        /* weights as llm.c keeps them: magic 20240326, version 3, FP32 */
+    DD_FILE_FORMATS
+} dd_file_format;
+/* "checkpoint", "safetensors", "llm.c". Never NULL. */
+const char *dd_file_format_name(dd_file_format format);
+
+/* A file open for reading, of any of these formats: told by its content, not by its name. */
+typedef struct dd_model_file dd_model_file;
+
+typedef struct dd_model_file_info {
+    dd_file_format format;
+    dd_shape shape;
+    uint32_t padded_vocabulary; /* rows of wte in the file, at least shape.V */
+    uint64_t n_parameters;      /* of the shape: without padding */
+    uint64_t step;              /* of a checkpoint: the number of the next step; else 0 */
+} dd_model_file_info;
+
+/* Checks everything but the weights themselves: names, shapes, sizes. The number of heads, which
+ * tensors do not tell, is in a safetensors file's metadata as n_head. Where it is not, it is that
+ * of a config.json in the same folder, which must agree with the tensors in all else. Where that is
+ * not there either, heads have 64 channels each, as in every GPT-2 that was published.
+ * owns     *out on success, released by dd_model_file_close
+ * errors   DD_ERR_DATA: the message names file, offset or tensor, and what was expected.
+ *          DD_ERR_MEMORY                                                                        */
+dd_status dd_model_file_open(const char *path, dd_model_file **out, dd_error *error);
+void dd_model_file_close(dd_model_file *file); /* NULL allowed */
+void dd_model_file_info_get(const dd_model_file *file, dd_model_file_info *out);
+/* All weights in canonical order, as a trainer has them; what the file says in half precision is
+ * widened, which is exact. Checksums that the file has are checked; an lm_head that is not wte once
+ * more is refused. Rows of padding and the buffers of causal masks are not read.
+ * errors   DD_ERR_DATA, DD_ERR_MEMORY; `weights` may hold anything then                        */
+dd_status dd_model_file_read(dd_model_file *file, float *weights, dd_error *error);
+
+/* Writes weights in canonical order as DD_FILE_SAFETENSORS or DD_FILE_LLMC. What was there under
+ * that name is replaced when the new file is whole, not before.
+ * errors   DD_ERR_ARGUMENT; DD_ERR_DATA with what the system said                              */
+dd_status dd_model_file_write(const char *path, dd_file_format format, const dd_shape *shape,
+                              const float *weights, dd_error *error);
+
 /* ---- The control process ---- */
 
 typedef enum dd_state {
@@ -289,6 +355,74 @@ dd_status dd_trainer_spawn(dd_trainer *trainer, const char *sphere, uint32_t n_c
 dd_status dd_trainer_terminate(dd_trainer *trainer, const char *sphere, dd_error *error);
 dd_state dd_trainer_state(const dd_trainer *trainer); /* any thread, any time */
 
+/* ---- Checkpoints ---- */
+
+/* A checkpoint file holds weights, Adam's moments, the number of the next step and every setting
+ * that decides the bits. Whoever loads it goes on as if training had never stopped, with any number
+ * of workers, depth, SIMD, reduction or barrier. */
+
+/* Saves what the trainer is now to `path`, while training goes on: returns at once, with everything
+ * that is to be saved shared. Updates copy a page before they write it; once all are copied, which
+ * one step sees to, a thread writes the file and ends, and the copies' memory goes back. If no
+ * thread is to be had, that step writes it; if no update comes, dd_trainer_save_wait, the next save
+ * or dd_trainer_close does, straight from what is shared.
+ * `path` becomes the new file when that is whole and synced, not before: killed at any moment the
+ * trainer leaves the old file or the new one. What was there before is kept as path.1, that as
+ * path.2 and so on, `keep` files in all; 1: only the new one.
+ * One save at a time: a second one first waits for the first. If that has failed, and nobody was
+ * told, its error is returned and nothing new has begun.
+ * After a step that ended in DD_ERR_NONFINITE, nothing else since, the step saved is that one.
+ * Between steps and commands only; of the caller's thread.
+ * errors   DD_ERR_ARGUMENT: no path, keep 0; DD_ERR_DATA: the file cannot be begun, with what the
+ *          system said; DD_ERR_MEMORY                                                          */
+dd_status dd_trainer_save(dd_trainer *trainer, const char *path, uint32_t keep, dd_error *error);
+/* Returns when no save is under way: the file is there, or *error says why not. The error of a save
+ * is told once, here or by the next dd_trainer_save. Between steps and commands only.
+ * errors   DD_ERR_DATA: not written, and `path` is as it was (or is the new file, where the message
+ *          says that its folder could not be synced); DD_ERR_MEMORY                            */
+dd_status dd_trainer_save_wait(dd_trainer *trainer, dd_error *error);
+
+typedef struct dd_save_info {
+    bool under_way;
+    uint64_t step;         /* that the last save begun will go on with */
+    uint64_t pages;        /* of the arrays it saves, in all */
+    uint64_t pages_copied; /* of these, because an update was about to write them */
+    uint64_t n_saved;      /* saves that ended with a file */
+    uint64_t n_failed;     /* and without */
+} dd_save_info;
+/* Between steps and commands only. */
+void dd_trainer_save_info_get(dd_trainer *trainer, dd_save_info *out);
+
+/* The trainer becomes what it was when the checkpoint was saved; a save under way ends first. What
+ * DD_COMMAND_CHECKPOINT keeps does not change. Everything in the file is checked before anything
+ * of the trainer changes; that takes memory for a second set of weights and moments meanwhile.
+ * Between steps and commands only.
+ * errors   DD_ERR_DATA: the file is unreadable, damaged or no checkpoint; DD_ERR_ARGUMENT: it is of
+ *          another training, the message names the first setting that differs and both values;
+ *          DD_ERR_MEMORY. Nothing has changed then.                                            */
+dd_status dd_trainer_load(dd_trainer *trainer, const char *path, dd_error *error);
+
+/* A checkpoint file open for reading. */
+typedef struct dd_checkpoint dd_checkpoint;
+
+typedef struct dd_checkpoint_info {
+    dd_config config;      /* what decides the bits; the rest is dd_config_default's */
+    const char *data;      /* the source's spec as it was opened; lives as long as the checkpoint */
+    uint64_t n_tokens;     /* of the source, */
+    uint8_t data_hash[16]; /* and their hash, as in dd_data_info */
+    uint64_t step;         /* number of the next step: so many are done */
+    uint64_t updates;      /* of these, how many were not discarded */
+} dd_checkpoint_info;
+
+/* Checks everything but the tensors' bytes: names, shapes, settings and their checksum.
+ * owns     *out on success, released by dd_checkpoint_close
+ * errors   DD_ERR_DATA: unreadable, damaged, no checkpoint; DD_ERR_MEMORY                     */
+dd_status dd_checkpoint_open(const char *path, dd_checkpoint **out, dd_error *error);
+void dd_checkpoint_close(dd_checkpoint *checkpoint); /* NULL allowed */
+void dd_checkpoint_info_get(const dd_checkpoint *checkpoint, dd_checkpoint_info *out);
+/* Reads all tensors and checks their checksums.  errors  DD_ERR_DATA, DD_ERR_MEMORY */
+dd_status dd_checkpoint_verify(const dd_checkpoint *checkpoint, dd_error *error);
+
 /* ---- What the trainer is made of and what it has done ---- */
 
 typedef struct dd_trainer_info {
@@ -302,12 +436,15 @@ typedef struct dd_trainer_info {
     const char *change_why;    /* and its message; valid until the next step or command */
     const char *kernels;       /* "avx2", "reference+fma", "reference" */
     dd_reduce reduce;          /* as used: what DD_REDUCE_AUTO became, never that itself */
+    uint32_t micro_batch;      /* as used; 0: every lane runs whole */
     double lane_bound; /* tokens / most tokens on one worker: the speedup that placement allows */
     uint64_t n_parameters;
     uint64_t weights_bytes;        /* in canonical order */
     uint64_t packed_weights_bytes; /* the matrices twice more, as products read them */
     uint64_t moments_bytes, segments_bytes;
     uint64_t workspaces_bytes; /* activations and their gradients */
+    uint64_t lanes_bytes;      /* micro-batches: of each worker a gradient, where a lane's pieces
+                                  add up before the lane is folded */
     uint64_t scratch_bytes;    /* address space for kernels: little of it may ever be touched */
     uint64_t stacks_bytes;     /* address space: little of it is touched */
     uint64_t trace_bytes;      /* room for events of all threads; address space until it is used */
@@ -443,6 +580,56 @@ bool dd_trainer_region_of(const dd_trainer *trainer, const void *address, dd_reg
 /* Progress counter, read by any thread at any time: grows with every lane and every point. */
 uint64_t dd_trainer_heartbeat(const dd_trainer *trainer);
 
+/* ---- Sampling ---- */
+
+/* A model that goes on with a text, token by token, on the calling thread. */
+typedef struct dd_sampler dd_sampler;
+
+/* weights: all parameters in canonical order, as from a trainer or a model file; copied.
+ * owns     *out on success, released by dd_sampler_close; nothing on failure
+ * threads  one at a time for each sampler; different samplers are independent
+ * errors   DD_ERR_ARGUMENT, DD_ERR_MEMORY, DD_ERR_CPU                                          */
+dd_status dd_sampler_open(const dd_shape *shape, const float *weights, dd_simd simd,
+                          dd_sampler **out, dd_error *error);
+void dd_sampler_close(dd_sampler *sampler); /* NULL allowed */
+
+/* The text goes on with these n tokens. What the model says of the next one is, bit for bit, what a
+ * forward pass of training computes there, with every kernel set, and whether the tokens come in
+ * one call or in several. errors   DD_ERR_ARGUMENT: no tokens, a token that the vocabulary does not
+ * have, or more of them than shape.T_max together with those before: the model knows no such
+ * positions. DD_ERR_FP_ENV. In all of them nothing was fed                                       */
+dd_status dd_sampler_feed(dd_sampler *sampler, const uint32_t *tokens, uint32_t n, dd_error *error);
+/* The text is empty again: to go on beyond T_max, with the last tokens of it for a beginning. */
+void dd_sampler_clear(dd_sampler *sampler);
+/* (V) of the token that comes next. Valid until the next call; NULL where the text is empty. */
+const float *dd_sampler_logits(const dd_sampler *sampler);
+
+typedef struct dd_drawing {
+    double temperature; /* logits are divided by it; 0: the largest, of equal ones the first */
+    uint32_t top_k;     /* only the so many largest, of equal ones the first; 0, or more than
+                           there are: all */
+    uint32_t below;     /* only tokens below it, from 1 to shape.V; 0: all */
+    uint64_t seed;
+} dd_drawing;
+
+/* Draws the next token (core/model/NUMERICS.md section 11), and feeds nothing: a function of the
+ * logits, `how` and `index` alone, the same on every machine. index: which of the seed's random
+ * numbers to use, 0, 1, … for one token after another.
+ * errors   DD_ERR_ARGUMENT; DD_ERR_REFUSED: the text is empty. DD_ERR_NONFINITE: a logit is not
+ *          finite; the message names token and position. DD_ERR_FP_ENV. *token is then as before */
+dd_status dd_sampler_draw(dd_sampler *sampler, const dd_drawing *how, uint64_t index,
+                          uint32_t *token, dd_error *error);
+
+typedef struct dd_sampler_info {
+    dd_shape shape;
+    uint32_t length;         /* tokens of the text; shape.T_max at most */
+    const char *kernels;     /* as in dd_trainer_info */
+    uint64_t bytes;          /* held, but for what kernels need meanwhile */
+    uint64_t matrices_bytes; /* of them weights that each token's products read */
+} dd_sampler_info;
+void dd_sampler_info_get(const dd_sampler *sampler, dd_sampler_info *out);
+
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -42,7 +42,7 @@ size_t DD_SET_NAME(attention_scratch)(size_t max_T, size_t max_d)
 }
 
 /* S[t][s] = chain(i < d: x[t][i] * y[s][i]; +0) for `rows` rows from t0 on, s < padded(t0 + rows);
- * S is row t0, y^T in panels */
+ * x and S begin with row t0, y^T in panels */
 static void scores(size_t t0, size_t rows, size_t d, const float *x, size_t x_row,
                    const float *y_panels, float *S, size_t pitch)
 {
@@ -51,7 +51,7 @@ static void scores(size_t t0, size_t rows, size_t d, const float *x, size_t x_ro
         const dd_tile tile = {.rows = rows,
                               .cols = least(end - s, COLS),
                               .K = d,
-                              .a = x + t0 * x_row,
+                              .a = x,
                               .a_row = x_row,
                               .a_col = 1,
                               .b = y_panels,
@@ -110,13 +110,12 @@ DD_INLINE_ void corner_product(const corner *c, const bool upper, size_t rows)
         corner_chains(c, upper, rows, c->cols);
 }
 
-/* out[t] = chain(s <= t: L[t][s] * x[s]; +0) for the same rows, L the first of them; x (T, d) in
- * panels */
+/* out[t] = chain(s <= t: L[t][s] * x[s]; +0) for the same rows, L and out the first of them; x (T,
+ * d) in panels */
 static void lower_product(size_t t0, size_t rows, size_t T, size_t d, const float *L, size_t L_row,
                           const float *x_panels, float *out, size_t out_row)
 {
     const size_t pitch = dd_panel_pitch(T);
-    out += t0 * out_row;
     for (size_t i = 0; i < d; i += COLS) {
         const dd_tile tile = {.rows = rows,
                               .cols = least(d - i, COLS),
@@ -258,9 +257,25 @@ void DD_SET_NAME(attention_forward)(const dd_attention *a, void *scratch)
     for (size_t t0 = 0; t0 < T; t0 += ROWS) {
         const size_t rows = least(T - t0, ROWS);
         fetch_rows(t0, rows, a->P, T, 1);
-        scores(t0, rows, d, a->q, a->qkv_row, k_columns, S, pitch);
+        scores(t0, rows, d, a->q + t0 * a->qkv_row, a->qkv_row, k_columns, S, pitch);
         softmax(t0, rows, sigma, S, power, pitch, a->P, T);
-        lower_product(t0, rows, T, d, S, pitch, v_rows, a->att, a->att_row);
+        lower_product(t0, rows, T, d, S, pitch, v_rows, a->att + t0 * a->att_row, a->att_row);
+    }
+}
+
+void DD_SET_NAME(attention_kept)(const dd_attention_kept *a, void *scratch)
+{
+    assert(a->n && a->d && a->first + a->n <= a->T);
+    assert((uintptr_t)scratch % 64 == 0);
+    const size_t d = a->d, pitch = scores_pitch(a->T);
+    const float sigma = 1.0f / sqrtf((float)d);
+    float *S = scratch, *power = S + ROWS * pitch;
+    float *nobody = power; /* every row of P to the same place, of no use any more by then */
+    for (size_t r = 0; r < a->n; r += ROWS) {
+        const size_t rows = least(a->n - r, ROWS), t0 = a->first + r;
+        scores(t0, rows, d, a->q + r * a->q_row, a->q_row, a->keys, S, pitch);
+        softmax(t0, rows, sigma, S, power, pitch, nobody, 0);
+        lower_product(t0, rows, a->T, d, S, pitch, a->values, a->att + r * a->att_row, a->att_row);
     }
 }
 
@@ -299,10 +314,11 @@ void DD_SET_NAME(attention_backward)(const dd_attention *a, void *scratch)
     for (size_t t0 = 0; t0 < T; t0 += ROWS) {
         const size_t rows = least(T - t0, ROWS);
         fetch_rows(t0, rows, a->P, T, 0);
-        scores(t0, rows, d, a->gatt, a->att_row, v_columns, G + t0 * pitch, pitch);
+        scores(t0, rows, d, a->gatt + t0 * a->att_row, a->att_row, v_columns, G + t0 * pitch,
+               pitch);
         for (size_t t = t0; t < t0 + rows; t++)
             softmax_backward(t + 1, a->P + t * T, sigma, G + t * pitch);
-        lower_product(t0, rows, T, d, G + t0 * pitch, pitch, rows_of, a->gq, row);
+        lower_product(t0, rows, T, d, G + t0 * pitch, pitch, rows_of, a->gq + t0 * row, row);
     }
     DD_SET_NAME(pack_panels)(T, d, a->q, row, 1, rows_of);
     upper_product(T, d, G, pitch, rows_of, a->gk, row);

@@ -89,6 +89,24 @@ typedef struct dd_attention {
     float *gq, *gk, *gv; /* backward: written; row stride qkv_row */
 } dd_attention;
 
+/* One head for the newest rows of a text whose earlier keys and values are kept: row r of att is
+ * that of position first + r, over all positions up to it (NUMERICS 4.2.3).
+ * shapes   q, att: (n, d), row strides given; first + n <= T, the positions that there is room for.
+ *          keys and values in panels of sixteen columns, the new rows' too: k[s][i] lies at
+ *          keys[s / 16 * 16 (d + 1) + 16 i + s % 16], v[s][i] at
+ *          values[i / 16 * 16 (T + 1) + 16 s + i % 16]; 64-byte aligned, and all of the last panel
+ *          there is memory
+ * alias    none                                                                            */
+typedef struct dd_attention_kept {
+    size_t T, d;
+    size_t first, n;
+    const float *q;
+    size_t q_row;
+    const float *keys, *values;
+    float *att; /* written */
+    size_t att_row;
+} dd_attention_kept;
+
 /* AdamW over n consecutive elements (NUMERICS 8). */
 typedef struct dd_adamw {
     float clip;           /* factor c */
@@ -121,6 +139,7 @@ typedef struct dd_kernels {
                       size_t panel_pitch);
     void (*attention_forward)(const dd_attention *a, void *scratch);
     void (*attention_backward)(const dd_attention *a, void *scratch);
+    void (*attention_kept)(const dd_attention_kept *a, void *scratch);
 
     /* y = LN(x); mean, rstd (R) written */
     void (*layernorm)(size_t R, size_t C, const float *x, const float *w, const float *b, float *y,

@@ -191,6 +191,33 @@ static void attention_forward(const dd_attention *a, void *scratch)
     }
 }
 
+static void attention_kept(const dd_attention_kept *a, void *scratch)
+{
+    assert(a->n && a->d && a->first + a->n <= a->T);
+    const size_t d = a->d, key_pitch = PANEL * (d + 1), value_pitch = PANEL * (a->T + 1);
+    const float sigma = 1.0f / sqrtf((float)d);
+    float *P = scratch;
+    for (size_t r = 0; r < a->n; r++) {
+        const size_t t = a->first + r;
+        const float *q = a->q + r * a->q_row;
+        float *att = a->att + r * a->att_row;
+        for (size_t s = 0; s <= t; s++) {
+            const float *k = a->keys + s / PANEL * key_pitch + s % PANEL;
+            float acc = 0.0f;
+            for (size_t i = 0; i < d; i++)
+                acc = __builtin_fmaf(q[i], k[PANEL * i], acc);
+            P[s] = acc * sigma;
+        }
+        softmax(t + 1, P);
+        for (size_t i = 0; i < d; i++)
+            att[i] = 0.0f;
+        for (size_t s = 0; s <= t; s++)
+            for (size_t i = 0; i < d; i++)
+                att[i] = __builtin_fmaf(
+                    P[s], a->values[i / PANEL * value_pitch + PANEL * s + i % PANEL], att[i]);
+    }
+}
+
 static void attention_backward(const dd_attention *a, void *scratch)
 {
     assert(a->T && a->d);
@@ -394,6 +421,7 @@ const dd_kernels PASTE(dd_reference_, PASTE(DD_VARIANT, _)) = {
     .pack_rows = pack_rows,
     .attention_forward = attention_forward,
     .attention_backward = attention_backward,
+    .attention_kept = attention_kept,
     .layernorm = layernorm,
     .layernorm_backward = layernorm_backward,
     .layernorm_grad = layernorm_grad,

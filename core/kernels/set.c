@@ -31,6 +31,7 @@ const dd_kernels TABLE_OF(DD_SET) = {
     .pack_rows = DD_SET_NAME(pack_rows),
     .attention_forward = DD_SET_NAME(attention_forward),
     .attention_backward = DD_SET_NAME(attention_backward),
+    .attention_kept = DD_SET_NAME(attention_kept),
     .layernorm = DD_SET_NAME(layernorm),
     .layernorm_backward = DD_SET_NAME(layernorm_backward),
     .layernorm_grad = DD_SET_NAME(layernorm_grad),

@@ -23,6 +23,7 @@ void DD_SET_NAME(pack_rows)(size_t R, size_t n, const float *b, size_t b_row, fl
                             size_t panel_pitch);
 void DD_SET_NAME(attention_forward)(const dd_attention *a, void *scratch);
 void DD_SET_NAME(attention_backward)(const dd_attention *a, void *scratch);
+void DD_SET_NAME(attention_kept)(const dd_attention_kept *a, void *scratch);
 
 void DD_SET_NAME(layernorm)(size_t R, size_t C, const float *x, const float *w, const float *b,
                             float *y, float *mean, float *rstd);

@@ -58,10 +58,16 @@ float *dd_rows_at(dd_rows *rows, uint32_t token, bool *fresh)
     return rows->row + (size_t)rows->slot[token] * rows->width;
 }
 
+uint64_t dd_rows_size(uint32_t capacity, uint32_t width, uint32_t n_tokens)
+{
+    const dd_rows *rows = NULL;
+    return (uint64_t)capacity * (width * sizeof *rows->row + sizeof *rows->token) +
+           (uint64_t)n_tokens * sizeof *rows->slot;
+}
+
 uint64_t dd_rows_bytes(const dd_rows *rows)
 {
-    return (uint64_t)rows->capacity * (rows->width * sizeof *rows->row + sizeof *rows->token) +
-           (uint64_t)rows->n_tokens * sizeof *rows->slot;
+    return dd_rows_size(rows->capacity, rows->width, rows->n_tokens);
 }
 
 static float *open_dense(dd_guard *guard, uint32_t number, uint64_t P)
@@ -112,4 +118,10 @@ uint64_t dd_segments_bytes(const dd_segments *s, uint64_t P)
     for (uint32_t i = 0; i < s->n; i++)
         bytes += P * sizeof(float) + dd_rows_bytes(&s->at[i].lookup) + sizeof s->at[i];
     return bytes;
+}
+
+uint64_t dd_segments_size(uint32_t n, uint64_t P, uint32_t capacity, uint32_t width,
+                          uint32_t n_tokens)
+{
+    return n * (P * sizeof(float) + dd_rows_size(capacity, width, n_tokens) + sizeof(dd_segment));
 }

@@ -28,6 +28,8 @@ void dd_rows_clear(dd_rows *rows);
  * requires room: capacity covers every token that can occur                                   */
 float *dd_rows_at(dd_rows *rows, uint32_t token, bool *fresh);
 uint64_t dd_rows_bytes(const dd_rows *rows);
+/* What dd_rows_bytes would be of rows opened so. */
+uint64_t dd_rows_size(uint32_t capacity, uint32_t width, uint32_t n_tokens);
 
 typedef struct dd_segment {
     float *dense;   /* (P) gradient in canonical order, without the lookup part */
@@ -51,5 +53,8 @@ dd_status dd_segments_open(dd_segments *s, dd_guard *guard, uint32_t n, uint64_t
 void dd_segments_close(dd_segments *s);
 /* Bytes of all segments together, without the pages around guarded ones. */
 uint64_t dd_segments_bytes(const dd_segments *s, uint64_t P);
+/* What that would be of segments opened so. */
+uint64_t dd_segments_size(uint32_t n, uint64_t P, uint32_t capacity, uint32_t width,
+                          uint32_t n_tokens);
 
 #endif

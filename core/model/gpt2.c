@@ -46,10 +46,25 @@ static void forward(const dd_model *m, dd_workspace *ws, const dd_lane *lane, ui
     dd_linear(m, ws, DD_WTE, 0, acts->nf, NULL, acts->logits);
 }
 
+/* What is taken at once of a lane whose first `done` sequences are done. */
+static dd_lane next_piece(const dd_workspace *ws, const dd_lane *lane, uint32_t done)
+{
+    const uint32_t left = lane->n_sequences - done, most = ws->max_sequences;
+    return (dd_lane){.tokens = lane->tokens,
+                     .first = lane->first + done,
+                     .n_sequences = left < most ? left : most};
+}
+
 double dd_gpt2_loss(const dd_model *m, dd_workspace *ws, const dd_lane *lane, uint32_t first)
 {
-    forward(m, ws, lane, first, false);
-    return dd_loss(m, ws);
+    double sum = 0;
+    dd_lane piece;
+    for (uint32_t done = 0; done < lane->n_sequences; done += piece.n_sequences) {
+        piece = next_piece(ws, lane, done);
+        forward(m, ws, &piece, first, false);
+        sum = dd_loss(m, ws, sum);
+    }
+    return sum;
 }
 
 /* From the logits back to the embedding. The gradient with respect to x, x2, xf and f is made in
@@ -98,13 +113,22 @@ void dd_gpt2_gradient(const dd_model *m, dd_workspace *ws, const dd_lane *lane, 
                       dd_segment *out)
 {
     assert((sink == DD_STORE || sink == DD_FOLD) && ws->own);
-    const dd_gradients to = {.layout = &m->layout,
-                             .sequences = &lane->n_sequences,
-                             .n_lanes = 1,
-                             .at = out,
-                             .sink = sink};
-    forward(m, ws, lane, 0, true);
-    backward(m, ws, &to);
+    const bool apart = sink == DD_FOLD && lane->n_sequences > ws->max_sequences;
+    assert(!apart || ws->lane.n);
+    dd_lane piece;
+    dd_gradients to = {.layout = &m->layout,
+                       .sequences = &piece.n_sequences,
+                       .n_lanes = 1,
+                       .at = apart ? ws->lane.at : out,
+                       .sink = apart ? DD_STORE : sink};
+    for (uint32_t done = 0; done < lane->n_sequences; done += piece.n_sequences) {
+        piece = next_piece(ws, lane, done);
+        forward(m, ws, &piece, 0, true);
+        backward(m, ws, &to);
+        to.sink = DD_RESUME;
+    }
+    if (apart)
+        dd_lane_fold(m, ws, ws->lane.at, out);
 }
 
 void dd_gpt2_input_gradients(const dd_model *m, dd_workspace *ws, const dd_lane *all,

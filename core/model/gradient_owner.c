@@ -31,25 +31,36 @@ static uint64_t rows_at_once(uint64_t K)
     return rows ? rows : ROWS;
 }
 
-dd_status dd_owner_scratch_open(const dd_model *m, uint32_t n_lanes, uint32_t max_values,
-                                dd_workspace *workspace, dd_owner_scratch **out)
+/* Floats of them, of any matrix. */
+static size_t most_at_once(const dd_model *m)
 {
     const uint64_t C = m->layout.shape.C;
     const size_t narrow = rows_at_once(C) * C, wide = rows_at_once(4 * C) * 4 * C;
-    const size_t n_rows = wide > narrow ? wide : narrow;
+    return wide > narrow ? wide : narrow;
+}
+
+uint64_t dd_owner_scratch_size(const dd_model *m, uint32_t n_lanes, uint32_t max_values)
+{
+    const dd_owner_scratch *o = NULL;
+    return sizeof *o + most_at_once(m) * sizeof *o->rows +
+           n_lanes * (sizeof *o->lane + sizeof *o->last) + dd_slice_scratch_size(max_values);
+}
+
+dd_status dd_owner_scratch_open(const dd_model *m, uint32_t n_lanes, uint32_t max_values,
+                                dd_workspace *workspace, dd_owner_scratch **out)
+{
     dd_owner_scratch *o = dd_alloc(sizeof *o);
     if (!o)
         return DD_ERR_MEMORY;
     o->workspace = workspace;
-    o->rows = dd_alloc(n_rows * sizeof *o->rows);
+    o->rows = dd_alloc(most_at_once(m) * sizeof *o->rows);
     o->lane = dd_alloc(n_lanes * sizeof *o->lane);
     o->last = dd_alloc(n_lanes * sizeof *o->last);
     if (!o->rows || !o->lane || !o->last || dd_slice_scratch_open(max_values, &o->slice)) {
         dd_owner_scratch_close(o);
         return DD_ERR_MEMORY;
     }
-    o->bytes = sizeof *o + n_rows * sizeof *o->rows +
-               n_lanes * (sizeof *o->lane + sizeof *o->last) + dd_slice_scratch_bytes(o->slice);
+    o->bytes = dd_owner_scratch_size(m, n_lanes, max_values);
     *out = o;
     return DD_OK;
 }

@@ -29,6 +29,8 @@ dd_status dd_owner_scratch_open(const dd_model *model, uint32_t n_lanes, uint32_
                                 dd_workspace *workspace, dd_owner_scratch **out);
 void dd_owner_scratch_close(dd_owner_scratch *scratch); /* NULL allowed */
 uint64_t dd_owner_scratch_bytes(const dd_owner_scratch *scratch);
+/* What that would be. */
+uint64_t dd_owner_scratch_size(const dd_model *model, uint32_t n_lanes, uint32_t max_values);
 
 /* Blocks [first_block, last_block) of the norm: their elements of the gradient (P) and their
  * block_sums. The folds are those of all lanes by their numbers, depth first.

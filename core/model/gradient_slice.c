@@ -56,10 +56,16 @@ void dd_slice_scratch_close(dd_slice_scratch *s)
     dd_free(s);
 }
 
+uint64_t dd_slice_scratch_size(uint32_t max_values)
+{
+    const dd_slice_scratch *s = NULL;
+    return sizeof *s + max_values * (sizeof *s->stack + sizeof *s->buffer +
+                                     (uint64_t)PIECE * sizeof *s->memory);
+}
+
 uint64_t dd_slice_scratch_bytes(const dd_slice_scratch *s)
 {
-    return sizeof *s + s->max_values * (sizeof *s->stack + sizeof *s->buffer +
-                                        (uint64_t)PIECE * sizeof *s->memory);
+    return dd_slice_scratch_size(s->max_values);
 }
 
 /* The stack while a list is evaluated. */

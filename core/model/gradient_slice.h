@@ -25,6 +25,7 @@ typedef struct dd_slice_scratch dd_slice_scratch;
 dd_status dd_slice_scratch_open(uint32_t max_values, dd_slice_scratch **out);
 void dd_slice_scratch_close(dd_slice_scratch *scratch); /* NULL allowed */
 uint64_t dd_slice_scratch_bytes(const dd_slice_scratch *scratch);
+uint64_t dd_slice_scratch_size(uint32_t max_values); /* what that would be */
 
 /* into[0 .. n) = the fold of the dense elements [first, first + n) of all segments of the list.
  * alias    into may be the root's elements themselves                                       */

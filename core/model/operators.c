@@ -249,8 +249,9 @@ static void lane_embedding_grad(const dd_model *m, dd_workspace *ws, const dd_gr
         dd_zero(whole - T * C, gwpe + T * C);
     }
 
-    dd_rows *rows = to->sink == DD_STORE ? &lane->gradient->lookup : &ws->lookup;
-    dd_rows_clear(rows);
+    dd_rows *rows = to->sink == DD_FOLD ? &ws->lookup : &lane->gradient->lookup;
+    if (to->sink != DD_RESUME)
+        dd_rows_clear(rows);
     for (size_t r = 0; r < lane->n; r++) {
         bool fresh;
         float *row = dd_rows_at(rows, tok[r], &fresh);
@@ -272,21 +273,20 @@ void dd_embedding_grad(const dd_model *m, dd_workspace *ws, const dd_gradients *
                    floats((4 * ws->R + m->T) * m->layout.shape.C));
 }
 
-static double sum_loss(const float *loss, size_t R)
+static double sum_loss(double sum, const float *loss, size_t R)
 {
-    double sum = 0;
     for (size_t r = 0; r < R; r++)
         sum += (double)loss[r];
     return sum;
 }
 
-double dd_loss(const dd_model *m, dd_workspace *ws)
+double dd_loss(const dd_model *m, dd_workspace *ws, double sum)
 {
     const size_t V = m->layout.shape.V;
     const uint64_t begin = dd_profile_begin(ws->profile);
     m->kernels->cross_entropy_loss(ws->R, V, ws->at.logits, ws->at.tgt, ws->at.loss);
     dd_profile_end(ws->profile, DD_PROFILE_LOSS, begin, floats(ws->R * V));
-    return sum_loss(ws->at.loss, ws->R);
+    return sum_loss(sum, ws->at.loss, ws->R);
 }
 
 void dd_loss_and_grad(const dd_model *m, dd_workspace *ws, const dd_gradients *to)
@@ -297,8 +297,16 @@ void dd_loss_and_grad(const dd_model *m, dd_workspace *ws, const dd_gradients *t
     dd_profile_end(ws->profile, DD_PROFILE_LOSS, begin, floats(2 * ws->R * V));
     lane_rows lane = {0};
     for (uint32_t i = 0; next_lane(m, to, i, &lane); i++) {
-        const double loss = sum_loss(ws->at.loss + lane.first, lane.n);
         double *sum = &lane.gradient->loss;
+        const double begun = to->sink == DD_RESUME ? *sum : 0;
+        const double loss = sum_loss(begun, ws->at.loss + lane.first, lane.n);
         *sum = to->sink == DD_FOLD ? *sum + loss : loss;
     }
+}
+
+void dd_lane_fold(const dd_model *m, dd_workspace *ws, const dd_segment *lane, dd_segment *into)
+{
+    const uint64_t begin = dd_profile_begin(ws->profile);
+    dd_segment_fold(m->kernels, &m->layout, into, lane);
+    dd_profile_end(ws->profile, DD_PROFILE_FOLD, begin, floats(3 * dd_layout_size(&m->layout)));
 }

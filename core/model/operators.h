@@ -16,7 +16,7 @@ typedef struct dd_gradients {
     const uint32_t *sequences;
     uint32_t n_lanes;
     dd_segment *at; /* (n_lanes) */
-    dd_sink sink;   /* DD_STORE, or DD_FOLD */
+    dd_sink sink;   /* DD_RESUME: these are the lanes' next sequences, every chain goes on */
 } dd_gradients;
 
 /* y (R, N) = x (R, K) W' + b; b NULL: none; x is kept for W's gradient, where operands are */
@@ -61,9 +61,12 @@ void dd_embedding(const dd_model *m, dd_workspace *ws, float *x);
 void dd_embedding_grad(const dd_model *m, dd_workspace *ws, const dd_gradients *to,
                        const float *gx);
 
-/* losses from logits.  returns  their sum */
-double dd_loss(const dd_model *m, dd_workspace *ws);
-/* The same, lane by lane; the logits become their gradient. */
+/* losses from logits.  returns  `sum` and they, added one after another */
+double dd_loss(const dd_model *m, dd_workspace *ws, double sum);
+/* Losses and their sums, lane by lane; the logits become their gradient. */
 void dd_loss_and_grad(const dd_model *m, dd_workspace *ws, const dd_gradients *to);
+
+/* into = into + lane, whole gradients with lookup rows and loss */
+void dd_lane_fold(const dd_model *m, dd_workspace *ws, const dd_segment *lane, dd_segment *into);
 
 #endif

@@ -119,6 +119,26 @@ bool dd_layout_matrix(const dd_layout *layout, dd_tensor k, dd_matrix *out)
     }
 }
 
+uint32_t dd_layout_dims(const dd_layout *layout, dd_tensor k, uint64_t dim[3])
+{
+    const dd_shape *s = &layout->shape;
+    const uint64_t size = layout->offset[k + 1] - layout->offset[k];
+    dd_matrix matrix;
+    uint32_t n = 0;
+    if (tensors[k].layered)
+        dim[n++] = s->L;
+    if (dd_layout_matrix(layout, k, &matrix)) {
+        dim[n++] = matrix.N;
+        dim[n++] = matrix.K;
+    } else if (k == DD_WPE) {
+        dim[n++] = size / s->C;
+        dim[n++] = s->C;
+    } else {
+        dim[n++] = tensors[k].layered ? size / s->L : size;
+    }
+    return n;
+}
+
 void dd_weights_start(const dd_layout *layout, uint64_t seed, float *weights)
 {
     float plain = (float)0.02;

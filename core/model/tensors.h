@@ -60,6 +60,9 @@ typedef struct dd_matrix {
 /* wte, qkvw, attprojw, fcw and fcprojw.  returns  false: any other tensor */
 bool dd_layout_matrix(const dd_layout *layout, dd_tensor k, dd_matrix *out);
 
+/* The tensor's dimensions, as the comments of dd_tensor have them.  returns  how many, 1 to 3 */
+uint32_t dd_layout_dims(const dd_layout *layout, dd_tensor k, uint64_t dim[3]);
+
 /* Writes the parameters a training run starts from (NUMERICS 2). */
 void dd_weights_start(const dd_layout *layout, uint64_t seed, float *weights);
 

@@ -122,11 +122,13 @@ uint64_t dd_acts_size(const dd_model *m, uint32_t sequences, bool keep_operands)
 {
     if (too_many(m, sequences))
         return UINT64_MAX;
+    const dd_acts *a = NULL;
     const uint32_t L = m->layout.shape.L, few = L < 2 ? L : 2;
     uint64_t floats = floats_of(m, sequences, keep_operands, few);
     if (L > few) /* all layers but the first are alike */
         floats += (L - few) * (floats - floats_of(m, sequences, keep_operands, 1));
-    return floats * sizeof(float);
+    return sizeof *a + (L + (uint64_t)1) * sizeof *a->layer + floats * sizeof *a->memory +
+           2 * (uint64_t)sequences * m->T * sizeof *a->tok;
 }
 
 dd_status dd_acts_open(const dd_model *m, uint32_t sequences, bool keep_operands, dd_acts **out)
@@ -156,7 +158,7 @@ dd_status dd_acts_open(const dd_model *m, uint32_t sequences, bool keep_operands
     dd_pages_huge(a->memory, bytes);
     c.carver = (carver){.base = a->memory};
     visit_all(m, a, carve_one, &c);
-    a->bytes = sizeof *a + (L + (uint64_t)1) * sizeof *a->layer + bytes + 2 * R * sizeof *a->tok;
+    a->bytes = dd_acts_size(m, sequences, keep_operands);
     *out = a;
     return DD_OK;
 
@@ -247,7 +249,14 @@ static void carve_own(dd_workspace *ws, carver *c, const dd_model *m)
     ws->gg = carve(c, 4 * RC);
 }
 
-static size_t kernels_scratch(const dd_model *m, uint32_t max_sequences)
+/* Lookup rows that so many sequences have at most. */
+static uint32_t most_rows(const dd_model *m, uint32_t sequences)
+{
+    const uint64_t R = (uint64_t)sequences * m->T, V = m->layout.shape.V;
+    return (uint32_t)(R < V ? R : V);
+}
+
+uint64_t dd_workspace_scratch_size(const dd_model *m, uint32_t max_sequences)
 {
     const dd_shape *s = &m->layout.shape;
     const size_t R = (size_t)max_sequences * m->T;
@@ -257,13 +266,24 @@ static size_t kernels_scratch(const dd_model *m, uint32_t max_sequences)
 
 uint64_t dd_workspace_size(const dd_model *m, uint32_t max_sequences, bool shared)
 {
+    const dd_shape *s = &m->layout.shape;
     if (too_many(m, max_sequences))
         return UINT64_MAX;
     dd_workspace ws = {.max_sequences = max_sequences};
     carver count = {0};
     carve_own(&ws, &count, m);
-    return count.used * sizeof(float) + kernels_scratch(m, max_sequences) +
-           (shared ? 0 : dd_acts_size(m, max_sequences, false));
+    uint64_t bytes =
+        sizeof ws + (s->L + (uint64_t)1) * sizeof *ws.at.layer + count.used * sizeof *ws.memory;
+    if (!shared)
+        bytes += dd_rows_size(most_rows(m, max_sequences), s->C, s->V) +
+                 dd_acts_size(m, max_sequences, false);
+    return bytes;
+}
+
+uint64_t dd_workspace_lane_size(const dd_model *m, uint32_t longest)
+{
+    const dd_shape *s = &m->layout.shape;
+    return dd_segments_size(1, dd_layout_size(&m->layout), most_rows(m, longest), s->C, s->V);
 }
 
 dd_status dd_workspace_open(const dd_model *m, uint32_t max_sequences, dd_acts *acts,
@@ -285,21 +305,17 @@ dd_status dd_workspace_open(const dd_model *m, uint32_t max_sequences, dd_acts *
 
     carver count = {0};
     carve_own(ws, &count, m);
-    const size_t R = (size_t)max_sequences * m->T;
-    const uint32_t capacity = R < s->V ? (uint32_t)R : s->V;
-    ws->scratch_bytes = kernels_scratch(m, max_sequences);
+    ws->scratch_bytes = dd_workspace_scratch_size(m, max_sequences);
     ws->at.layer = dd_alloc((s->L + (size_t)1) * sizeof *ws->at.layer);
     ws->memory = dd_alloc((count.used + 1) * sizeof *ws->memory);
     ws->scratch = dd_alloc(ws->scratch_bytes);
     if (!ws->at.layer || !ws->memory || !ws->scratch ||
-        (!acts && dd_rows_open(&ws->lookup, capacity, s->C, s->V)))
+        (!acts && dd_rows_open(&ws->lookup, most_rows(m, max_sequences), s->C, s->V)))
         goto fail;
     dd_pages_huge(ws->memory, count.used * sizeof *ws->memory);
     carver pieces = {.base = ws->memory};
     carve_own(ws, &pieces, m);
-    ws->bytes = sizeof *ws + (s->L + (uint64_t)1) * sizeof *ws->at.layer +
-                count.used * sizeof *ws->memory + dd_rows_bytes(&ws->lookup) +
-                (ws->own ? ws->own->bytes : 0);
+    ws->bytes = dd_workspace_size(m, max_sequences, acts != NULL);
     *out = ws;
     return DD_OK;
 
@@ -308,10 +324,20 @@ fail:
     return DD_ERR_MEMORY;
 }
 
+dd_status dd_workspace_open_lane(const dd_model *m, dd_workspace *ws, uint32_t longest)
+{
+    const dd_shape *s = &m->layout.shape;
+    assert(ws->own && !ws->lane.n);
+    ws->lane_bytes = dd_workspace_lane_size(m, longest);
+    return dd_segments_open(&ws->lane, NULL, 1, dd_layout_size(&m->layout), most_rows(m, longest),
+                            s->C, s->V);
+}
+
 void dd_workspace_close(dd_workspace *ws)
 {
     if (!ws)
         return;
+    dd_segments_close(&ws->lane);
     dd_rows_close(&ws->lookup);
     dd_free(ws->scratch);
     dd_free(ws->memory);
@@ -328,6 +354,11 @@ void dd_workspace_measure(dd_workspace *ws, dd_profile *profile)
 uint64_t dd_workspace_bytes(const dd_workspace *ws)
 {
     return ws->bytes;
+}
+
+uint64_t dd_workspace_lane_bytes(const dd_workspace *ws)
+{
+    return ws->lane_bytes;
 }
 
 uint64_t dd_workspace_scratch_bytes(const dd_workspace *ws)

@@ -47,11 +47,11 @@ struct dd_acts {
 };
 
 struct dd_workspace {
-    uint64_t bytes, scratch_bytes; /* the first without the second */
-    uint32_t max_sequences;        /* of one call */
-    dd_profile *profile;           /* NULL: nothing is measured */
-    void *scratch;                 /* the kernels' */
-    dd_acts *own;                  /* NULL: it works on those of `all` */
+    uint64_t bytes, lane_bytes, scratch_bytes; /* the first without the others */
+    uint32_t max_sequences;                    /* at once */
+    dd_profile *profile;                       /* NULL: nothing is measured */
+    void *scratch;                             /* the kernels' */
+    dd_acts *own;                              /* NULL: it works on those of `all` */
     const dd_acts *all;
     dd_acts at; /* the sequences at work, from 0 on, and how many they are */
     uint32_t n_sequences;
@@ -63,6 +63,7 @@ struct dd_workspace {
     float *gg;        /* (R, 4C) gradient of g, likewise */
     bool keeps;       /* the products at work keep their operands */
     dd_rows lookup; /* a lane's own lookup rows while it is folded; none with shared activations */
+    dd_segments lane; /* a lane that is to be folded, while its pieces are made; none, or one */
 };
 
 /* Where the panels lie of what tensor k of layer l is multiplied with, if operands are kept. */

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: MIT
- * The names of what the public header counts: status codes, states, commands. */
+ * The names of what the public header counts: status codes, states, commands; and its version. */
 #include "dodeca.h"
+
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+
+const char *dd_version(void)
+{
+    return TEXT(DD_VERSION_MAJOR) "." TEXT(DD_VERSION_MINOR) "." TEXT(DD_VERSION_PATCH);
+}
 
 const char *dd_status_name(dd_status status)
 {

@@ -266,8 +266,8 @@ static void run_update(void *user, uint32_t worker, uint64_t first_block, uint64
         last = t->P;
     if (first >= last)
         return;
-    for (uint32_t i = 0; t->snapshot && i < DD_KEPT_ARRAYS; i++) /* a block is whole pages */
-        dd_snapshot_before_write(t->snapshot, i, first * sizeof(float), last * sizeof(float));
+    for (uint32_t i = 0; i < DD_KEPT_ARRAYS; i++) /* a block is whole pages */
+        dd_before_write_(t, i, first * sizeof(float), last * sizeof(float));
     dd_profile *profile = measure(t, worker, t->profiling);
     const uint64_t begin = dd_profile_begin(profile);
     dd_adamw_slice(t->model.kernels, &t->model.layout, &t->adamw, first, last,
@@ -357,9 +357,12 @@ static dd_status run_back(void *user, dd_error *error)
         for (size_t at = 0; at < bytes; at += DD_SNAPSHOT_PAGE_BYTES) {
             const void *page = dd_snapshot_copied_page(t->snapshot, i, at / DD_SNAPSHOT_PAGE_BYTES);
             size_t left = bytes - at;
-            if (page)
-                memcpy((char *)t->kept_array[i] + at, page,
-                       left < DD_SNAPSHOT_PAGE_BYTES ? left : DD_SNAPSHOT_PAGE_BYTES);
+            size_t n = left < DD_SNAPSHOT_PAGE_BYTES ? left : DD_SNAPSHOT_PAGE_BYTES;
+            if (!page)
+                continue;
+            if (t->saved)
+                dd_snapshot_before_write(t->saved, i, at, at + n);
+            memcpy((char *)t->kept_array[i] + at, page, n);
         }
     dd_packed_write(t->model.kernels, &t->model.layout, 0, t->P, t->kept_array[DD_KEPT_WEIGHTS],
                     t->packed);

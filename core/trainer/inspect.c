@@ -78,6 +78,7 @@ void dd_trainer_info_get(const dd_trainer *t, dd_trainer_info *out)
         .packed_weights_bytes = dd_packed_size(&t->model.layout) * sizeof(float),
         .moments_bytes = 2 * t->P * sizeof(float),
         .reduce = t->config.reduce,
+        .micro_batch = t->config.micro_batch,
         .segments_bytes = dd_segments_bytes(&t->segments, t->P),
         .n_segments = t->segments.n,
         .requests = dd_team_requests(t->team),
@@ -85,6 +86,7 @@ void dd_trainer_info_get(const dd_trainer *t, dd_trainer_info *out)
     };
     for (uint32_t w = 0; w < t->n_workspaces; w++) {
         out->workspaces_bytes += dd_workspace_bytes(t->workspace[w]);
+        out->lanes_bytes += dd_workspace_lane_bytes(t->workspace[w]);
         out->scratch_bytes += dd_workspace_scratch_bytes(t->workspace[w]);
     }
     for (uint32_t w = 0; t->slice_scratch && w < t->config.max_workers; w++)
@@ -97,12 +99,7 @@ void dd_trainer_info_get(const dd_trainer *t, dd_trainer_info *out)
                               t->P * sizeof *t->gradient;
         out->n_segments = 1;
     }
-    out->other_bytes =
-        sizeof *t + t->n_blocks * sizeof *t->block_sums + t->config.batch * sizeof *t->first_token +
-        t->n_lanes * (sizeof *t->lane_result + sizeof *t->lane_tokens + sizeof *t->lane_number) +
-        t->non_empty_lanes * sizeof *t->sequences +
-        (t->segment_owner ? t->segments.n * sizeof *t->segment_owner : 0) +
-        t->config.max_workers * sizeof *t->profile;
+    out->other_bytes = (uint64_t)dd_room_bytes_(t, &t->room).other;
     info_of_members(t, out);
     info_of_threads(t, out);
     out->trace_bytes = (uint64_t)out->n_threads * t->config.trace * sizeof(dd_moment);

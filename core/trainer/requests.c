@@ -5,6 +5,7 @@
 
 #include "error.h"
 #include "packed.h"
+#include "save_file.h"
 #include "tokens.h"
 
 #include <inttypes.h>
@@ -142,6 +143,7 @@ dd_status dd_trainer_step(dd_trainer *t, dd_step *out, dd_error *error)
             st = DD_ERR_NONFINITE;
     }
     step.wall_ns = dd_now_ns() - start_ns;
+    dd_saving_look_(t);
     if (out)
         *out = step;
     return st;
@@ -225,9 +227,7 @@ dd_status dd_trainer_set_weights(dd_trainer *t, uint64_t first, uint64_t n, cons
                             "dd_trainer_set_weights: the system refuses to let the weights' pages "
                             "be written");
     float *weights = t->kept_array[DD_KEPT_WEIGHTS];
-    if (t->snapshot && n)
-        dd_snapshot_before_write(t->snapshot, DD_KEPT_WEIGHTS, first * sizeof *weights,
-                                 (first + n) * sizeof *weights);
+    dd_before_write_(t, DD_KEPT_WEIGHTS, first * sizeof *weights, (first + n) * sizeof *weights);
     memcpy(weights + first, values, n * sizeof *weights);
     dd_packed_write(t->model.kernels, &t->model.layout, first, first + n, weights, t->packed);
     return DD_OK;

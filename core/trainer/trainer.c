@@ -8,6 +8,7 @@
 #include "error.h"
 #include "packed.h"
 #include "policy.h"
+#include "save_file.h"
 #include "tokens.h"
 #include "topology.h"
 
@@ -156,14 +157,14 @@ dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_train
         st = dd_guard_open(true, &t->guard, &t->guard_why); /* before there are threads */
     if (!st && !(st = open_lanes(t)))
         resolve(t);
-    if (!st && t->config.reduce == DD_REDUCE_AUTO)
-        st = dd_storage_reduce_(t, &t->config.reduce);
-    if (st || (st = dd_storage_open_(t))) {
+    if (!st && !(st = dd_room_settle_(t, error)))
+        st = dd_storage_open_(t);
+    if (st == DD_ERR_MEMORY)
         dd_error_set(error, st,
                      "out of memory: %" PRIu64 " parameters, batch %u x %u tokens, %u workers",
                      t->P, B, T, t->config.max_workers);
+    if (st)
         goto fail;
-    }
     t->model.weights = t->kept_array[DD_KEPT_WEIGHTS];
     t->model.packed = t->packed;
     dd_weights_start(&t->model.layout, config->seed, t->kept_array[DD_KEPT_WEIGHTS]);
@@ -182,6 +183,7 @@ void dd_trainer_close(dd_trainer *t)
 {
     if (!t)
         return;
+    dd_saving_close_(t);
     dd_team_close(t->team);
     dd_storage_close_(t);
     for (int i = 0; i < 2; i++) {

@@ -14,6 +14,7 @@
 #include "gradient_slice.h"
 #include "guard.h"
 #include "platform.h"
+#include "room.h"
 #include "snapshot.h"
 #include "team.h"
 
@@ -36,9 +37,12 @@ typedef struct dd_shared_phase {
 /* The arrays that a checkpoint keeps: (P) each. */
 enum { DD_KEPT_WEIGHTS, DD_KEPT_M, DD_KEPT_V, DD_KEPT_ARRAYS };
 
+/* The save of a checkpoint file, save_file.c. */
+typedef struct dd_saving dd_saving;
+
 struct dd_trainer {
     /* fixed after open */
-    dd_config config; /* workers, max_workers and seq resolved */
+    dd_config config; /* workers, max_workers, seq, reduce and micro_batch resolved */
     const dd_data *data;
     const uint16_t *tokens;
     dd_data_split split;
@@ -50,6 +54,7 @@ struct dd_trainer {
     uint64_t *lane_tokens; /* (n_lanes); locked once open, as are the tables marked so below */
     uint32_t *lane_number; /* (n_lanes) of each lane among those that are not empty */
     uint32_t *sequences;   /* (non_empty_lanes) */
+    dd_room room;          /* what storage has room for */
     dd_layout vectors;     /* `owner`: of segments */
     size_t stack_bytes;    /* of each thread */
     dd_team *team;
@@ -92,6 +97,9 @@ struct dd_trainer {
     /* Node Zero between U and A; workers read it from A to U */
     dd_snapshot *snapshot; /* NULL: nothing was ever kept */
     uint64_t kept_step, kept_adam_t;
+    /* Caller before A; workers read it from A to U, Node Zero between U and A */
+    dd_snapshot *saved; /* of the save under way; NULL: none was ever begun */
+    dd_saving *saving;  /* the caller's alone; NULL likewise */
 
     /* Number of the next step. Atomic, relaxed: it orders nothing. Stored by who gives the verdict,
      * until V, and by Node Zero, between U and A; the caller loads it for messages, while a restore
@@ -112,6 +120,16 @@ static inline uint32_t dd_lane_begin_(const dd_trainer *t, uint32_t lane)
     return (uint32_t)((uint64_t)lane * t->config.batch / t->n_lanes);
 }
 
+/* Somebody is about to write bytes [first, last) of a kept array: whoever still shares their pages
+ * gets copies. As dd_snapshot_before_write. */
+static inline void dd_before_write_(dd_trainer *t, uint32_t array, size_t first, size_t last)
+{
+    if (t->snapshot)
+        dd_snapshot_before_write(t->snapshot, array, first, last);
+    if (t->saved)
+        dd_snapshot_before_write(t->saved, array, first, last);
+}
+
 /* The table of callbacks for the team. */
 dd_work dd_trainer_work_(dd_trainer *t);
 
@@ -119,11 +137,7 @@ dd_work dd_trainer_work_(dd_trainer *t);
  * requests, or who begins or ends one.  returns  false: the system refused */
 bool dd_trainer_lift_(dd_trainer *t);
 
-/* What `auto` stands for: `owner`, but `tree` with guard, and where `owner` would take more than
- * 256 MiB for gradients, activations and workspaces and more than twice what `tree` takes for them.
- * Workers are resolved by then.  errors  DD_ERR_MEMORY                                        */
-dd_status dd_storage_reduce_(const dd_trainer *t, dd_reduce *out);
-/* All memory of a run, from `config` on: arrays, segments, workspaces. Half-built storage is
+/* All memory of a run, for `room`: arrays, segments, workspaces. Half-built storage is
  * released by dd_storage_close_ too.
  * errors   DD_ERR_MEMORY                                                                     */
 dd_status dd_storage_open_(dd_trainer *t);

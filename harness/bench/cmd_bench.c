@@ -51,8 +51,8 @@ enum { N_FLAGS = sizeof flags / sizeof flags[0] };
 static const char about[] =
     "Time what was found right.\n\n"
     "By itself it runs benchmarks through Google Benchmark: kernels, barriers, reductions, empty "
-    "and "
-    "whole steps. Take it to compare two builds or two machines in one table, or by any tool that "
+    "and whole steps, sampling. Take it to compare two builds or two machines in one table, or by "
+    "any tool that "
     "reads Google Benchmark's JSON.\n\n"
     "--kernels tells what share of the machine's limit every kernel reaches, and with --peers what "
     "other libraries reach: kernel and limit take turns in one run. --order tells what a fixed "
@@ -64,6 +64,9 @@ static const char about[] =
     "  reduce/owner/workers:2            or tree, sliced, control, one-thread, lock\n"
     "  empty_step/tree/workers:2         caller to caller, nothing is computed\n"
     "  step/nano/owner/tree/workers:2    MODEL/REDUCE/BARRIER, a step of training\n"
+    "  decode/micro/avx512               MODEL/SET, a token of `dodeca sample', one thread;\n"
+    "                           share_of_sweep: of the rate at which weights can be read\n"
+    "  step_traced/nano/tree/tree/workers:2      the same, its timeline kept\n"
     "  kernel/gelu/avx2/micro-B8xT128/128x1024   NAME/SET/MODEL/SHAPE, one thread;\n"
     "                           x_reference: the scalar reference's time / own\n"
     "\n"
@@ -74,7 +77,7 @@ static const char about[] =
     "  dodeca bench --benchmark_filter='^step/micro' --benchmark_repetitions=9 \\\n"
     "      --benchmark_enable_random_interleaving=true\n"
     "  python3 /usr/share/benchmark/compare.py benchmarks a.json b.json\n"
-    "      (Debian: libbenchmark-tools, python3-scipy)\n"
+    "      # Debian: libbenchmark-tools, python3-scipy\n"
     "  dodeca bench --kernels --filter micro --peers\n"
     "\n"
     "All of them take long, most of it to compare the kernels of gpt2-124M with the scalar "
@@ -207,7 +210,9 @@ int dd_cmd_bench(int argc, char **argv)
                 status == GB_FAILED ? gb_failure()
                                     : "--benchmark_format and --benchmark_out_format take console, "
                                       "json or csv, --benchmark_time_unit ns, us, ms or s, "
-                                      "--benchmark_color auto, true or false");
+                                      "--benchmark_color auto, true or false, "
+                                      "--benchmark_repetitions 1 or more, --benchmark_min_time "
+                                      "more than 0, --benchmark_min_warmup_time 0 or more");
         return status == GB_FAILED ? DD_EXIT_ENVIRONMENT : DD_EXIT_USAGE;
     }
     w.library = argc != given;

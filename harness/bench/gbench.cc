@@ -6,10 +6,13 @@
 #include <benchmark/benchmark.h>
 
 #include <cassert>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <memory>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -30,7 +33,7 @@ using pointer =
     decltype(benchmark::RegisterBenchmark("", std::declval<void (*)(benchmark::State &)>()));
 
 char failure[256];
-std::string out_file;
+std::string out_file, out_format;
 size_t n_skipped;
 
 void fail(const char *what)
@@ -94,6 +97,59 @@ bool asks_for_help(int argc, char **argv)
     return false;
 }
 
+/* Whether the flag has a number that the library would measure nothing with, or worse: it asks of
+ * none of them whether there can be so much. What is no number it refuses by itself. */
+bool is_below(double least, bool least_too, const char *flag, const char *variable, int argc,
+              char **argv)
+{
+    const std::string value = value_of(flag, variable, argc, argv);
+    char *end = nullptr;
+    const double number = std::strtod(value.c_str(), &end);
+    if (value.empty() || *end)
+        return false;
+    return !(number > least || (least_too && number == least));
+}
+
+bool has_bad_number(int argc, char **argv)
+{
+    return is_below(1, true, "--benchmark_repetitions=", "BENCHMARK_REPETITIONS", argc, argv) ||
+           is_below(0, false, "--benchmark_min_time=", "BENCHMARK_MIN_TIME", argc, argv) ||
+           is_below(0, true, "--benchmark_min_warmup_time=", "BENCHMARK_MIN_WARMUP_TIME", argc,
+                    argv);
+}
+
+/* ---- Reporting ---- */
+
+bool file_failed; /* not all of the report could be written to --benchmark_out */
+int file_errno;   /* why; 0: that is not known */
+
+/* A reporter of the library's that looks whether its last words reached the file: the library does
+ * not. */
+template <class Reporter> struct checked : Reporter {
+    using Reporter::Reporter;
+    void Finalize() override
+    {
+        Reporter::Finalize();
+        errno = 0;
+        file_failed = !this->GetOutputStream().flush();
+        file_errno = errno;
+    }
+};
+
+/* For --benchmark_out; what the library would take itself. */
+std::unique_ptr<benchmark::BenchmarkReporter> file_reporter(const std::string &format)
+{
+    using benchmark::ConsoleReporter;
+    if (format == "console")
+        return std::make_unique<checked<ConsoleReporter>>(ConsoleReporter::OO_None);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+    if (format == "csv")
+        return std::make_unique<checked<benchmark::CSVReporter>>();
+#pragma GCC diagnostic pop
+    return std::make_unique<checked<benchmark::JSONReporter>>();
+}
+
 /* ---- Running ---- */
 
 void skip(gb_state *state, const char *why)
@@ -155,9 +211,11 @@ benchmark::Counter counter(double value, unsigned flags)
 gb_status gb_init(int *argc, char **argv)
 {
     const bool help = asks_for_help(*argc, argv);
-    bool usage = false;
+    bool usage = false, bad_number = false;
     const bool ok = guarded([&] {
         out_file = value_of("--benchmark_out=", "BENCHMARK_OUT", *argc, argv);
+        out_format = value_of("--benchmark_out_format=", "BENCHMARK_OUT_FORMAT", *argc, argv);
+        bad_number = has_bad_number(*argc, argv);
         try {
             benchmark::Initialize(argc, argv, instead_of_exit);
         } catch (const usage_asked_for &) {
@@ -166,7 +224,7 @@ gb_status gb_init(int *argc, char **argv)
     });
     if (!ok)
         return GB_FAILED;
-    return !usage ? GB_OK : help ? GB_HELP : GB_BAD_VALUE;
+    return usage && help ? GB_HELP : usage || bad_number ? GB_BAD_VALUE : GB_OK;
 }
 
 bool gb_report_unrecognized(int argc, char **argv)
@@ -194,10 +252,18 @@ gb_status gb_run(gb_totals *totals)
         return GB_FAILED;
     if (!out_file.empty() && !can_write(out_file))
         return GB_NO_FILE;
-    guarded([&] { totals->matched = benchmark::RunSpecifiedBenchmarks(); });
+    file_failed = false;
+    guarded([&] {
+        const auto file = out_file.empty() ? nullptr : file_reporter(out_format);
+        totals->matched = benchmark::RunSpecifiedBenchmarks(nullptr, file.get());
+    });
     totals->skipped = n_skipped;
     if (failure[0])
         return GB_FAILED;
+    if (file_failed) {
+        errno = file_errno;
+        return GB_FILE_FAILED;
+    }
     return totals->matched ? GB_OK : GB_NO_MATCH;
 }
 

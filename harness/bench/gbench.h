@@ -48,10 +48,12 @@ extern "C" {
 typedef enum gb_status {
     GB_OK,
     GB_HELP,      /* --help was there: time to print what there is, gb_print_flags among it */
-    GB_BAD_VALUE, /* of --benchmark_format, _out_format, _color or _time_unit */
+    GB_BAD_VALUE, /* of --benchmark_format, _out_format, _color or _time_unit; or too small a number
+                     of --benchmark_repetitions, _min_time or _min_warmup_time */
     GB_NO_MATCH,  /* the filter leaves nothing, or is no regular expression: stderr says which */
     GB_NO_FILE,   /* what --benchmark_out names cannot be written; errno says why */
-    GB_FAILED,    /* a C++ exception, here or in an earlier call: gb_failure has its text */
+    GB_FILE_FAILED, /* not all of the report could be written there; errno says why, or is 0 */
+    GB_FAILED,      /* a C++ exception, here or in an earlier call: gb_failure has its text */
 } gb_status;
 
 /* ---- The program ---- */
@@ -76,8 +78,8 @@ typedef struct gb_totals {
 
 /* Runs what --benchmark_filter leaves of all that is registered, or lists it
  * (--benchmark_list_tests), by the reporters that the flags choose.
- * errors   GB_NO_MATCH, GB_NO_FILE (nothing ran), GB_FAILED. A run that was skipped is none: see
- *          totals                                                                               */
+ * errors   GB_NO_MATCH, GB_NO_FILE (nothing ran), GB_FILE_FAILED, GB_FAILED. A run that was skipped
+ * is none: see totals */
 gb_status gb_run(gb_totals *totals);
 void gb_shutdown(void);
 const char *gb_failure(void); /* "" where there was none */

@@ -110,6 +110,11 @@ static int verdict(gb_status status, const gb_totals *totals)
         fprintf(stderr, "dodeca bench: what --benchmark_out names cannot be written: %s\n",
                 strerror(errno));
         return DD_EXIT_USAGE;
+    case GB_FILE_FAILED:
+        fprintf(stderr,
+                "dodeca bench: not all could be written to what --benchmark_out names%s%s\n",
+                errno ? ": " : "", errno ? strerror(errno) : "");
+        return DD_EXIT_ENVIRONMENT;
     default:
         fprintf(stderr, "dodeca bench: Google Benchmark gave up: %s\n", gb_failure());
         return DD_EXIT_ENVIRONMENT;
@@ -132,6 +137,7 @@ int dd_suite_run(void)
     dd_suite_barriers_();
     dd_suite_reduce_();
     dd_suite_steps_();
+    dd_suite_decode_();
     if (dd_suite_kernels_()) {
         gb_totals totals;
         tell_build();
@@ -142,6 +148,7 @@ int dd_suite_run(void)
         fputs("dodeca bench: out of memory\n", stderr);
     }
     dd_suite_kernels_close_();
+    dd_suite_decode_close_();
     gb_shutdown();
     return code;
 }

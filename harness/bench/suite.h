@@ -6,6 +6,7 @@
  *   reduce/WAY/workers:N                   twelve lanes' gradients added up
  *   empty_step/BARRIER/workers:N           a step in which nothing is computed, caller to caller
  *   step/MODEL/REDUCE/BARRIER/workers:N    a step of training
+ *   decode/MODEL/SET                       a sampled text's next logits, on one thread
  *   kernel/NAME/SET/MODEL/SHAPE            one kernel on one thread
  *
  * and the library adds what clock was read, /real_time or /manual_time. */
@@ -34,6 +35,8 @@ void dd_suite_left_out(const char *name, const char *why);
 void dd_suite_barriers_(void);
 void dd_suite_reduce_(void);
 void dd_suite_steps_(void);
+void dd_suite_decode_(void);
+void dd_suite_decode_close_(void);  /* after the run */
 bool dd_suite_kernels_(void);       /* returns  false: no memory */
 void dd_suite_kernels_close_(void); /* after the run */
 

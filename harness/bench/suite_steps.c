@@ -106,9 +106,14 @@ typedef struct training {
     const char *reduce_name;
     dd_reduce reduce;
     const named_barrier *barrier;
+    bool traced; /* each thread keeps its timeline, and it is taken after each step */
 } training;
 
-enum { BATCH = DD_POSITIONS }; /* a sequence for every lane */
+enum {
+    BATCH = DD_POSITIONS, /* a sequence for every lane */
+    TRACE_ROOM = 4096,    /* events of a thread between two takes */
+    TRACE_CHUNK = 256
+};
 
 static bool configure(const training *t, uint32_t n_workers, dd_config *config)
 {
@@ -119,7 +124,33 @@ static bool configure(const training *t, uint32_t n_workers, dd_config *config)
     config->workers = n_workers;
     config->reduce = t->reduce;
     config->barrier = t->barrier->barrier;
+    config->trace = t->traced ? TRACE_ROOM : 0;
     return dd_shape_named(t->model, &config->shape);
+}
+
+/* As `dodeca train --trace` does after each step, but for the file.
+ * returns  whether there was room for all */
+static bool take_timelines(dd_trainer *trainer, uint32_t n_threads)
+{
+    dd_trace_event event[TRACE_CHUNK];
+    uint64_t lost = 0, all_lost = 0;
+    for (uint32_t i = 0; i < n_threads; i++) {
+        while (dd_trainer_trace_take(trainer, i, event, TRACE_CHUNK, &lost) == TRACE_CHUNK)
+            all_lost += lost;
+        all_lost += lost;
+    }
+    return all_lost == 0;
+}
+
+static bool make_step(dd_trainer *trainer, const training *t, uint32_t n_threads, dd_error *error)
+{
+    dd_step step;
+    if (dd_trainer_step(trainer, &step, error) != DD_OK)
+        return false;
+    if (!t->traced || take_timelines(trainer, n_threads))
+        return true;
+    (void)snprintf(error->message, sizeof error->message, "there was no room for some events");
+    return false;
 }
 
 static void run_steps(gb_state *state, void *user)
@@ -128,14 +159,16 @@ static void run_steps(gb_state *state, void *user)
     dd_config config;
     dd_data *data = NULL;
     dd_trainer *trainer = NULL;
-    dd_step step;
+    dd_trainer_info info = {0};
     dd_error error = {{0}};
     bool ok = configure(t, (uint32_t)gb_arg(state, 0), &config) &&
               dd_data_open("builtin", config.seed, &data, &error) == DD_OK &&
-              dd_trainer_open(&config, data, &trainer, &error) == DD_OK &&
-              dd_trainer_step(trainer, &step, &error) == DD_OK; /* memory is touched */
+              dd_trainer_open(&config, data, &trainer, &error) == DD_OK;
+    if (ok)
+        dd_trainer_info_get(trainer, &info);
+    ok = ok && make_step(trainer, t, info.n_threads, &error); /* memory is touched */
     while (ok && gb_next(state))
-        ok = dd_trainer_step(trainer, &step, &error) == DD_OK;
+        ok = make_step(trainer, t, info.n_threads, &error);
     if (!ok)
         dd_suite_lacks(state, "%s", error.message);
     char label[64];
@@ -163,7 +196,7 @@ void dd_suite_steps_(void)
         N_MODELS = sizeof models / sizeof *models,
         N_REDUCES = sizeof reduces / sizeof *reduces
     };
-    static training all[N_MODELS * N_REDUCES * N_BARRIERS];
+    static training all[N_MODELS * N_REDUCES * N_BARRIERS], traced[N_REDUCES];
     training *next = all;
     char name[96];
     for (int b = 0; b < N_BARRIERS; b++) {
@@ -173,10 +206,17 @@ void dd_suite_steps_(void)
     for (int m = 0; m < N_MODELS; m++)
         for (int r = 0; r < N_REDUCES; r++)
             for (int b = 0; b < N_BARRIERS; b++) {
-                *next = (training){models[m].name, models[m].seq, reduces[r].name,
-                                   reduces[r].reduce, &barriers[b]};
+                *next = (training){models[m].name,    models[m].seq, reduces[r].name,
+                                   reduces[r].reduce, &barriers[b],  false};
                 (void)snprintf(name, sizeof name, "step/%s/%s/%s", next->model, next->reduce_name,
                                barriers[b].name);
                 register_by_workers(name, run_steps, GB_MILLISECOND, next++);
             }
+    for (int r = 0; r < N_REDUCES; r++) {
+        traced[r] = (training){models[0].name,    models[0].seq, reduces[r].name,
+                               reduces[r].reduce, &barriers[0],  true};
+        (void)snprintf(name, sizeof name, "step_traced/%s/%s/%s", traced[r].model,
+                       traced[r].reduce_name, barriers[0].name);
+        register_by_workers(name, run_steps, GB_MILLISECOND, &traced[r]);
+    }
 }

@@ -46,6 +46,7 @@ typedef struct variant {
     bool steal;
     dd_barrier barrier;
     dd_reduce reduce;
+    uint32_t micro_batch;
 } variant;
 
 static const char *const barrier_names[] = {"tree", "pthread"};
@@ -53,9 +54,10 @@ static const char *const reduce_names[] = {"tree", "control", "sliced", "owner"}
 enum { BARRIERS = 2, REDUCES = 4 };
 
 static const variant few[] = {
-    {1, 1, false, DD_BARRIER_TREE, DD_REDUCE_TREE},
-    {2, 1, false, DD_BARRIER_TREE, DD_REDUCE_OWNER},
-    {3, 1, true, DD_BARRIER_PTHREAD, DD_REDUCE_SLICED},
+    {1, 1, false, DD_BARRIER_TREE, DD_REDUCE_TREE, 0},
+    {1, 1, false, DD_BARRIER_TREE, DD_REDUCE_TREE, 1},
+    {2, 1, false, DD_BARRIER_TREE, DD_REDUCE_OWNER, 0},
+    {3, 1, true, DD_BARRIER_PTHREAD, DD_REDUCE_SLICED, 1},
 };
 
 /* With --all, each of these with every barrier and reduction. */
@@ -173,6 +175,7 @@ static void train(const char *set, const variant *v, dd_config c, const dd_data 
     c.steal = v->steal;
     c.barrier = v->barrier;
     c.reduce = v->reduce;
+    c.micro_batch = v->micro_batch;
     if (dd_trainer_open(&c, data, &t, &error))
         give_up(set, &error);
     dd_trainer_info_get(t, &info);
@@ -185,9 +188,10 @@ static void train(const char *set, const variant *v, dd_config c, const dd_data 
     dd_trainer_close(t);
     printf("run %s ", set);
     print_hash(hash);
-    printf(" --workers %" PRIu32 " --depth %" PRIu32 "%s --barrier %s --reduce %s\n", v->workers,
-           v->depth, v->steal ? " --steal" : "", barrier_names[v->barrier],
-           reduce_names[v->reduce]);
+    printf(" --workers %" PRIu32 " --depth %" PRIu32 "%s --barrier %s --reduce %s --micro-batch "
+           "%" PRIu32 "\n",
+           v->workers, v->depth, v->steal ? " --steal" : "", barrier_names[v->barrier],
+           reduce_names[v->reduce], v->micro_batch);
     fflush(stdout);
 }
 
@@ -206,6 +210,7 @@ static void train_variants(const char *set, bool slow, bool all, const dd_config
                 variant v = shapes[i];
                 v.barrier = (dd_barrier)barrier;
                 v.reduce = (dd_reduce)reduce;
+                v.micro_batch = v.reduce != DD_REDUCE_OWNER && barrier;
                 train(set, &v, *c, data);
             }
 }

@@ -18,9 +18,30 @@ static bool is_bit_equal(const dd_settings *s)
     return trains(s) && dd_subject_get(s->subject, s->plant)->bit_equal;
 }
 
+static bool is_plugin(const dd_settings *s)
+{
+    return s->subject == DD_SUBJECT_PLUGIN;
+}
+
 static bool is_close(const dd_settings *s)
 {
-    return trains(s) && !dd_subject_get(s->subject, s->plant)->bit_equal;
+    return trains(s) && !is_plugin(s) && !dd_subject_get(s->subject, s->plant)->bit_equal;
+}
+
+static bool is_own_equal(const dd_settings *s)
+{
+    return is_plugin(s) && s->tolerance == 0;
+}
+
+static bool is_own_close(const dd_settings *s)
+{
+    return is_plugin(s) && s->tolerance > 0;
+}
+
+/* One run is no repetition. */
+static bool is_repeated(const dd_settings *s)
+{
+    return is_own_equal(s) && s->repeats > 1;
 }
 
 static bool has_threads(const dd_settings *s)
@@ -47,40 +68,51 @@ static bool is_planted(const dd_settings *s)
 
 static const dd_check checks[] = {
     {"no-hang", 'h', "the child ends by itself and its progress never stops for the stall limit",
-     trains, dd_judge_no_hang_, false},
+     trains, dd_judge_no_hang_, DD_CHECK_USUAL},
     {"finite-gradients", 'f',
-     "loss and gradient norm of every step are finite and no step is discarded", trains,
-     dd_judge_finite_, false},
+     "loss and gradient norm of every step are finite and no step is discarded; of plug-ins the "
+     "final weights, too",
+     trains, dd_judge_finite_, DD_CHECK_USUAL},
     {"serial-equivalence", 's',
      "every step's loss and norm and the final weights are the oracle's, bit for bit", is_bit_equal,
-     dd_judge_serial_, false},
+     dd_judge_serial_, DD_CHECK_USUAL},
     {"close-to-serial", 'e',
      "of subjects that sum in another order: losses are the oracle's within 1e-5, norms within "
      "1e-4, relative, at every step",
-     is_close, dd_judge_close_to_serial_, false},
+     is_close, dd_judge_close_to_serial_, DD_CHECK_USUAL},
+    {"own-equivalence", 'o',
+     "of plug-ins: every step's loss and norm and the final weights are those of its own run with "
+     "one worker, bit for bit",
+     is_own_equal, dd_judge_own_equivalence_, DD_CHECK_USUAL},
+    {"own-tolerance", 'w',
+     "of plug-ins with a tolerance: every step's loss and each of the final weights are those of "
+     "its own run with one worker within that, relative",
+     is_own_close, dd_judge_own_tolerance_, DD_CHECK_USUAL},
+    {"repeatable", 'r', "of plug-ins: repeats with the same workers give the same bits",
+     is_repeated, dd_judge_repeatable_, DD_CHECK_BESIDE_FIRST},
     {"lanes-once", 'l',
      "the lanes of all threads add up to requests x non-empty lanes, none cancelled but by a storm",
-     has_threads, dd_judge_lanes_once_, false},
+     has_threads, dd_judge_lanes_once_, DD_CHECK_USUAL},
     {"node-zero-idle", 'z',
      "Node Zero ran no lane and used at most 2 % CPU, or 100 us a step, between Points A and B",
-     has_spheres, dd_judge_node_zero_idle_, false},
+     has_spheres, dd_judge_node_zero_idle_, DD_CHECK_USUAL},
     {"controls-idle", 'i', "no sphere processed a lane while it had children", has_spheres,
-     dd_judge_controls_idle_, false},
+     dd_judge_controls_idle_, DD_CHECK_USUAL},
     {"segments-bound", 'b',
      "no worker holds more than 3 x lane depth + 1 gradients, with reduce owner none and the team "
      "one; the bytes are those of as many",
-     has_spheres, dd_judge_segments_bound_, false},
+     has_spheres, dd_judge_segments_bound_, DD_CHECK_USUAL},
     {"timetable-kept", 't', "membership changed as often as the timetable says, or the storm",
-     has_timetable, dd_judge_timetable_kept_, false},
+     has_timetable, dd_judge_timetable_kept_, DD_CHECK_USUAL},
     {"guard-fault", 'g',
      "a planted stray write faults at once and is reported with thread, sphere, region and offset",
-     is_planted, dd_judge_guard_fault_, true},
+     is_planted, dd_judge_guard_fault_, DD_CHECK_ANY_END},
     {"clean-shutdown", 'c', "after close no thread, file descriptor or process is left", trains,
-     dd_judge_clean_shutdown_, false},
+     dd_judge_clean_shutdown_, DD_CHECK_USUAL},
     {"loss-falls", 'd',
      "the last quarter's mean loss is 1 % below the first quarter's, or within 3 % of the data's "
      "floor",
-     trains, dd_judge_loss_falls_, false},
+     trains, dd_judge_loss_falls_, DD_CHECK_USUAL},
 };
 #define N_CHECKS (sizeof checks / sizeof *checks)
 _Static_assert(N_CHECKS <= DD_CHECKS_MAX, "rows are sized by DD_CHECKS_MAX");
@@ -139,11 +171,12 @@ static dd_verdict of_outcome(const dd_run *run)
 static bool can_judge(const dd_check *check, const dd_run *run)
 {
     return run->outcome == DD_RUN_ENDED ||
-           (check->any_end && (run->outcome == DD_RUN_HANG || run->outcome == DD_RUN_CRASH));
+           (check->kind == DD_CHECK_ANY_END &&
+            (run->outcome == DD_RUN_HANG || run->outcome == DD_RUN_CRASH));
 }
 
 dd_verdict dd_checks_judge(const dd_settings *settings, const dd_run *run, const dd_run *oracle,
-                           dd_check_row row[DD_CHECKS_MAX])
+                           const dd_run *first, dd_check_row row[DD_CHECKS_MAX])
 {
     dd_verdict worst = DD_SKIP;
     bool told = false; /* how a run ended that did not end well is told by one row */
@@ -152,7 +185,9 @@ dd_verdict dd_checks_judge(const dd_settings *settings, const dd_run *run, const
         if (!row[i].applies)
             continue;
         if (can_judge(&checks[i], run)) {
-            row[i].verdict = checks[i].judge(settings, run, oracle, row[i].reason);
+            row[i].verdict = checks[i].judge(
+                settings, run, checks[i].kind == DD_CHECK_BESIDE_FIRST ? first : oracle,
+                row[i].reason);
         } else {
             row[i].verdict = told ? DD_SKIP : of_outcome(run);
             snprintf(row[i].reason, DD_REASON_MAX, "%s%.240s",

@@ -8,13 +8,21 @@
 #include "cell.h"
 #include "verdict.h"
 
-#define DD_CHECKS_MAX 16
+#define DD_CHECKS_MAX 20
 #define DD_REASON_MAX 256
 
-/* oracle: its run for the same bit-deciding settings, of any outcome, or NULL if there is none.
+/* oracle: its run for the same bit-deciding settings, of any outcome, or NULL if there is none; of
+ * a plug-in, in its place, the plug-in's own run with one worker.
  * Writes one line of reason, which may be "" for PASS. */
 typedef dd_verdict dd_judge(const dd_settings *settings, const dd_run *run, const dd_run *oracle,
                             char reason[DD_REASON_MAX]);
+
+typedef enum dd_check_kind {
+    DD_CHECK_USUAL,       /* judges runs that ENDED, beside the oracle */
+    DD_CHECK_ANY_END,     /* and those that hung or crashed */
+    DD_CHECK_BESIDE_FIRST /* runs that ENDED, beside the first repeat of the cell that did in the
+                             oracle's place; NULL: this is the first */
+} dd_check_kind;
 
 typedef struct dd_check {
     const char *name;    /* "serial-equivalence" */
@@ -23,8 +31,7 @@ typedef struct dd_check {
     /* Whether these settings promise it at all; one that they do not is left out. */
     bool (*applies)(const dd_settings *settings);
     dd_judge *judge;
-    /* Judges runs that hung or crashed, too; else only those that ENDED. */
-    bool any_end;
+    dd_check_kind kind;
 } dd_check;
 
 /* All checks, in the order of tables. */
@@ -41,9 +48,10 @@ typedef struct dd_check_row {
 /* Judges a run by every check that applies: row[i] belongs to dd_checks()[i]. Of a run that did not
  * end, hang and crash are verdicts of the first of them, and every other is a SKIP; so is a run
  * that was refused because the machine lacks memory, threads, instructions or keys.
+ * first    of the same cell's repeats before this one, the first that ENDED; NULL: none did
  * returns  the run's verdict: the worst row                                                     */
 dd_verdict dd_checks_judge(const dd_settings *settings, const dd_run *run, const dd_run *oracle,
-                           dd_check_row row[DD_CHECKS_MAX]);
+                           const dd_run *first, dd_check_row row[DD_CHECKS_MAX]);
 
 /* Bounds that checks state and tests use. */
 #define DD_NODE_ZERO_CPU_SHARE 0.02 /* of the time between Points A and B */
@@ -63,7 +71,9 @@ dd_judge dd_judge_no_hang_, dd_judge_lanes_once_, dd_judge_clean_shutdown_;
 /* … checks_spheres.c (what only a trainer of spheres promises) … */
 dd_judge dd_judge_node_zero_idle_, dd_judge_controls_idle_, dd_judge_segments_bound_,
     dd_judge_timetable_kept_, dd_judge_guard_fault_;
-/* … and checks_training.c (what was trained). */
+/* … checks_training.c (what was trained) … */
 dd_judge dd_judge_finite_, dd_judge_serial_, dd_judge_close_to_serial_, dd_judge_loss_falls_;
+/* … and checks_plugin.c (what a plug-in promises of itself). */
+dd_judge dd_judge_own_equivalence_, dd_judge_own_tolerance_, dd_judge_repeatable_;
 
 #endif

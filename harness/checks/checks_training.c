@@ -2,6 +2,7 @@
  * Checks of what was trained. Comparisons are written so that a NaN fails. */
 #include "checks.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,7 +26,13 @@ dd_verdict dd_judge_finite_(const dd_settings *settings, const dd_run *run, cons
             return DD_FAIL;
         }
     }
-    return DD_PASS;
+    const dd_own_weights *own = &run->end.own;
+    if (!own->n_not_finite)
+        return DD_PASS;
+    snprintf(reason, DD_REASON_MAX,
+             "%" PRIu64 " of the %" PRIu64 " final weights are not finite, %s the first of them",
+             own->n_not_finite, own->n, own->not_finite);
+    return DD_FAIL;
 }
 
 /* The same bits, or both NaN: payloads differ between instruction sets. */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "commands.h"
 #include "cost_write.h"
@@ -129,7 +130,7 @@ static int predict(const dd_cost_cells *cells, const dd_cost_model *m, const ask
     const size_t n = wanted_models(m, a, wanted);
     int code = DD_EXIT_HELD;
     for (size_t i = 0; code == DD_EXIT_HELD && i < n; i++) {
-        page[i].wanted = wanted[i];
+        page[i] = (dd_cost_page){.wanted = wanted[i], .cores = a->cores, .n_cores = a->n_cores};
         if (wanted[i].seq > wanted[i].shape.T_max)
             code =
                 complain(DD_EXIT_USAGE, "--seq is more than the positions the model knows, its T");
@@ -167,12 +168,27 @@ static const char *commonest(const dd_cost_cells *c)
     return best;
 }
 
+/* Cells that stand twice in a fit would be checked on what it has seen. */
+static bool are_different(const asked *a, char message[DD_MESSAGE_MAX])
+{
+    struct stat is[FOLDERS_MAX];
+    for (int i = 0; i < a->n_folders; i++) {
+        if (stat(a->folder[i], &is[i]) != 0)
+            is[i] = (struct stat){.st_ino = 0}; /* reading it will tell */
+        for (int k = 0; k < i; k++)
+            if (is[i].st_ino && is[k].st_ino == is[i].st_ino && is[k].st_dev == is[i].st_dev)
+                return dd_text_refuse(message, "%.200s and %.200s are the same folder",
+                                      a->folder[k], a->folder[i]);
+    }
+    return true;
+}
+
 static int run(const asked *a)
 {
     dd_cost_cells cells = {0};
     dd_cost_model model = {0};
     char message[DD_MESSAGE_MAX] = "";
-    bool good = true;
+    bool good = are_different(a, message);
     for (int i = 0; good && i < a->n_folders; i++)
         good = dd_cost_cells_read(&cells, a->folder[i], message);
     if (good && cells.n == 0)

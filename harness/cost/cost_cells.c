@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config.h"
 #include "spheres.h"
@@ -17,8 +18,9 @@ static const char *const why[DD_COST_LEFT_REASONS] = {
     [DD_COST_LEFT_SUBJECT] = "another subject than dodeca",
     [DD_COST_LEFT_FAILED] = "a check that did not hold or was not made",
     [DD_COST_LEFT_CROWDED] = "more workers than cores",
-    [DD_COST_LEFT_OTHER] =
-        "stealing, guard, pinning, idle workers, a disturbance or a changing hierarchy",
+    [DD_COST_LEFT_OTHER] = "stealing, guard, pinning, idle workers, micro-batches, a limit of "
+                           "memory, a disturbance or "
+                           "a changing hierarchy",
     [DD_COST_LEFT_SHORT] = "fewer than three timed steps in a repeat",
 };
 
@@ -50,9 +52,9 @@ static bool is(const json_t *object, const char *key, const char *text)
 static bool other(const json_t *requested, const json_t *effective)
 {
     static const char *const off[][2] = {
-        {"steal", "false"},   {"guard", "false"}, {"pin", "false"},
-        {"profile", "false"}, {"timetable", ""},  {"storm", ""},
-        {"perturb", "0"},     {"hog", "0"},       {"plant", "none"}};
+        {"steal", "false"}, {"guard", "false"},   {"pin", "false"},        {"profile", "false"},
+        {"timetable", ""},  {"storm", ""},        {"perturb", "0"},        {"hog", "0"},
+        {"plant", "none"},  {"micro-batch", "0"}, {"memory-limit", "none"}};
     for (size_t i = 0; i < sizeof off / sizeof off[0]; i++)
         if (json_object_get(requested, off[i][0]) && !is(requested, off[i][0], off[i][1]))
             return true;
@@ -187,6 +189,16 @@ static bool read_cell(dd_cost_cells *c, const json_t *json, char message[DD_MESS
 
 /* ---- A folder ---- */
 
+/* Of compiler flags the last word on it counts. */
+static bool is_optimised(const char *flags)
+{
+    const char *last = NULL;
+    for (const char *at = flags; (at = strstr(at, "-O")); at += 2)
+        if (at == flags || at[-1] == ' ')
+            last = at;
+    return last && last[2] != '0';
+}
+
 static bool read_machine(dd_cost_cells *c, const json_t *root, char message[DD_MESSAGE_MAX])
 {
     const json_t *machine = json_object_get(root, "machine"),
@@ -195,11 +207,14 @@ static bool read_machine(dd_cost_cells *c, const json_t *root, char message[DD_M
     const json_int_t cores = json_integer_value(json_object_get(machine, "cores_usable"));
     if (!*cpu || cores < 1 || cores > UINT32_MAX)
         return dd_text_refuse(message, "it does not say which machine it was measured on");
-    if (*text_of(build, "sanitizer") || is(build, "type", "Debug"))
+    const bool debug = strcasecmp(text_of(build, "type"), "Debug") == 0;
+    if (*text_of(build, "sanitizer") || debug || !is_optimised(text_of(build, "flags")))
         return dd_text_refuse(message,
                               "the build was %s: its times are no measurements; run the "
                               "sweep with a Release build",
-                              *text_of(build, "sanitizer") ? "sanitized" : "a debug build");
+                              *text_of(build, "sanitizer") ? "sanitized"
+                              : debug                      ? "a debug build"
+                                                           : "not optimised");
     if (c->n_read && (strcmp(c->cpu, cpu) != 0 || c->cores != (uint32_t)cores))
         return dd_text_refuse(message,
                               "measured on %.80s, %u cores, the folders before on %.80s, %u cores: "

@@ -162,13 +162,30 @@ double dd_cost_time(const dd_cost_fit *fit, const double amount[DD_COST_TERMS])
     return ns;
 }
 
+/* Numbers the cases: rows with the same amounts have the same. */
+static void number_cases(const dd_cost_row *row, size_t n, size_t *number)
+{
+    size_t cases = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t k = 0;
+        while (k < i && memcmp(row[k].amount, row[i].amount, sizeof row[i].amount) != 0)
+            k++;
+        number[i] = k < i ? number[k] : cases++;
+    }
+}
+
 bool dd_cost_check(const dd_cost_row *row, size_t n, double *error, double *group_error)
 {
     bool *out = calloc(n + 1, sizeof *out);
+    size_t *number = calloc(n + 1, sizeof *number);
     uint32_t groups = 0;
     dd_cost_fit fit;
-    if (!out)
+    if (!out || !number) {
+        free(out);
+        free(number);
         return false;
+    }
+    number_cases(row, n, number);
     for (size_t i = 0; i < n; i++)
         groups = row[i].group >= groups ? row[i].group + 1 : groups;
     for (size_t fold = 0; fold < DD_COST_FOLDS_OF_CHECK + groups; fold++) {
@@ -176,7 +193,7 @@ bool dd_cost_check(const dd_cost_row *row, size_t n, double *error, double *grou
         double *to = by_group ? group_error : error;
         for (size_t i = 0; i < n; i++)
             out[i] = by_group ? row[i].group == fold - DD_COST_FOLDS_OF_CHECK
-                              : i % DD_COST_FOLDS_OF_CHECK == fold;
+                              : number[i] % DD_COST_FOLDS_OF_CHECK == fold;
         dd_cost_fit_rows(row, n, out, &fit);
         for (size_t i = 0; i < n; i++)
             if (out[i])
@@ -184,5 +201,6 @@ bool dd_cost_check(const dd_cost_row *row, size_t n, double *error, double *grou
                                                : dd_cost_time(&fit, row[i].amount) / row[i].ns - 1;
     }
     free(out);
+    free(number);
     return true;
 }

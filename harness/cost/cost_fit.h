@@ -28,8 +28,9 @@ void dd_cost_fit_rows(const dd_cost_row *row, size_t n, const bool *left_out, dd
 double dd_cost_time(const dd_cost_fit *fit, const double amount[DD_COST_TERMS]);
 
 /* Errors of predictions by fits that had not seen what they predict, predicted / measured - 1.
- * Rows are left out in turn: every fifth, beginning with the first, the second, … (error), and
- * every row of a group (group_error; NaN if there is one group only).
+ * Rows are left out in turn: every fifth, beginning with the first, the second, … (error; rows with
+ * the same amounts are one case, measured twice, and are left out together), and every row of a
+ * group (group_error; NaN if there is one group only).
  * errors   false: no memory                                                                   */
 bool dd_cost_check(const dd_cost_row *row, size_t n, double *error, double *group_error);
 

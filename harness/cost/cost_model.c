@@ -177,18 +177,43 @@ static dd_status predict_at(const dd_cost_model *m, const dd_cost_case *c, dd_co
     return DD_OK;
 }
 
+static uint32_t batch_of(const dd_cost_wanted *wanted, uint32_t cores)
+{
+    return wanted->batch ? wanted->batch : DD_COST_SEQUENCES_A_CORE * cores;
+}
+
+dd_cost_refusal dd_cost_refuses(const dd_cost_wanted *wanted, uint32_t cores, uint32_t depth)
+{
+    const uint32_t batch = batch_of(wanted, cores);
+    if (cores > dd_power_of_12(depth))
+        return DD_COST_TOO_MANY;
+    if ((uint64_t)batch * wanted->seq > DD_SETTINGS_TOKENS_MAX)
+        return DD_COST_TOO_LARGE;
+    return dd_cost_lanes(batch, DD_TRAINER_DEPTH_MAX) < cores ? DD_COST_TOO_FEW : DD_COST_MAY;
+}
+
+const char *dd_cost_refusal_why(dd_cost_refusal refusal)
+{
+    static const char *const why[] = {
+        [DD_COST_MAY] = "",
+        [DD_COST_TOO_MANY] = "depths 1, 2 and 3 hold up to 12, 144 and 1728 workers",
+        [DD_COST_TOO_LARGE] = "the batch has more than 2^24 tokens: a smaller --batch or --seq",
+        [DD_COST_TOO_FEW] = "the batch has fewer sequences than cores: a larger --batch"};
+    return why[refusal];
+}
+
 dd_status dd_cost_predict(const dd_cost_model *m, const dd_cost_wanted *wanted, uint32_t cores,
                           uint32_t depth, dd_reduce reduce, dd_cost_forecast *out)
 {
     dd_cost_case c = {.shape = wanted->shape,
-                      .batch = wanted->batch ? wanted->batch : DD_COST_SEQUENCES_A_CORE * cores,
+                      .batch = batch_of(wanted, cores),
                       .seq = wanted->seq,
                       .depth = depth,
                       .workers = cores,
                       .reduce = reduce,
                       .barrier = m->tree ? DD_BARRIER_TREE : DD_BARRIER_PTHREAD};
     bool found = false;
-    if (cores > dd_power_of_12(depth) || (uint64_t)c.batch * c.seq > DD_SETTINGS_TOKENS_MAX)
+    if (dd_cost_refuses(wanted, cores, depth) != DD_COST_MAY)
         return DD_ERR_REFUSED;
     for (c.lane_depth = 1; c.lane_depth <= DD_TRAINER_DEPTH_MAX; c.lane_depth++) {
         dd_cost_forecast f;

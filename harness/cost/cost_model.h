@@ -76,4 +76,15 @@ typedef struct dd_cost_forecast {
 dd_status dd_cost_predict(const dd_cost_model *m, const dd_cost_wanted *wanted, uint32_t cores,
                           uint32_t depth, dd_reduce reduce, dd_cost_forecast *out);
 
+/* Why dd_cost_predict refuses so many cores at that depth, whatever the reduction. */
+typedef enum dd_cost_refusal {
+    DD_COST_MAY,       /* it does not */
+    DD_COST_TOO_MANY,  /* there are more cores than workers at that depth: 12, 144, 1,728 */
+    DD_COST_TOO_LARGE, /* the batch has more than 2^24 tokens */
+    DD_COST_TOO_FEW    /* and fewer sequences, or lanes, than cores */
+} dd_cost_refusal;
+dd_cost_refusal dd_cost_refuses(const dd_cost_wanted *wanted, uint32_t cores, uint32_t depth);
+/* In words. */
+const char *dd_cost_refusal_why(dd_cost_refusal refusal);
+
 #endif

@@ -100,7 +100,9 @@ void dd_cost_write_model(const dd_cost_cells *cells, const dd_cost_model *m, FIL
             cells->cores, cells->cores == 1 ? "" : "s", cells->commit);
     fprintf(out, "fitted on %zu of %zu measured cells", m->n, cells->n_read);
     if (cells->n > m->n)
-        fprintf(out, "; other kernels: %zu", cells->n - m->n);
+        fprintf(out,
+                ", those of the kernel set that most of them have; not used, other kernels: %zu",
+                cells->n - m->n);
     for (int left = 0; left < DD_COST_LEFT_REASONS; left++)
         if (cells->left[left])
             fprintf(out, "; not used, %s: %zu", dd_cost_left_why((dd_cost_left)left),
@@ -202,6 +204,22 @@ static void write_advice(const dd_cost_page *page, FILE *out)
     }
 }
 
+/* What has no row, and why. */
+static void write_refusals(const dd_cost_page *page, FILE *out)
+{
+    bool any = false;
+    for (size_t i = 0; i < page->n_cores; i++)
+        for (uint32_t depth = 1; depth <= DD_SETTINGS_DEPTH_MAX; depth++) {
+            const dd_cost_refusal why = dd_cost_refuses(&page->wanted, page->cores[i], depth);
+            if (why == DD_COST_MAY)
+                continue;
+            fputs(any ? "" : "\nnot predicted\n\n", out);
+            any = true;
+            fprintf(out, "  %4u cores at depth %u: %s\n", page->cores[i], depth,
+                    dd_cost_refusal_why(why));
+        }
+}
+
 void dd_cost_write_page(const dd_cost_model *m, const dd_cost_page *page, FILE *out)
 {
     dd_table t;
@@ -214,6 +232,7 @@ void dd_cost_write_page(const dd_cost_model *m, const dd_cost_page *page, FILE *
     add_predictions(&t, page);
     dd_table_plain(&t, out);
     dd_table_close(&t);
+    write_refusals(page, out);
     write_advice(page, out);
 }
 
@@ -303,7 +322,7 @@ static json_t *forecast_json(const dd_cost_forecast *f)
 
 static json_t *page_json(const dd_cost_page *page)
 {
-    json_t *predicted = json_array(), *advice = json_array();
+    json_t *predicted = json_array(), *advice = json_array(), *refused = json_array();
     uint32_t before = 0;
     for (size_t i = 0; i < page->n; i++) {
         (void)json_array_append_new(predicted, forecast_json(&page->forecast[i]));
@@ -312,9 +331,17 @@ static json_t *page_json(const dd_cost_page *page)
                 advice, forecast_json(dd_cost_best(page, page->forecast[i].is.workers)));
         before = page->forecast[i].is.workers;
     }
-    return json_pack("{s:s, s:i, s:b, s:o, s:o}", "model", page->wanted.model, "seq",
+    for (size_t i = 0; i < page->n_cores; i++)
+        for (uint32_t depth = 1; depth <= DD_SETTINGS_DEPTH_MAX; depth++) {
+            const dd_cost_refusal why = dd_cost_refuses(&page->wanted, page->cores[i], depth);
+            if (why != DD_COST_MAY)
+                (void)json_array_append_new(
+                    refused, json_pack("{s:i, s:i, s:s}", "cores", (int)page->cores[i], "depth",
+                                       (int)depth, "why", dd_cost_refusal_why(why)));
+        }
+    return json_pack("{s:s, s:i, s:b, s:o, s:o, s:o}", "model", page->wanted.model, "seq",
                      (int)page->wanted.seq, "shape_measured", (int)page->wanted.measured,
-                     "predicted", predicted, "advice", advice);
+                     "predicted", predicted, "not_predicted", refused, "advice", advice);
 }
 
 json_t *dd_cost_json(const dd_cost_cells *cells, const dd_cost_model *m, const dd_cost_page *page,

@@ -14,6 +14,8 @@ typedef struct dd_cost_page {
     dd_cost_wanted wanted;
     dd_cost_forecast *forecast; /* (n) owned by the caller; cores ascending */
     size_t n;
+    const uint32_t *cores; /* (n_cores) ascending: what was asked for, some of it refused */
+    size_t n_cores;
 } dd_cost_page;
 
 /* What the fit rests on: machine, cells, coefficients, errors. */

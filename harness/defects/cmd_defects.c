@@ -11,6 +11,7 @@
 #include "judge.h"
 #include "matrix.h"
 #include "nearest.h"
+#include "origin.h"
 #include "sweep_stop.h"
 
 enum {
@@ -28,7 +29,7 @@ typedef struct request {
     bool list, json, resume;
     bool kind[DD_GENERATED + 1], some_kind;
     bool means[DD_N_MEANS], by_means;
-    const char *source, *build;
+    const char *source, *build, *compiler;
     const char *name[NAMES_MAX];
     uint32_t n_names;
 } request;
@@ -236,7 +237,7 @@ static int plant_all(const request *r, int stop_fd)
     dd_workshop w;
     dd_defects all;
     int code = DD_EXIT_ENVIRONMENT;
-    if (!dd_workshop_open(&w, r->source, r->build, DD_C_COMPILER, stop_fd, message))
+    if (!dd_workshop_open(&w, r->source, r->build, r->compiler, stop_fd, message))
         return complain(DD_EXIT_ENVIRONMENT, message);
     if (!dd_defects_open(w.source, &all, message)) {
         dd_workshop_close(&w);
@@ -311,10 +312,19 @@ int dd_cmd_defects(int argc, char **argv)
             "be harmless; 1 one is not; 2 bad usage or a bad defect file; 3 sources, compiler or a "
             "tool are missing; 130 interrupted.",
     };
-    request r = {.source = DD_SOURCE_FOLDER, .build = DD_BUILD_FOLDER "/defects"};
+    request r = {0};
     argp_err_exit_status = DD_EXIT_USAGE;
     if (argp_parse(&argp, argc, argv, 0, NULL, &r) != 0)
         return DD_EXIT_USAGE;
+    dd_origin origin;
+    char message[DD_DEFECT_MESSAGE], beside[DD_FILE_PATH];
+    if (!dd_origin_find(&origin, message))
+        return complain(DD_EXIT_ENVIRONMENT, message);
+    r.compiler = origin.compiler;
+    if (!r.source)
+        r.source = origin.source;
+    if (!r.build)
+        r.build = dd_path(beside, origin.build, "defects");
     int code = look(&r);
     if (code != DD_EXIT_HELD || r.list)
         return code;

@@ -211,7 +211,7 @@ static const struct argp argp = {
         "for races, deadlocks, lost wake-ups, executions without end, failed checks and leaks."
         "\v"
         "Examples:\n"
-        "  dodeca explore                                    what is quick\n"
+        "  dodeca explore                                    # what is quick\n"
         "  dodeca explore points-tree --tier dpor --memory sc\n"
         "  dodeca explore stop-two --tier reduced --memory sc\n"
         "  dodeca explore --tier bounded --bound 3 spawn-tree\n"

@@ -10,6 +10,7 @@
 
 #include "gate.h"
 #include "kernels.h"
+#include "settings.h"
 
 #define COUNT_LIMIT 1.005
 #define TIME_LIMIT 1.03
@@ -22,13 +23,7 @@ enum { LEAST_TIME = 20, LEAST_FLOOR = 10 };
 static const char *const groups[] = {"products", "attention",  "layernorm", "activation",
                                      "loss",     "parameters", NULL};
 
-static const struct {
-    dd_simd simd;
-    const char *name;
-} sets[] = {{DD_SIMD_OFF, "off"},
-            {DD_SIMD_AVX2, "avx2"},
-            {DD_SIMD_AVX512, "avx512"},
-            {DD_SIMD_NEON, "neon"}};
+static const dd_simd sets[] = {DD_SIMD_OFF, DD_SIMD_AVX2, DD_SIMD_AVX512, DD_SIMD_NEON};
 
 #define TRAIN "dodeca train --data bytes:data --validate 0 --json "
 #define NANO TRAIN "--model nano --batch 12 --seq 16 --steps 9 "
@@ -185,13 +180,13 @@ static void count_all(dd_gate *g, const dd_gate_side *base, const dd_gate_side *
     for (size_t s = 0; s < sizeof sets / sizeof *sets; s++) {
         const char *why;
         /* valgrind's CPU has no AVX-512 */
-        if (!dd_kernels_select(sets[s].simd, &why) ||
-            (sets[s].simd == DD_SIMD_AVX512 && r->counter == DD_COUNTER_CALLGRIND))
+        if (!dd_kernels_select(sets[s], &why) ||
+            (sets[s] == DD_SIMD_AVX512 && r->counter == DD_COUNTER_CALLGRIND))
             continue;
         for (size_t i = 0; groups[i] && !g->stopped; i++) {
-            (void)snprintf(name, sizeof name, "kernels %s: %s", sets[s].name, groups[i]);
-            (void)snprintf(command, sizeof command, "gate_work kernels %s %s", sets[s].name,
-                           groups[i]);
+            (void)snprintf(name, sizeof name, "kernels %s: %s", dd_simd_name(sets[s]), groups[i]);
+            (void)snprintf(command, sizeof command, "gate_work kernels %s %s",
+                           dd_simd_name(sets[s]), groups[i]);
             count_row(g, base, head, r, name, command);
         }
     }

@@ -56,6 +56,8 @@ static unsigned read_parts(char *list, struct argp_state *state)
             argp_error(state, "--parts: \"%s\" is none of counts, times, floors", word);
         parts |= bit;
     }
+    if (!parts)
+        argp_error(state, "--parts names none of counts, times, floors");
     return parts;
 }
 
@@ -265,5 +267,9 @@ int main(int argc, char **argv)
     dd_gate_close(&g);
     if (g.stopped)
         return 128 + (stopped_by ? stopped_by : SIGINT);
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "perf_gate_tool: the table could not be written to stdout\n");
+        return code ? code : 3;
+    }
     return code;
 }

@@ -110,6 +110,7 @@ int dd_cmd_report(int argc, char **argv)
             "Examples:\n"
             "  dodeca run scenarios/quick.yaml --out /tmp/quick\n"
             "  dodeca report /tmp/quick && xdg-open /tmp/quick/report.html\n"
+            "  dodeca report results/runs/20250101T120000Z-full\n"
             "\n"
             "Exit: 0 the page is written, whatever its verdicts are; 2 a file is missing, broken "
             "or cannot be written; 3 gnuplot is missing.",

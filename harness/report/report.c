@@ -3,8 +3,11 @@
 #include "report.h"
 #include "build_info.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,7 +15,13 @@ const char *dd_report_untimeable(void)
 {
     if (dd_build.sanitizer[0])
         return "sanitizer build";
-    return strcmp(dd_build.type, "Debug") == 0 ? "debug build" : NULL;
+    if (strcasecmp(dd_build.type, "Debug") == 0) /* CMake takes it in any letters */
+        return "debug build";
+#ifdef __OPTIMIZE__ /* core/ has the same flags */
+    return NULL;
+#else
+    return "build that is not optimised";
+#endif
 }
 
 void dd_report_log_name(char name[64], size_t cell, uint32_t repeat)
@@ -185,6 +194,8 @@ void dd_report_markdown_head(const dd_report *report, const dd_scenario *scenari
     fprintf(out, "%s, %u core%s usable, %s. dodeca %s, commit %s, %s, `%s`.%s\n\n", m->cpu,
             m->cores, m->cores == 1 ? "" : "s", m->kernel, dd_build.version, dd_build.commit,
             dd_build.compiler, dd_build.flags, also);
+    if (report->command[0])
+        fprintf(out, "Made by `%s`.\n\n", report->command);
 }
 
 static bool write_markdown(const source *from, FILE *out)
@@ -195,8 +206,7 @@ static bool write_markdown(const source *from, FILE *out)
     return true;
 }
 
-/* A log does not change once its run is over: it is written when it is missing. Before
- * the first run, those that an earlier sweep left in the same folder are removed. */
+/* A log does not change once its run is over: it is written when it is missing. */
 static void write_logs(dd_report *report, const dd_sweep *sweep)
 {
     char name[64], path[DD_PATH_MAX];
@@ -206,17 +216,12 @@ static void write_logs(dd_report *report, const dd_sweep *sweep)
         uint32_t n = oracle ? 1 : sweep->cells[at].n_repeats;
         for (uint32_t r = 0; r < n; r++) {
             const dd_run *run = oracle ? &sweep->oracles[at].run : &sweep->cells[at].repeats[r].run;
-            if (!run->log && sweep->runs_done)
+            if (!run->log)
                 continue;
             if (oracle)
                 dd_report_oracle_log_name(name, at);
             else
                 dd_report_log_name(name, at, r);
-            if (!run->log) {
-                snprintf(path, sizeof path, "%s/%s", report->dir, name);
-                unlink(path);
-                continue;
-            }
             snprintf(path, sizeof path, "%s/logs", report->dir);
             if (mkdir(path, 0777) && errno != EEXIST) {
                 fail(report, path);
@@ -229,8 +234,6 @@ static void write_logs(dd_report *report, const dd_sweep *sweep)
                 finish_file(report, name, true);
         }
     }
-    snprintf(path, sizeof path, "%s/logs", report->dir);
-    (void)rmdir(path); /* where there is none in it */
 }
 
 static const file files[] = {
@@ -267,17 +270,81 @@ void dd_report_write(dd_report *report, const dd_sweep *sweep)
     write_files(report, sweep, false);
 }
 
-void dd_report_discard(const dd_report *report)
+/* ---- What is there already ---- */
+
+/* Files of the folder that are not of every sweep. */
+static const char *const others[] = {"runs.jsonl", "soak.md", "report.html"};
+enum { N_OTHERS = sizeof others / sizeof *others };
+
+static const char *result_name(size_t i)
+{
+    return i < N_FILES ? files[i].name : others[i - N_FILES];
+}
+
+static bool remove_file(const dd_report *report, const char *name)
 {
     char path[DD_PATH_MAX];
-    for (size_t i = 0; report->made && i < N_FILES; i++) {
-        snprintf(path, sizeof path, "%s/%s", report->dir, files[i].name);
-        unlink(path);
+    snprintf(path, sizeof path, "%s/%s", report->dir, name);
+    return unlink(path) == 0;
+}
+
+/* Removes what was written into a folder below, and the folder if nothing else is in it. */
+static void remove_below(const dd_report *report, const char *folder, const char *const *patterns)
+{
+    char path[DD_PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", report->dir, folder);
+    DIR *dir = opendir(path);
+    const struct dirent *entry;
+    while (dir && (entry = readdir(dir)))
+        for (const char *const *p = patterns; *p; p++)
+            if (fnmatch(*p, entry->d_name, 0) == 0)
+                (void)unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+    (void)rmdir(path);
+}
+
+bool dd_report_forget_page(const dd_report *report)
+{
+    static const char *const plots[] = {"plots.gp", "*.svg", "*.png", NULL};
+    if (!remove_file(report, "report.html"))
+        return false;
+    remove_below(report, "plots", plots);
+    return true;
+}
+
+void dd_report_clear(const dd_report *report, bool but_begun)
+{
+    static const char *const traces[] = {"cell-*.json", NULL};
+    static const char *const logs[] = {"*.log", NULL};
+    (void)dd_report_forget_page(report);
+    (void)remove_file(report, "soak.md");
+    for (size_t i = 0; !but_begun && i < N_FILES + N_OTHERS; i++)
+        (void)remove_file(report, result_name(i));
+    remove_below(report, "traces", traces);
+    remove_below(report, "logs", logs);
+}
+
+/* The first file of results that is in the folder; NULL: there is none. */
+static const char *holds(const dd_report *report)
+{
+    char path[DD_PATH_MAX];
+    for (size_t i = 0; i < N_FILES + N_OTHERS; i++) {
+        snprintf(path, sizeof path, "%s/%s", report->dir, result_name(i));
+        if (access(path, F_OK) == 0)
+            return result_name(i);
     }
+    return NULL;
+}
+
+void dd_report_discard(const dd_report *report)
+{
+    for (size_t i = 0; report->made && i < N_FILES + N_OTHERS; i++)
+        (void)remove_file(report, result_name(i));
     remove_folders(report->dir, report->made);
 }
 
-bool dd_report_open_folder(dd_report *report, const char *name, const char *out)
+bool dd_report_open_folder(dd_report *report, const char *name, const char *out, bool replace)
 {
     *report = (dd_report){0};
     dd_machine_get(&report->machine);
@@ -287,7 +354,15 @@ bool dd_report_open_folder(dd_report *report, const char *name, const char *out)
     }
     if (!(out ? make_folder(report->dir, false, &report->made) : make_own_folder(report, name)))
         return fail(report, report->dir);
-    return true;
+    const char *there = replace || report->made ? NULL : holds(report);
+    if (!there)
+        return true;
+    snprintf(
+        report->failure, sizeof report->failure,
+        "%.300s holds results already, %s; --replace puts others in their place, --resume goes "
+        "on with a sweep",
+        report->dir, there);
+    return false;
 }
 
 void dd_report_open_again(dd_report *report, const char *dir)
@@ -325,13 +400,9 @@ bool dd_report_file(dd_report *report, const char *name, bool (*write)(const voi
     return !report->failure[0];
 }
 
-bool dd_report_open(dd_report *report, const dd_sweep *sweep, const char *out)
+bool dd_report_begin(dd_report *report, const dd_sweep *sweep)
 {
-    if (!dd_report_open_folder(report, sweep->scenario->name, out))
-        return false;
     write_files(report, sweep, true);
-    if (!report->failure[0])
-        write_logs(report, sweep); /* removes old ones */
     if (report->failure[0])
         dd_report_discard(report);
     return !report->failure[0];

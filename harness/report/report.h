@@ -6,6 +6,10 @@
  *   junit.xml     every check of every cell as a test case
  *   logs/         what children wrote and stacks of those that hung or crashed, where there was any
  *
+ * Others add to it: runs.jsonl (sweep_journal.h), traces/ (trace_cells.h), soak.md (soak_report.h),
+ * report.html and plots/ (page.h). A folder that holds any of these files is not written to, unless
+ * it is asked for; then all of them go, so that nothing of one sweep stands beside another's.
+ *
  * Each file is written under a temporary name and renamed: a reader, a kill -9 or a full disk finds
  * the old or the new one whole. What a sweep can be resumed from is another file (sweep_journal.h).
  *
@@ -29,9 +33,10 @@
  *                                     interval is asked for; "failed"; "open": there is more to run
  *      "ratio": {"parallel", "simd", "lock_free", "locks", "total"}}]}
  *
- * A ratio is null or {"x", "low", "high", "divided_by": index of the row}; against one worker, simd
- * off, locks-gradient, locks. The total's divided_by is "oracle", and its "row" that of the subject
- * oracle, or null where the run that every cell is judged by had to do. */
+ * A ratio is null or {"x", "low", "high", "of_ns": that step, "divided_by": index of the row whose
+ * it is}; x is of_ns / the row's own median. Against one worker, simd off, locks-gradient, locks.
+ * The total's divided_by is "oracle", and its "row" that of the subject oracle, or null where the
+ * run that every cell is judged by had to do. */
 #ifndef DD_REPORT_H
 #define DD_REPORT_H
 
@@ -45,27 +50,35 @@ typedef struct dd_report {
     size_t made; /* characters of dir up to the first folder that was not there before; 0: all were
                   */
     dd_machine machine;
-    char failure[512]; /* the first file that could not be written, and why; "" */
+    char command[1024]; /* what makes the same sweep again, for the table's head; "": not told */
+    char failure[512];  /* the first file that could not be written, and why; "" */
 } dd_report;
 
-/* Makes the folder: out, or results/runs/<UTC time>-<scenario> if out is NULL, with its parents,
- * and proves that files can be written there. returns  false, failure filled; what was there before
- * is as it was, and nothing else is left */
-bool dd_report_open(dd_report *report, const dd_sweep *sweep, const char *out);
+/* Makes the folder: out, or results/runs/<UTC time>-<scenario of that name> if out is NULL, with
+ * its parents. replace: it may hold results, which stay for now. returns  false, failure filled;
+ * what was there before is as it was, and nothing else is left */
+bool dd_report_open_folder(dd_report *report, const char *name, const char *out, bool replace);
+/* Writes the files of a sweep that has not run, which proves that they can be.
+ * returns  as dd_report_open_folder */
+bool dd_report_begin(dd_report *report, const dd_sweep *sweep);
+/* Removes what results are there; but_begun: all but the files of dd_report_begin and the journal,
+ * which are of the sweep that begins. */
+void dd_report_clear(const dd_report *report, bool but_begun);
 
-/* The parts of that which need no sweep: makes the folder for a scenario of that name, and writes
- * one file into it, under a temporary name first. A failure is kept in report->failure. */
-bool dd_report_open_folder(dd_report *report, const char *name, const char *out);
+/* Writes one file, under a temporary name first. A failure is kept in report->failure. */
 bool dd_report_file(dd_report *report, const char *name, bool (*write)(const void *from, FILE *out),
                     const void *from);
 
 /* For a sweep that goes on in its folder: nothing is made or removed there. */
 void dd_report_open_again(dd_report *report, const char *dir);
+/* There will be other results than the page shows: it goes, with its plots.
+ * returns  whether there was one */
+bool dd_report_forget_page(const dd_report *report);
 /* A cell is to be run again: what its children wrote before goes. */
 void dd_report_forget_logs(const dd_report *report, const dd_sweep *sweep, size_t cell);
 
-/* For a sweep that will not run after all: removes the folders that dd_report_open made, and the
- * files in them. */
+/* For a sweep that will not run after all: removes the folders that dd_report_open_folder made, and
+ * the files in them. */
 void dd_report_discard(const dd_report *report);
 
 /* Writes all files for the sweep as it is now. A failure is kept in report->failure.       */

@@ -141,6 +141,7 @@ static json_t *effective_json(const dd_run_end *end, bool *ok)
     dd_json_put(o, "kernels", dd_json_text(end->kernels), ok);
     if (info->n_spheres)
         dd_json_put(o, "reduce", dd_json_text(dd_reduce_name(info->reduce)), ok);
+    dd_json_put(o, "micro_batch", dd_json_whole(info->micro_batch), ok);
     dd_json_put(o, "parameters", dd_json_whole(info->n_parameters), ok);
     dd_json_put(o, "lanes", dd_json_whole(info->n_lanes), ok);
     dd_json_put(o, "non_empty_lanes", dd_json_whole(info->non_empty_lanes), ok);
@@ -152,6 +153,7 @@ static json_t *effective_json(const dd_run_end *end, bool *ok)
     dd_json_put(o, "segments_most", dd_json_whole(info->most_segments), ok);
     dd_json_put(o, "segments_bytes", dd_json_whole(info->segments_bytes), ok);
     dd_json_put(o, "workspaces_bytes", dd_json_whole(info->workspaces_bytes), ok);
+    dd_json_put(o, "lanes_bytes", dd_json_whole(info->lanes_bytes), ok);
     dd_json_put(o, "scratch_bytes", dd_json_whole(info->scratch_bytes), ok);
     dd_json_put(o, "stacks_bytes", dd_json_whole(info->stacks_bytes), ok);
     dd_json_put(o, "requests", dd_json_whole(info->requests), ok);

@@ -9,7 +9,7 @@
 
 #define NONE ((double)NAN)
 
-static const dd_ratio no_ratio = {NULL, NONE, {NONE, NONE}};
+static const dd_ratio no_ratio = {NULL, NONE, NONE, {NONE, NONE}};
 
 /* All steps of all repeats: how far they spread. */
 static bool spread_row(dd_speedup_row *row)
@@ -62,7 +62,8 @@ static void time_row(dd_speedup_row *row)
     row->n_outliers = dd_outliers(row->repeat_ns, n, row->outlier);
     const dd_config *config = &cell->plan->settings.config;
     double tokens = (double)config->batch * (config->seq ? config->seq : config->shape.T_max);
-    row->tokens_per_s = tokens / (row->step_ns * 1e-9);
+    if (!dd_speedup_is_plugin(row)) /* whose samples may be anything */
+        row->tokens_per_s = tokens / (row->step_ns * 1e-9);
     if (isnan(row->step_ns))
         row->not_timed = "no step";
 }
@@ -164,6 +165,7 @@ static dd_ratio ratio_to(const dd_speedup_row *to, const dd_speedup_row *row)
 {
     return (dd_ratio){.to = to,
                       .x = to->step_ns / row->step_ns,
+                      .to_ns = to->step_ns,
                       .interval = dd_bootstrap_ratio(to->repeat_ns, to->cell->n_repeats,
                                                      row->repeat_ns, row->cell->n_repeats)};
 }
@@ -207,6 +209,7 @@ static dd_ratio divide_by_oracle(const dd_speedup *s, const dd_speedup_row *row)
     if (ratio.to || isnan(oracle_ns))
         return ratio;
     ratio.x = oracle_ns / row->step_ns;
+    ratio.to_ns = oracle_ns;
     ratio.interval = dd_bootstrap_ratio(&oracle_ns, 1, row->repeat_ns, row->cell->n_repeats);
     return ratio;
 }
@@ -215,17 +218,29 @@ static void compare_row(const dd_speedup *s, dd_speedup_row *row)
 {
     dd_subject own = row->cell->plan->settings.subject;
     dd_simd simd = row->cell->plan->settings.config.simd;
-    row->oracle = divide_by_oracle(s, row);
+    if (own != DD_SUBJECT_PLUGIN)
+        row->oracle = divide_by_oracle(s, row);
     if (tells_apart("workers", own)) {
         row->one = divide(s, row, (wanted){own, simd, 1});
         row->efficiency = row->one.x / (row->workers < s->cores ? row->workers : s->cores);
     }
     if (tells_apart("simd", own))
         row->scalar = divide(s, row, (wanted){own, DD_SIMD_OFF, row->workers});
-    if (own == DD_SUBJECT_ORACLE) /* it has no worker that locks could hold up */
-        return;
+    if (own == DD_SUBJECT_ORACLE || own == DD_SUBJECT_PLUGIN)
+        return; /* the one has no worker that locks could hold up, the other another model */
     row->locks = divide(s, row, (wanted){DD_SUBJECT_LOCKS, simd, row->workers});
     row->locks_gradient = divide(s, row, (wanted){DD_SUBJECT_LOCKS_GRADIENT, simd, row->workers});
+}
+
+bool dd_speedup_is_plugin(const dd_speedup_row *row)
+{
+    return row->cell->plan->settings.subject == DD_SUBJECT_PLUGIN;
+}
+
+bool dd_speedup_is_bit_equal(const dd_speedup_row *row)
+{
+    return row->subject->bit_equal ||
+           (dd_speedup_is_plugin(row) && row->cell->plan->settings.tolerance == 0);
 }
 
 const char *dd_speedup_reduction(const dd_speedup_row *row)

@@ -10,10 +10,11 @@
 
 typedef struct dd_speedup_row dd_speedup_row;
 
-/* How much faster than another row: its median step / own. */
+/* How much faster than another row: its median step, to_ns, / own. */
 typedef struct dd_ratio {
     const dd_speedup_row *to; /* the row divided by; NULL: there is none that was timed */
     double x;                 /* NaN: there is no number */
+    double to_ns;             /* the step that was divided by own */
     dd_interval interval;     /* of 95 %, repeats taken in pairs; NaN where each has one repeat */
 } dd_ratio;
 
@@ -44,7 +45,7 @@ struct dd_speedup_row {
     dd_ratio scalar;                /* simd off, the same subject and workers */
     dd_ratio locks, locks_gradient; /* that subject, the same workers and simd */
     dd_ratio oracle;   /* the row of that subject; without one, to is NULL and x is of the run that
-                          the row was judged by */
+                          the row was judged by; none of a plug-in, which trains something else */
     double efficiency; /* one.x / min(workers, cores); NaN */
     double loss_last;  /* of the first repeat that ended; NaN */
 };
@@ -68,6 +69,10 @@ void dd_speedup_close(dd_speedup *s);
 void dd_speedup_write(const dd_speedup *s, bool markdown, FILE *out);
 /* For programs: every column, full hashes, times in ns. */
 void dd_speedup_csv(const dd_speedup *s, FILE *out);
+
+/* Whether the row's subject is a plug-in, and whether its bits are promised. */
+bool dd_speedup_is_plugin(const dd_speedup_row *row);
+bool dd_speedup_is_bit_equal(const dd_speedup_row *row);
 
 /* In place of a reduction that was left to the trainer, what it became; NULL: no run says so. */
 const char *dd_speedup_reduction(const dd_speedup_row *row);

@@ -28,6 +28,14 @@ bool dd_page_compares_(const dd_speedup *s, size_t at)
     return false;
 }
 
+bool dd_page_has_own_(const dd_speedup *s)
+{
+    for (size_t i = 0; i < s->n_rows; i++)
+        if (!dd_speedup_is_plugin(&s->rows[i]))
+            return true;
+    return false;
+}
+
 bool dd_page_is_wide_(const dd_speedup_row *row)
 {
     return row->end == DD_CELL_AT_MOST || row->end == DD_CELL_LATE;
@@ -109,6 +117,10 @@ static void add_key(page *p, const char *name)
         if (strcmp(name, "reduce") == 0 &&
             row->cell->plan->settings.config.reduce == DD_REDUCE_AUTO)
             said = dd_speedup_reduction(row);
+        if (strcmp(name, "micro-batch") == 0 && row->run && row->run->end.info.micro_batch) {
+            (void)snprintf(value, sizeof value, "%u", row->run->end.info.micro_batch);
+            said = value;
+        }
         if (said && dd_key_concerns(dd_key_named(name), row->cell->plan->settings.subject))
             PUT(p, i, "%s", said);
     }
@@ -117,8 +129,9 @@ static void add_key(page *p, const char *name)
 /* Whether a key has its own place among the columns. */
 static bool is_shown(const char *name)
 {
-    static const char *const shown[] = {"subject", "workers", "depth", "lane-depth",
-                                        "reduce",  "barrier", "steal", "simd"};
+    static const char *const shown[] = {"subject", "subject-options", "workers",
+                                        "depth",   "lane-depth",      "reduce",
+                                        "barrier", "steal",           "simd"};
     for (size_t i = 0; i < sizeof shown / sizeof *shown; i++)
         if (strcmp(shown[i], name) == 0)
             return true;
@@ -129,6 +142,7 @@ static void add_settings(page *p)
 {
     const dd_scenario *scenario = p->s->sweep->scenario;
     add_key(p, "subject");
+    add_key(p, "subject-options");
     add_workers(p);
     add_key(p, "depth");
     add_key(p, "lane-depth");
@@ -250,15 +264,18 @@ static void add_times(page *p)
     }
     add_interval(p);
     add_repeats(p);
-    add(p, "tokens/s", RIGHT);
+    if (dd_page_has_own_(p->whole))
+        add(p, "tokens/s", RIGHT);
     for (size_t i = 0; i < p->s->n_rows; i++)
-        number(p, i, p->s->rows[i].tokens_per_s, 0);
+        if (!dd_speedup_is_plugin(&p->s->rows[i]))
+            number(p, i, p->s->rows[i].tokens_per_s, 0);
     for (size_t k = 0; k < DD_PAGE_COMPARISONS; k++) {
         const dd_comparison *c = &dd_page_comparisons_[k];
         if (dd_page_compares_(p->whole, c->at))
             add_ratio(p, p->markdown ? c->heading : c->terminal, c->at);
     }
-    add_ratio(p, "x oracle", offsetof(dd_speedup_row, oracle));
+    if (dd_page_has_own_(p->whole))
+        add_ratio(p, "x oracle", offsetof(dd_speedup_row, oracle));
     if (!dd_page_compares_(p->whole, offsetof(dd_speedup_row, one)))
         return;
     add(p, p->markdown ? "efficiency" : "eff", RIGHT);
@@ -273,7 +290,7 @@ static void add_results(page *p)
     const dd_speedup *s = p->s;
     add(p, p->markdown ? "lane bound" : "bound", RIGHT | ONCE);
     for (size_t i = 0; i < s->n_rows; i++)
-        if (s->rows[i].run)
+        if (s->rows[i].run && !dd_speedup_is_plugin(&s->rows[i]))
             number(p, i, s->rows[i].run->end.info.lane_bound, 2);
     add(p, p->markdown ? "last loss" : "loss", RIGHT | ONCE);
     for (size_t i = 0; i < s->n_rows; i++)
@@ -281,7 +298,7 @@ static void add_results(page *p)
             loss_number(p, i, s->rows[i].loss_last);
     add(p, "floor", RIGHT | ONCE);
     for (size_t i = 0; i < s->n_rows; i++)
-        if (s->rows[i].run)
+        if (s->rows[i].run && !dd_speedup_is_plugin(&s->rows[i]))
             number(p, i, s->rows[i].run->end.floor_nats, 3);
     add(p, "verdict", 0);
     for (size_t i = 0; i < s->n_rows; i++)
@@ -292,8 +309,10 @@ static void add_results(page *p)
     add(p, p->markdown ? "weights hash" : "hash", ONCE);
     for (size_t i = 0; i < s->n_rows; i++) {
         const dd_speedup_row *row = &s->rows[i];
-        if (row->run && row->subject->bit_equal)
+        if (row->run && dd_speedup_is_bit_equal(row))
             PUT(p, i, "%.*s", p->markdown ? 16 : 8, row->run->end.hash);
+        else if (row->run && dd_speedup_is_plugin(row))
+            PUT(p, i, "within %g", row->cell->plan->settings.tolerance);
         else if (row->run)
             PUT(p, i, "not bit-equal");
     }

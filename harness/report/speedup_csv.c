@@ -56,7 +56,8 @@ static void add_exact(dd_table *t, const dd_speedup *s, const char *heading, siz
     }
 }
 
-/* A ratio, its interval, and the number of the row that it was divided by, from 1. */
+/* A ratio, its interval, the step that was divided by the row's own, and the number of the row
+ * whose it is, from 1; empty where it is no row's but of the run that cells are judged by. */
 static void add_ratio(dd_table *t, const dd_speedup *s, const char *what, size_t at)
 {
     char heading[64];
@@ -67,6 +68,8 @@ static void add_ratio(dd_table *t, const dd_speedup *s, const char *what, size_t
     add_exact(t, s, heading, interval + offsetof(dd_interval, low));
     snprintf(heading, sizeof heading, "speedup_vs_%s_high", what);
     add_exact(t, s, heading, interval + offsetof(dd_interval, high));
+    snprintf(heading, sizeof heading, "step_ns_of_%s", what);
+    add_exact(t, s, heading, at + offsetof(dd_ratio, to_ns));
     snprintf(heading, sizeof heading, "row_of_%s", what);
     dd_table_add(t, heading, true);
     for (size_t i = 0; i < s->n_rows; i++) {
@@ -130,10 +133,11 @@ static void add_effective(dd_table *t, const dd_speedup *s)
     COLUMN(t, s, "data_hash", false, "%s", END(data_hash));
     COLUMN(t, s, "workers_effective", true, "%u", row->workers);
     COLUMN(t, s, "oversubscribed", false, "%s", row->oversubscribed ? "true" : "false");
-    COLUMN(t, s, "bit_equal", false, "%s", row->subject->bit_equal ? "true" : "false");
+    COLUMN(t, s, "bit_equal", false, "%s", dd_speedup_is_bit_equal(row) ? "true" : "false");
     COLUMN(t, s, "kernels", false, "%s", END(kernels));
     COLUMN(t, s, "reduce_effective", false, "%s",
            has_reduction(row) ? dd_reduce_name(row->run->end.info.reduce) : "");
+    COUNT(t, s, "micro_batch_effective", micro_batch);
     COUNT(t, s, "depth_effective", depth);
     COUNT(t, s, "spheres", n_spheres);
     COUNT(t, s, "controls", n_controls);
@@ -147,6 +151,7 @@ static void add_effective(dd_table *t, const dd_speedup *s)
     COUNT(t, s, "segments_most", most_segments);
     COUNT(t, s, "segments_bytes", segments_bytes);
     COUNT(t, s, "workspaces_bytes", workspaces_bytes);
+    COUNT(t, s, "lanes_bytes", lanes_bytes);
     COUNT(t, s, "scratch_bytes", scratch_bytes);
     COUNT(t, s, "stacks_bytes", stacks_bytes);
     COUNT(t, s, "folds", folds);

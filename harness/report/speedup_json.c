@@ -89,6 +89,7 @@ static json_t *ratio_json(const dd_speedup *s, const dd_ratio *ratio, const char
     dd_json_put(o, "x", number(ratio->x), ok);
     dd_json_put(o, "low", number(ratio->interval.low), ok);
     dd_json_put(o, "high", number(ratio->interval.high), ok);
+    dd_json_put(o, "of_ns", number(ratio->to_ns), ok);
     dd_json_put(o, "divided_by", divided_by ? dd_json_text(divided_by) : row_number(s, ratio->to),
                 ok);
     if (divided_by)
@@ -111,10 +112,12 @@ static json_t *ratios_json(const dd_speedup *s, const dd_speedup_row *row, bool 
 
 static json_t *row_json(const dd_speedup *s, const dd_speedup_row *row, bool *ok)
 {
+    char subject[DD_SPEC_MAX];
     json_t *o = json_object();
     dd_json_put(o, "index", row_number(s, row), ok);
     dd_json_put(o, "settings", settings_json(s, row, ok), ok);
-    dd_json_put(o, "subject", dd_json_text(row->subject->name), ok);
+    dd_settings_get(&row->cell->plan->settings, "subject", subject);
+    dd_json_put(o, "subject", dd_json_text(subject), ok);
     dd_json_put(o, "workers", dd_json_whole(row->workers), ok);
     dd_json_put(o, "oversubscribed", json_boolean(row->oversubscribed), ok);
     dd_json_put(o, "verdict", dd_json_text(dd_verdict_name(row->cell->verdict)), ok);

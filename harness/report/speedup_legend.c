@@ -64,10 +64,13 @@ static void write_comparisons(const page *p, const char *item, FILE *out)
             fprintf(out, "%s%s: step of the row %s / own.\n", item,
                     p->markdown ? c->heading : c->terminal, c->by);
     }
-    fprintf(out, "%sx oracle: step of %s / own.", item,
-            has_subject(p->s, DD_SUBJECT_ORACLE) ? "the oracle's row" : "the oracle, run once,");
-    fprintf(out, "%sWhere several rows would do, the one most alike in what varies.\n",
-            p->markdown ? " " : "\n    ");
+    if (dd_page_has_own_(p->s))
+        fprintf(out,
+                "%sx oracle: step of %s / own.%sWhere several rows would do, the one most "
+                "alike in what varies.\n",
+                item,
+                has_subject(p->s, DD_SUBJECT_ORACLE) ? "the oracle's row" : "the oracle, run once,",
+                p->markdown ? " " : "\n    ");
     if (dd_page_compares_(p->s, offsetof(dd_speedup_row, one)))
         fprintf(out, "%s%s: x %s / min(workers, %u cores).\n", item,
                 p->markdown ? "efficiency" : "eff", p->markdown ? "1 worker" : "1", p->s->cores);
@@ -138,6 +141,24 @@ static void write_repeats(const page *p, const char *item, FILE *out)
                 item, p->markdown ? "\\*" : "*", p->markdown ? "  " : "    ");
 }
 
+/* What plug-ins are held against. */
+static void write_plugins(const page *p, const char *item, FILE *out)
+{
+    fprintf(
+        out,
+        "%splug-ins: each is held against its own run with one worker, made once beside these.\n",
+        item);
+    for (size_t i = 0; i < p->s->n_rows; i++) {
+        if (!dd_speedup_is_plugin(&p->s->rows[i]) || dd_speedup_is_bit_equal(&p->s->rows[i]))
+            continue;
+        fprintf(out,
+                "%swithin X: losses |a - b| / |b|, weights |a - b| / max(|b|, root mean square of "
+                "b's piece).\n",
+                item);
+        return;
+    }
+}
+
 static void write_legend(const page *p, const char *item, FILE *out)
 {
     const dd_speedup *s = p->s;
@@ -145,11 +166,15 @@ static void write_legend(const page *p, const char *item, FILE *out)
             item);
     write_repeats(p, item, out);
     write_comparisons(p, item, out);
-    fprintf(out, "%s%s: tokens / most tokens on one worker. segments: gradients in memory%s.\n",
-            item, p->markdown ? "lane bound" : "bound", p->markdown ? " (most of one worker)" : "");
-    fprintf(out,
+    if (dd_page_has_own_(s))
+        fprintf(
+            out,
+            "%s%s: tokens / most tokens on one worker. segments: gradients in memory%s.\n"
             "%slast loss: of the last step, nats per token. floor: the lowest the data allows.\n",
+            item, p->markdown ? "lane bound" : "bound", p->markdown ? " (most of one worker)" : "",
             item);
+    if (has_subject(s, DD_SUBJECT_PLUGIN))
+        write_plugins(p, item, out);
     if (is_oversubscribed(s))
         fprintf(out, "%s+ oversubscribed: more workers than the %u cores usable here.\n", item,
                 s->cores);
@@ -174,7 +199,7 @@ static void write_data(const dd_speedup *s, bool markdown, FILE *out)
     const dd_speedup_row *first = NULL;
     for (size_t i = 0; i < s->n_rows; i++) {
         const dd_speedup_row *row = &s->rows[i];
-        if (!row->run)
+        if (!row->run || !row->run->end.data[0])
             continue;
         if (first && strcmp(row->run->end.data, first->run->end.data) != 0)
             return;

@@ -30,6 +30,8 @@ extern const dd_comparison dd_page_comparisons_[DD_PAGE_COMPARISONS];
 
 /* Whether the sweep compares rows by this ratio: some row is divided by another than itself. */
 bool dd_page_compares_(const dd_speedup *s, size_t at);
+/* Whether some row is no plug-in's. */
+bool dd_page_has_own_(const dd_speedup *s);
 /* Whether a row's interval is wider than was asked for, and no repeat is to come. */
 bool dd_page_is_wide_(const dd_speedup_row *row);
 /* Workers at the start, where the membership that the run ended with has another number; else 0. */

@@ -10,6 +10,7 @@
 #ifndef DD_CELL_H
 #define DD_CELL_H
 
+#include "plugin_weights.h"
 #include "settings.h"
 #include "spent.h"
 #include "storm.h"
@@ -31,6 +32,7 @@ typedef struct dd_run_end {
     dd_status status;     /* DD_OK, or why the last step did not take place */
     char message[512];    /* of that status; "" for DD_OK */
     char hash[33];        /* of the weights, 32 hex digits */
+    dd_own_weights own;   /* of a plug-in's weights; zeros: the subject is another */
     dd_trainer_info info; /* its texts are the two below */
     char kernels[64], guard_why[128];
     dd_sphere_info *sphere;         /* (info.n_threads); owned by the dd_run, or by the body */
@@ -60,7 +62,7 @@ typedef struct dd_run {
     uint64_t wall_ns; /* of the whole process */
 } dd_run;
 
-/* What a child executes; reports through the functions of cell_child.h. The product has two
+/* What a child executes; reports through the functions of cell_child.h. The product has some
  * (cell_body.h), the tests bring their own. */
 typedef struct dd_child dd_child;
 typedef void dd_cell_body(const dd_settings *settings, dd_child *child);
@@ -68,8 +70,10 @@ typedef void dd_cell_body(const dd_settings *settings, dd_child *child);
 typedef struct dd_cell_job {
     const dd_settings *settings; /* steps and stall_limit_s count here, the rest is the body's */
     dd_cell_body *body;
-    const char *trace; /* the file that becomes the run's trace (trace_file.h); NULL: none */
-    int stop_fd;       /* readable: end the run as NOT_RUN. Never read from. -1: none */
+    const char *trace;        /* the file that becomes the run's trace (trace_file.h); NULL: none */
+    dd_weights_store *leave;  /* a plug-in's weights are left there; NULL: not */
+    dd_weights_store *beside; /* and compared with what is there; NULL: with nothing */
+    int stop_fd;              /* readable: end the run as NOT_RUN. Never read from. -1: none */
     void (*progress)(void *user, uint64_t steps_done); /* about 20 times a second; may be NULL */
     void *user;
 } dd_cell_job;

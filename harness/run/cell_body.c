@@ -238,7 +238,10 @@ refused:
 
 void dd_cell_body_train(const dd_settings *settings, dd_child *child)
 {
-    train(settings, child, dd_subject_get(settings->subject, settings->plant));
+    if (settings->subject == DD_SUBJECT_PLUGIN)
+        dd_cell_body_plugin(settings, child);
+    else
+        train(settings, child, dd_subject_get(settings->subject, settings->plant));
 }
 
 void dd_cell_body_serial(const dd_settings *settings, dd_child *child)

@@ -27,6 +27,8 @@ struct dd_child {
     dd_page *page;
     int results_fd;
     const char *trace;
+    dd_weights_store *leave;
+    const dd_weights_store *beside;
     uint64_t stall_ns;
     snapshot threads, fds; /* before the body */
 
@@ -51,6 +53,9 @@ static const struct {
     [DD_PHASE_OPEN] = {"opening the trainer", true},
     [DD_PHASE_STEP] = {"in a step", false},
     [DD_PHASE_SERIAL] = {"in a step of the oracle", true},
+    [DD_PHASE_LOAD] = {"loading the plug-in", true},
+    [DD_PHASE_PLUGIN] = {"in a step of the plug-in", true},
+    [DD_PHASE_WEIGHTS] = {"handing over the weights", true},
     [DD_PHASE_CLOSE] = {"closing the trainer", false},
     [DD_PHASE_LEFT] = {"after closing the trainer", false},
 };
@@ -370,6 +375,16 @@ const char *dd_child_trace(const dd_child *c)
     return c->trace;
 }
 
+dd_weights_store *dd_child_leave(const dd_child *c)
+{
+    return c->leave;
+}
+
+const dd_weights_store *dd_child_beside(const dd_child *c)
+{
+    return c->beside;
+}
+
 int dd_child_results_fd(const dd_child *c)
 {
     return c->results_fd;
@@ -393,6 +408,8 @@ void dd_child_main(const dd_cell_job *job, dd_page *page, int results_fd, pid_t 
     child.page = page;
     child.results_fd = results_fd;
     child.trace = job->trace;
+    child.leave = job->leave;
+    child.beside = job->beside;
     child.stall_ns = (uint64_t)(job->settings->stall_limit_s * 1e9);
     child.cpu_counts = true;
     child.cpu_start_ns = work_cpu_ns();

@@ -15,7 +15,10 @@ typedef enum dd_phase {
     DD_PHASE_DATA,
     DD_PHASE_OPEN,
     DD_PHASE_STEP,
-    DD_PHASE_SERIAL, /* steps of the oracle, which has no heartbeat */
+    DD_PHASE_SERIAL,  /* steps of the oracle, which has no heartbeat */
+    DD_PHASE_LOAD,    /* a plug-in's constructors */
+    DD_PHASE_PLUGIN,  /* steps of a plug-in without a heartbeat */
+    DD_PHASE_WEIGHTS, /* a plug-in hands over its weights */
     DD_PHASE_CLOSE,
     DD_PHASE_LEFT,
     DD_N_PHASES
@@ -58,7 +61,8 @@ uint64_t dd_child_period_ns(double stall_limit_s);
 _Noreturn void dd_child_main(const dd_cell_job *job, dd_page *page, int results_fd, pid_t parent);
 
 /* For bodies. Entering a phase is progress. In phases without a heartbeat of their own (data, open,
- * oracle steps) CPU time used counts as progress too, up to ten times the stall limit. */
+ * oracle's or plug-in's steps) CPU time used counts as progress too, up to ten times the stall
+ * limit. */
 void dd_child_phase(dd_child *child, dd_phase phase);
 /* Progress is read from heartbeat(self) until the next call, and thread(self, 0), … are told while
  * there is none; both may be NULL. To be ended with all of them NULL before `self` goes. A subject
@@ -72,6 +76,9 @@ void dd_child_refuse(dd_child *child, dd_status status, const char *message);
 void dd_child_end(dd_child *child, dd_run_end *end);
 /* The file that becomes the run's trace; NULL: none. */
 const char *dd_child_trace(const dd_child *child);
+/* dd_cell_job.leave and .beside. */
+dd_weights_store *dd_child_leave(const dd_child *child);
+const dd_weights_store *dd_child_beside(const dd_child *child);
 /* The pipe itself, for planted bodies. */
 int dd_child_results_fd(const dd_child *child);
 

@@ -121,6 +121,8 @@ static const field info_fields[] = {
     INFO_WIDE(moments_bytes),
     INFO_WIDE(segments_bytes),
     INFO_WIDE(workspaces_bytes),
+    INFO_WIDE(lanes_bytes),
+    INFO_NARROW(micro_batch),
     INFO_WIDE(scratch_bytes),
     INFO_WIDE(stacks_bytes),
     INFO_NARROW(n_segments),
@@ -187,6 +189,19 @@ static const field spent_fields[] = {
     {NULL, 0, false},
 };
 
+static json_t *own_json(const dd_own_weights *own, bool *ok)
+{
+    json_t *o = json_object();
+    put(o, "n", whole(own->n), ok);
+    put(o, "n_not_finite", whole(own->n_not_finite), ok);
+    put(o, "not_finite", text(own->not_finite), ok);
+    put(o, "compared", json_boolean(own->compared), ok);
+    put(o, "distance", real(own->distance), ok);
+    put(o, "farthest", text(own->farthest), ok);
+    put(o, "unlike", text(own->unlike), ok);
+    return o;
+}
+
 /* The phases' names are this program's own: only their times travel. */
 static json_t *time_json(const dd_run_end *end, bool *ok)
 {
@@ -227,6 +242,8 @@ char *dd_record_end(const dd_run_end *end)
     put(o, "storm", storm, &ok);
     if (end->time_steps)
         put(o, "time", time_json(end, &ok), &ok);
+    if (end->own.n)
+        put(o, "own", own_json(&end->own, &ok), &ok);
     for (uint32_t i = 0; i < end->info.n_threads; i++)
         if (json_array_append_new(spheres, sphere_json(&end->sphere[i], &ok)))
             ok = false;
@@ -393,6 +410,17 @@ static bool read_time(const json_t *o, dd_run_end *end)
     return end->time_steps > 0;
 }
 
+static bool read_own(const json_t *o, dd_own_weights *own)
+{
+    return !o ||
+           (get_whole(o, "n", INT64_MAX, &own->n) && own->n > 0 &&
+            get_whole(o, "n_not_finite", own->n, &own->n_not_finite) &&
+            get_text(o, "not_finite", own->not_finite, sizeof own->not_finite) &&
+            get_bool(o, "compared", &own->compared) && get_real(o, "distance", &own->distance) &&
+            get_text(o, "farthest", own->farthest, sizeof own->farthest) &&
+            get_text(o, "unlike", own->unlike, sizeof own->unlike));
+}
+
 static bool read_end(const json_t *o, dd_run_end *end)
 {
     *end = (dd_run_end){0};
@@ -416,6 +444,7 @@ static bool read_end(const json_t *o, dd_run_end *end)
            get_fields(o, info_fields, &end->info) &&
            get_fields(json_object_get(o, "storm"), storm_fields, &end->storm) &&
            read_time(json_object_get(o, "time"), end) &&
+           read_own(json_object_get(o, "own"), &end->own) &&
            read_spheres(json_object_get(o, "sphere"), end);
 }
 

@@ -344,6 +344,10 @@ int dd_cmd_check(int argc, char **argv)
         .parser = parse,
         .args_doc = "[NAME…]",
         .doc = "Run the checks, or those named, on a small built-in set of cells.\v"
+               "Examples:\n"
+               "  dodeca check --list\n"
+               "  dodeca check no-hang serial-equivalence\n"
+               "\n"
                "Exit: 0 all held; 1 a check failed; 2 bad usage; 130 interrupted by Ctrl-C, 143 by "
                "SIGTERM.",
     };

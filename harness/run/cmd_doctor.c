@@ -51,20 +51,14 @@ static void look_at_build(struct doctor *d)
         cyaml_version_str, yaml_get_version_string(), jansson_version_str(), xxhash / 10000,
         xxhash / 100 % 100, xxhash % 100, hwloc >> 16, hwloc >> 8 & 0xff, hwloc & 0xff,
         dwfl_version(NULL));
-    static const struct {
-        dd_simd simd;
-        const char *name;
-    } sets[] = {{DD_SIMD_OFF, "off"},
-                {DD_SIMD_AVX2, "avx2"},
-                {DD_SIMD_AVX512, "avx512"},
-                {DD_SIMD_NEON, "neon"},
-                {DD_SIMD_AUTO, "auto"}};
+    static const dd_simd sets[] = {DD_SIMD_OFF, DD_SIMD_AVX2, DD_SIMD_AVX512, DD_SIMD_NEON,
+                                   DD_SIMD_AUTO};
     size_t used = 0;
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
         const char *why = "";
-        const dd_kernels *set = dd_kernels_select(sets[i].simd, &why);
+        const dd_kernels *set = dd_kernels_select(sets[i], &why);
         used += (size_t)snprintf(d->sets + used, sizeof d->sets - used, "%s%s: %s",
-                                 used ? ", " : "", sets[i].name, set ? set->name : "none");
+                                 used ? ", " : "", dd_simd_name(sets[i]), set ? set->name : "none");
     }
 }
 
@@ -288,11 +282,13 @@ int dd_cmd_doctor(int argc, char **argv)
             "Say what this machine and this build can do, and what would spoil a measurement. "
             "Takes some seconds on all cores, and measures best when nothing else runs.\v"
             "Examples:\n"
-            "  dodeca doctor             all of it\n"
-            "  dodeca doctor --quick     what needs no measuring\n"
-            "  dodeca doctor --json      for programs: null is what the system does not tell\n"
+            "  dodeca doctor             # all of it\n"
+            "  dodeca doctor --quick     # what needs no measuring\n"
+            "  dodeca doctor --json      # null: what the system does not tell\n"
             "\n"
-            "Changes nothing. What it finds is no failure: exit 0, or 3 where it cannot measure.",
+            "Changes nothing.\n"
+            "\n"
+            "Exit: 0 whatever it finds, for that is no failure; 2 bad usage; 3 it cannot measure.",
     };
     if (argp_parse(&argp, argc, argv, 0, NULL, &d) != 0)
         return DD_EXIT_USAGE;

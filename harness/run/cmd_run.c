@@ -18,7 +18,9 @@
 
 enum {
     OPTION_SET = DD_OPTION_OWN,
+    OPTION_SUBJECT,
     OPTION_OUT,
+    OPTION_REPLACE,
     OPTION_LIST,
     OPTION_TRACE,
     OPTION_RESUME,
@@ -32,8 +34,9 @@ enum { SOAK_MINUTES = 1, LISTED_ROUNDS = 10 };
 typedef struct request {
     const char **files, **sets;
     size_t n_files, n_sets;
+    char *subject; /* the set that --subject makes; NULL: none */
     const char *out;
-    bool list, trace;
+    bool replace, list, trace;
     const char *resume; /* a results folder, in place of files; NULL: none */
     uint64_t again;     /* the number of a cell of it; 0: none */
     /* of soaks */
@@ -136,9 +139,11 @@ static bool make_folder(const request *r, job *j, const char *out,
                         char message[DD_JOURNAL_MESSAGE_MAX])
 {
     if (!j->scenario)
-        return dd_sweep_job_begin(&j->sweep, out, r->sets, r->n_sets, message);
-    if (dd_report_open_folder(&j->report, j->scenario->name, out))
+        return dd_sweep_job_begin(&j->sweep, out, r->replace, r->sets, r->n_sets, message);
+    if (dd_report_open_folder(&j->report, j->scenario->name, out, r->replace)) {
+        dd_report_clear(&j->report, false);
         return true;
+    }
     return dd_journal_refuse_(message, "results cannot be written: %s", j->report.failure);
 }
 
@@ -325,6 +330,8 @@ static void check_request(request *r, const struct argp_state *state)
         argp_failure(state, DD_EXIT_USAGE, 0,
                      "--again %llu: of which results folder? Give --resume DIR, too",
                      (unsigned long long)r->again);
+    if (r->replace && !r->out)
+        argp_failure(state, DD_EXIT_USAGE, 0, "--replace: in which folder? Give --out DIR, too");
     if (r->resume && (r->n_files || r->n_sets || r->out || r->list || r->soak_option))
         argp_failure(state, DD_EXIT_USAGE, 0,
                      "--resume %.300s: goes on with what was begun there, with its scenario and "
@@ -343,10 +350,25 @@ static error_t parse(int id, char *argument, struct argp_state *state)
     case OPTION_SET:
         r->sets[r->n_sets++] = argument;
         return 0;
+    case OPTION_SUBJECT: /* a --set that is easier to write; freed with the list */
+        if (r->subject)
+            argp_failure(
+                state, DD_EXIT_USAGE, 0,
+                "--subject is given twice; --set subject=… replaces a list by one, several "
+                "are swept in the file");
+        if (asprintf(&r->subject, "subject=%s", argument) < 0) {
+            r->subject = NULL;
+            argp_failure(state, DD_EXIT_ENVIRONMENT, 0, "no memory");
+        }
+        r->sets[r->n_sets++] = r->subject;
+        return 0;
     case OPTION_OUT:
         if (!argument[0])
             argp_failure(state, DD_EXIT_USAGE, 0, "--out: the folder has no name");
         r->out = argument;
+        return 0;
+    case OPTION_REPLACE:
+        r->replace = true;
         return 0;
     case OPTION_LIST:
         r->list = true;
@@ -398,8 +420,15 @@ int dd_cmd_run(int argc, char **argv)
 {
     static const struct argp_option options[] = {
         {"set", OPTION_SET, "KEY=VALUE", 0, "replace a setting, or its list, of every file", 0},
+        {"subject", OPTION_SUBJECT, "SUBJECT", 0,
+         "short for --set subject=SUBJECT: who trains, or the shared library of a trainer of your "
+         "own, ./libmine.so (its interface is the header dodeca_subject.h)",
+         0},
         {"out", OPTION_OUT, "DIR", 0,
          "results folder (default: results/runs/<UTC time>-<scenario>)", 0},
+        {"replace", OPTION_REPLACE, NULL, 0,
+         "results that are in the folder of --out go, with the page and the traces made of them",
+         0},
         {"list", OPTION_LIST, NULL, 0, "print the cells and run nothing", 0},
         {"trace", OPTION_TRACE, NULL, 0,
          "at the end run every cell once more, checked but not timed, and write what each thread "
@@ -425,12 +454,13 @@ int dd_cmd_run(int argc, char **argv)
             "against the serial oracle, and gets a row of the speedup table.\v"
             "Examples:\n"
             "  dodeca run scenarios/quick.yaml\n"
-            "  dodeca run scenarios/quick.yaml --set steps=10 --set repeats=1 --out /tmp/quick\n"
+            "  dodeca run scenarios/quick.yaml --set steps=10 --out /tmp/quick\n"
             "  dodeca run scenarios/full.yaml --list                 # its cells, numbered\n"
             "  dodeca run --resume results/runs/20250101T120000Z-full\n"
             "  dodeca run --resume results/runs/20250101T120000Z-full --again 17\n"
             "  dodeca run scenarios/soak.yaml --minutes 30\n"
-            "  dodeca run scenarios/soak.yaml --rounds 1 --draw-seed 4711    # one round again\n"
+            "  dodeca run scenarios/plugin.yaml --subject ./libmine.so  # your own trainer\n"
+            "  dodeca run scenarios/soak.yaml --rounds 1 --draw-seed 4711  # a round again\n"
             "\n"
             "A sweep is resumed with the scenario, the machine and the program it was begun with, "
             "or refused. What has run is in DIR/runs.jsonl from the moment it ended, so that "
@@ -453,5 +483,6 @@ int dd_cmd_run(int argc, char **argv)
         code = seed(&r) ? run(&r) : complain(code, "no random seed can be had; give --draw-seed");
     free(r.files);
     free(r.sets);
+    free(r.subject);
     return code;
 }

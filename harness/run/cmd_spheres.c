@@ -332,8 +332,11 @@ int dd_cmd_spheres(int argc, char **argv)
                "who gets which lanes. What is not given is chosen so that the hierarchy is full.\v"
                "Examples:\n"
                "  dodeca spheres --workers 4\n"
-               "  dodeca spheres --workers 5 --batch 7     lanes that own no sequence are empty\n"
-               "  dodeca spheres --depth 2 --svg spheres.svg",
+               "  dodeca spheres --workers 5 --batch 7    # some lanes own no sequence\n"
+               "  dodeca spheres --depth 2 --svg spheres.svg\n"
+               "\n"
+               "Exit: 0 told; 2 bad usage, no such hierarchy, or a drawing that cannot be "
+               "written; 3 out of memory.",
     };
     struct request r = {0};
     dd_settings_default(&r.settings);

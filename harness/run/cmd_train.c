@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * `dodeca train`: one run of a subject, with the settings given as options. Owns the options, the
- * loop and Ctrl-C; every setting's meaning is in settings.c, the words are in train_tell.c. Checks
- * nothing: that is what `run` is for. */
+ * `dodeca train`: one run of a subject, with the settings given as options. Owns what is open, the
+ * loop and Ctrl-C; options are in train_options.c, words in train_tell.c. Checks nothing: that is
+ * what `run` is for. */
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
@@ -15,25 +15,10 @@
 #include "commands.h"
 #include "fault.h"
 #include "hash.h"
-#include "options.h"
 #include "platform.h"
+#include "text.h"
 #include "train.h"
 #include "weights_file.h"
-
-enum {
-    OPTION_SERIAL = DD_OPTION_OWN,
-    OPTION_NO_PIN,
-    OPTION_PRINT_HASH,
-    OPTION_JSON,
-    OPTION_STOP_AFTER,
-    OPTION_RECORD,
-    OPTION_DUMP_WEIGHTS,
-    OPTION_STATUS_EVERY,
-    OPTION_PROFILE,
-    OPTION_TRACE,
-    OPTION_TRACE_EVENTS,
-    OPTION_VALIDATE
-};
 
 /* ---- Ctrl-C ---- */
 
@@ -75,21 +60,44 @@ static dd_status open_subject(dd_train *t, dd_error *error)
     return DD_OK;
 }
 
+/* That the end has no validation is told there; one that was asked for is worth a refusal before.
+ */
+static dd_status can_validate(const dd_train *t, dd_error *error)
+{
+    const dd_config *c = &t->settings.config;
+    dd_data_split split;
+    const dd_status st = dd_data_split_get(t->data, c->seq, c->batch, &split, error);
+    if (st != DD_OK || split.validation_windows >= c->batch)
+        return st;
+    (void)snprintf(error->message, sizeof error->message,
+                   "validate-every %" PRIu64 ": data %.200s holds out %" PRIu64
+                   " windows of %u tokens, too few for a batch of %u; take a longer text, or a "
+                   "smaller batch or seq",
+                   t->validate_every, t->used, split.validation_windows, c->seq, c->batch);
+    return DD_ERR_DATA;
+}
+
 static dd_status open_all(dd_train *t, dd_error *error)
 {
     const dd_settings *s = &t->settings;
     char note[DD_MESSAGE_MAX];
     dd_status st = dd_settings_open_data(s, &t->data, t->used, note, error);
+    if (st == DD_ERR_DATA && t->save.names_data)
+        dd_text_append(error->message, "; so %.200s names it: --data says where it is now",
+                       t->save.from);
     if (st != DD_OK)
         return st;
     if (note[0])
         fprintf(stderr, "dodeca train: %s\n", note);
+    if (t->validate_every && (st = can_validate(t, error)) != DD_OK)
+        return st;
     if (t->subject->spheres && s->timetable[0] &&
         !dd_timetable_of(s, &t->timetable, error->message))
         return DD_ERR_ARGUMENT;
     if (s->config.profile && (st = dd_train_profile_open(&s->config, &t->profile, error)) != DD_OK)
         return st;
-    if ((st = open_subject(t, error)) != DD_OK)
+    if ((st = open_subject(t, error)) != DD_OK || (st = dd_train_load(t, error)) != DD_OK ||
+        (st = dd_train_save_check(t, error)) != DD_OK)
         return st;
     char message[DD_MESSAGE_MAX];
     if (t->dump_path && (t->dump = dd_weights_file_create(t->dump_path, message)) < 0) {
@@ -97,7 +105,7 @@ static dd_status open_all(dd_train *t, dd_error *error)
         return DD_ERR_DATA;
     }
     if (t->record_path && (st = dd_recorder_open(t->record_path, s, t->subject, t->self, t->data,
-                                                 t->used, &t->record, error)) != DD_OK)
+                                                 t->used, t->began, &t->record, error)) != DD_OK)
         return st;
     if (t->trace_path &&
         (st = dd_trace_file_open(t->trace_path, s->model, t->trainer, &t->trace, error)) != DD_OK)
@@ -106,13 +114,17 @@ static dd_status open_all(dd_train *t, dd_error *error)
         strcpy(error->message, "out of memory");
         return st;
     }
-    return dd_hogs_open(s->hog, &t->hogs, error);
+    if ((st = dd_hogs_open(s->hog, &t->hogs, error)) != DD_OK || !t->log_path)
+        return st;
+    const bool resumed = t->save.load && !t->save.weights;
+    return dd_train_log_open(t->log_path, resumed, dd_train_json_head(t), &t->log, error);
 }
 
 static void close_all(dd_train *t)
 {
     dd_hogs_close(t->hogs);
     dd_recorder_close(t->record);
+    dd_train_log_close(t->log);
     (void)dd_trace_file_close(t->trace, NULL);
     if (t->dump >= 0) { /* nothing came to be written */
         close(t->dump);
@@ -175,6 +187,22 @@ static dd_status carry_out(dd_train *t, dd_error *error)
     return st;
 }
 
+bool dd_train_hopeless(dd_train *t, bool discarded)
+{
+    t->discarded_in_row = discarded ? t->discarded_in_row + 1 : 0;
+    return t->nan_patience && t->discarded_in_row >= t->nan_patience;
+}
+
+static dd_status give_up(const dd_train *t, dd_error *error)
+{
+    (void)snprintf(error->message, sizeof error->message,
+                   "step %" PRIu64 ": the last %" PRIu64
+                   " steps were not finite, and as many in a row end the run (--nan-patience); "
+                   "take a lower learning rate or a longer warm-up",
+                   t->last.step, t->nan_patience);
+    return DD_ERR_NONFINITE;
+}
+
 static dd_status train_step(dd_train *t, dd_error *error)
 {
     dd_step step;
@@ -186,9 +214,11 @@ static dd_status train_step(dd_train *t, dd_error *error)
     if (st != DD_OK)
         return st;
     t->last = step;
-    if (++t->done == 1)
+    if (++t->done == t->began + 1)
         dd_train_unpinned(t);
     t->step_ns += step.wall_ns;
+    const uint64_t n = t->done - t->began;
+    t->recent_ns += ((double)step.wall_ns - t->recent_ns) / (double)(n < 20 ? n : 20);
     if (t->settings.config.profile)
         dd_train_profile_look(&t->profile, t->trainer, t->done);
     if (t->trace)
@@ -197,11 +227,10 @@ static dd_status train_step(dd_train *t, dd_error *error)
     if (step.discarded)
         dd_train_discarded(t, &step);
     dd_train_change_failed(t);
-    if (t->json)
-        dd_train_json_step(&step);
+    dd_train_json_step(t, &step);
     if (t->record) {
-        uint64_t n;
-        st = dd_recorder_step(t->record, &step, t->subject->weights(t->self, &n), error);
+        uint64_t n_weights;
+        st = dd_recorder_step(t->record, &step, t->subject->weights(t->self, &n_weights), error);
         t->unwritten = st != DD_OK;
         if (st != DD_OK)
             return st;
@@ -213,7 +242,7 @@ static dd_status train_step(dd_train *t, dd_error *error)
         if (t->done % t->status_every == 0)
             dd_train_status(t, now);
     }
-    return DD_OK;
+    return dd_train_hopeless(t, step.discarded) ? give_up(t, error) : DD_OK;
 }
 
 static dd_status validate(dd_train *t, dd_error *error)
@@ -222,18 +251,26 @@ static dd_status validate(dd_train *t, dd_error *error)
         (void)snprintf(t->why_not, sizeof t->why_not, "subject %s has none", t->subject->name);
         return DD_OK;
     }
-    if (!t->json)
-        fprintf(stderr, "validation: at most %u batches\n", t->validation_batches);
     dd_error why = {""};
-    dd_status st = t->subject->validate(t->self, t->validation_batches, &t->validation, &why);
-    t->validated = st == DD_OK;
+    const uint64_t begin = dd_now_ns();
+    const dd_status st = t->subject->validate(t->self, t->validation_batches, &t->validation, &why);
     if (st == DD_ERR_DATA) { /* too short a text has none: no failure of the training */
         (void)snprintf(t->why_not, sizeof t->why_not, "%s", why.message);
         return DD_OK;
     }
-    if (st != DD_OK)
+    if (st != DD_OK) {
         *error = why;
-    return st;
+        return st;
+    }
+    t->validated++;
+    t->validated_done = t->done;
+    t->validation_ns = dd_now_ns() - begin;
+    if (isfinite(t->validation) && !(t->validation >= t->best)) { /* the first one: best is NaN */
+        t->best = t->validation;
+        t->best_done = t->done;
+    }
+    dd_train_json_validation(t);
+    return DD_OK;
 }
 
 /* Weights, two moments and one gradient are the least that training holds. Linux grants memory it
@@ -308,11 +345,21 @@ static int train(dd_train *t)
     dd_train_describe(t);
     if (t->settings.config.profile)
         dd_train_profile_look(&t->profile, t->trainer, 0);
-    while (st == DD_OK && t->done < dd_train_last(t))
+    t->began_ns = dd_now_ns();
+    while (st == DD_OK && t->done < dd_train_last(t)) {
         st = train_step(t, &error);
+        if (st == DD_OK && t->validate_every && t->done % t->validate_every == 0)
+            st = validate(t, &error);
+        if (st == DD_OK)
+            dd_train_save_step(t);
+    }
     dd_train_close_line(t);
-    if (st == DD_OK && t->validation_batches)
+    if (st == DD_OK && t->validation_batches && !(t->validated && t->validated_done == t->done)) {
+        const uint64_t n = dd_train_validation_batches(t);
+        if (!t->json && n)
+            fprintf(stderr, "validation: %" PRIu64 " batch%s\n", n, n == 1 ? "" : "es");
         st = validate(t, &error);
+    }
     int code = exit_code(st);
     if (st == DD_ERR_CANCELLED) {
         int number = atomic_load(&interrupted);
@@ -323,194 +370,30 @@ static int train(dd_train *t)
     } else if (st != DD_OK) {
         fprintf(stderr, "dodeca train: %s\n", error.message); /* names the step */
     }
+    dd_train_save_end(t);
     code = write_files(t, st, code);
     hash_weights(t, hash);
-    if (t->json)
-        dd_train_json_end(t, st, hash);
-    else
+    dd_train_json_end(t, st, st != DD_OK ? error.message : NULL, hash);
+    if (!t->json)
         dd_train_end(t);
     if (t->print_hash && !t->json)
         printf("weights-hash: %s\n", hash);
     close_all(t);
-    return code;
-}
-
-/* ---- Options ---- */
-
-/* Own options that stand for a setting's value. */
-static void set(dd_train *t, const char *key, const char *value)
-{
-    char message[DD_MESSAGE_MAX];
-    (void)dd_settings_set(&t->settings, key, value, message);
-}
-
-static void finish(dd_train *t, struct argp_state *state)
-{
-    char message[DD_MESSAGE_MAX];
-    if (!dd_settings_finish(&t->settings, message))
-        argp_failure(state, DD_EXIT_USAGE, 0, "--%s", message);
-    if (t->stop_after != DD_TRAIN_TO_THE_END && t->stop_after > t->settings.steps)
-        argp_failure(state, DD_EXIT_USAGE, 0,
-                     "--stop-after %" PRIu64 ": there are %" PRIu64 " steps", t->stop_after,
-                     t->settings.steps);
-    t->subject = dd_subject_get(t->settings.subject, DD_PLANT_NONE);
-    if (t->status_every && !t->subject->thread)
-        argp_failure(state, DD_EXIT_USAGE, 0,
-                     "--status-every: subject %s has no threads to tell of", t->subject->name);
-    if (t->trace_path && !t->subject->spheres)
-        argp_failure(state, DD_EXIT_USAGE, 0, "--trace: subject %s does not tell what it did when",
-                     t->subject->name);
-    if (t->trace_events && !t->trace_path)
-        argp_failure(state, DD_EXIT_USAGE, 0, "--trace-events: of what trace? --trace FILE");
-    if (t->trace_path)
-        t->settings.config.trace = t->trace_events ? t->trace_events : DD_TRACE_ROOM;
-    if (t->settings.config.profile && !t->subject->spheres)
-        argp_failure(state, DD_EXIT_USAGE, 0, "--profile: subject %s does not measure its phases",
-                     t->subject->name);
-    if (t->settings.config.profile &&
-        (t->settings.timetable[0] || t->settings.config.depth == DD_DEPTH_AUTO))
-        argp_failure(state, DD_EXIT_USAGE, 0,
-                     "--profile: shares are of one number of workers; leave out --timetable, and "
-                     "give a number as --depth");
-}
-
-static error_t parse(int id, char *argument, struct argp_state *state)
-{
-    dd_train *t = state->input;
-    if (dd_option_key(id)) {
-        dd_option_set(&t->settings, id, argument, state);
-        t->given |= UINT64_C(1) << (id - DD_OPTION_KEY);
-        return 0;
-    }
-    switch (id) {
-    case OPTION_SERIAL:
-        set(t, "subject", "oracle");
-        return 0;
-    case OPTION_NO_PIN:
-        set(t, "pin", "false");
-        return 0;
-    case OPTION_PRINT_HASH:
-        t->print_hash = true;
-        return 0;
-    case OPTION_JSON:
-        t->json = true;
-        return 0;
-    case OPTION_STOP_AFTER:
-        t->stop_after = dd_option_number("stop-after", argument, 0, INT64_MAX, state);
-        return 0;
-    case OPTION_RECORD:
-        t->record_path = argument;
-        return 0;
-    case OPTION_DUMP_WEIGHTS:
-        t->dump_path = argument;
-        return 0;
-    case OPTION_STATUS_EVERY:
-        t->status_every = dd_option_number("status-every", argument, 1, UINT64_MAX, state);
-        return 0;
-    case OPTION_PROFILE:
-        t->settings.config.profile = true;
-        return 0;
-    case OPTION_TRACE:
-        t->trace_path = argument;
-        return 0;
-    case OPTION_TRACE_EVENTS:
-        t->trace_events =
-            (uint32_t)dd_option_number("trace-events", argument, 1, DD_TRACE_ROOM_MAX, state);
-        return 0;
-    case OPTION_VALIDATE:
-        t->validation_batches =
-            (uint32_t)dd_option_number("validate", argument, 0, UINT32_MAX, state);
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_failure(state, DD_EXIT_USAGE, 0,
-                     "\"%s\": there are only options, such as --data %s; see --help", argument,
-                     argument);
-        return 0;
-    case ARGP_KEY_END:
-        finish(t, state);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    return t->unlogged || t->save.failed ? DD_EXIT_ENVIRONMENT : code;
 }
 
 int dd_cmd_train(int argc, char **argv)
 {
-    static dd_options options;
-    dd_options_add_settings(&options, NULL);
-    dd_options_add(&options, "serial", OPTION_SERIAL, NULL, "short for --subject oracle");
-    dd_options_add(&options, "no-pin", OPTION_NO_PIN, NULL, "takes an earlier --pin back");
-    dd_options_add(&options, "stop-after", OPTION_STOP_AFTER, "N",
-                   "end when N of the --steps are done; 0: before the first");
-    dd_options_add(&options, "record", OPTION_RECORD, "FILE",
-                   "write settings, and after each step loss, norm and hashes of all weights and "
-                   "of each tensor, to FILE, which must not exist: for `dodeca diff'");
-    dd_options_add(&options, "dump-weights", OPTION_DUMP_WEIGHTS, "FILE",
-                   "at the end all weights to FILE, which must not exist: a head of 64 bytes, then "
-                   "32-bit floats in canonical order");
-    dd_options_add(&options, "status-every", OPTION_STATUS_EVERY, "N",
-                   "after every N steps a table of all spheres: who did what, who waits where");
-    dd_options_add(&options, "profile", OPTION_PROFILE, NULL,
-                   "at the end: where the time went, and how near each phase came to its limit");
-    dd_options_add(
-        &options, "trace", OPTION_TRACE, "FILE",
-        "write what every thread did when to FILE, which must not exist, as a timeline "
-        "for https://ui.perfetto.dev or chrome://tracing; with --profile phases of lanes "
-        "too");
-    dd_options_add(
-        &options, "trace-events", OPTION_TRACE_EVENTS, "N",
-        "room for so many events of each thread in a step, 40 bytes each (default 8192)");
-    dd_options_add(&options, "validate", OPTION_VALIDATE, "N",
-                   "validation batches at the end (default 20)");
-    dd_options_add(&options, "print-hash", OPTION_PRINT_HASH, NULL,
-                   "end stdout with `weights-hash: HEX'");
-    dd_options_add(&options, "json", OPTION_JSON, NULL,
-                   "one JSON object per step, then one for the whole, hash included");
-    const struct argp argp = {
-        .options = options.option,
-        .parser = parse,
-        .doc = "Train a model, with the settings given as options.\v"
-               "Examples:\n"
-               "  dodeca train --data kjv --data-else builtin --steps 100\n"
-               "  dodeca train --data bytes:book.txt --model micro,T=64 --workers 4\n"
-               "  dodeca train --steps 20 --workers 2 --print-hash\n"
-               "  dodeca train --steps 20 --serial --print-hash       the same hash\n"
-               "\n"
-               "More than 12 workers stand on two levels of spheres or three, and need lanes:\n"
-               "  dodeca train --batch 144 --lane-depth 2 --depth 2 --workers 144\n"
-               "Spheres that come and go while it trains, by policy or by timetable:\n"
-               "  dodeca train --depth auto\n"
-               "  dodeca train --workers 4 --timetable '5 spawn 0 4; 12 terminate 0'\n"
-               "  dodeca train --workers 4 --timetable 'random 50 in 100 seed 7'\n"
-               "A slow core, and neighbours that help out:\n"
-               "  dodeca train --workers 2 --pin --hog 1 --steal\n"
-               "Where the time goes:\n"
-               "  dodeca train --model micro --profile\n"
-               "What every thread did when, as a timeline:\n"
-               "  dodeca train --steps 20 --workers 4 --trace trace.json\n"
-               "Two runs that ought to be one, and where they part:\n"
-               "  dodeca train --record a.jsonl --workers 1\n"
-               "  dodeca train --record b.jsonl --workers 4\n"
-               "  dodeca diff a.jsonl b.jsonl\n"
-               "Rights to write enforced, so that a stray write is caught and named:\n"
-               "  dodeca train --guard\n"
-               "\n"
-               "The weights depend on what is trained (model, data, seed, batch, seq, lane-depth, "
-               "optimiser, steps) and never on how (workers, depth, timetable, simd, barrier, "
-               "reduce, steal). Ctrl-C ends the run with the weights of the last whole step; a "
-               "second Ctrl-C ends it at once.\n"
-               "\n"
-               "Steps are numbered from 0, in timetables, messages and JSON alike: --steps 100 are "
-               "steps 0 to 99. \"20 of 100 steps\" says how many are done.",
-    };
     dd_train t = {.validation_batches = 20,
                   .stop_after = DD_TRAIN_TO_THE_END,
                   .dump = -1,
                   .validation = (double)NAN,
+                  .best = (double)NAN,
+                  .nan_patience = 100,
                   .terminal = isatty(STDERR_FILENO) == 1};
-    dd_settings_default(&t.settings);
-    if (argp_parse(&argp, argc, argv, 0, NULL, &t) != 0)
-        return DD_EXIT_USAGE;
+    const int code = dd_train_parse(argc, argv, &t);
+    if (code != DD_EXIT_HELD)
+        return code;
     watch_signals();
     return train(&t);
 }

@@ -15,6 +15,9 @@ enum {
 
 int dd_cmd_run(int argc, char **argv);
 int dd_cmd_train(int argc, char **argv);
+int dd_cmd_convert(int argc, char **argv);
+int dd_cmd_inspect(int argc, char **argv);
+int dd_cmd_sample(int argc, char **argv);
 int dd_cmd_check(int argc, char **argv);
 int dd_cmd_bench(int argc, char **argv);
 int dd_cmd_explore(int argc, char **argv);

@@ -2,6 +2,7 @@
  * Compares two records: their settings, their steps, and two sets of weights. */
 #include "diff.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,6 +79,21 @@ static bool alike(const dd_record_line *a, const dd_record_line *b)
     return (!failed(a) && !failed(b)) || strcmp(a->end, b->end) == 0;
 }
 
+/* Reads the lines of steps that the other run, which went on from a checkpoint, has not. */
+static bool go_on_to(dd_record *r, uint64_t done, dd_record_line *line, char *message)
+{
+    while (r->next < done) {
+        if (!dd_record_next(r, line, message))
+            return false;
+        if (line->kind != DD_RECORD_STEP)
+            return dd_text_refuse(message,
+                                  "%.200s ends after %" PRIu64 " steps, and the other begins after "
+                                  "%" PRIu64 ": there is nothing to compare",
+                                  r->path, r->next, done);
+    }
+    return true;
+}
+
 bool dd_diff_steps_compare(dd_record record[2], dd_diff_steps *out, char message[DD_MESSAGE_MAX])
 {
     dd_record_line line[2];
@@ -86,7 +102,12 @@ bool dd_diff_steps_compare(dd_record record[2], dd_diff_steps *out, char message
     for (int i = 0; i < 2; i++)
         line[i] = (dd_record_line){.kind = DD_RECORD_STEP, .weights = record[i].head.start};
     bool going[2] = {true, true};
-    for (uint64_t point = 0; going[0] || going[1]; point++) {
+    for (int i = 0; i < 2; i++)
+        out->first = record[i].head.began > out->first ? record[i].head.began : out->first;
+    for (int i = 0; i < 2; i++)
+        if (!go_on_to(&record[i], out->first, &line[i], message))
+            return false;
+    for (uint64_t point = out->first; going[0] || going[1]; point++) {
         const bool both = going[0] && going[1];
         const bool same = alike(&line[0], &line[1]);
         if (both && !out->parted && !same) {

@@ -31,6 +31,7 @@ void dd_diff_settings_compare(const dd_record_head *a, const dd_record_head *b,
 /* ---- Steps ---- */
 
 typedef struct dd_diff_steps {
+    uint64_t first; /* steps done where both begin: the first point to compare */
     bool parted;
     uint64_t point;         /* the first at which they part */
     dd_record_line line[2]; /* of it; at the start weights alone */
@@ -43,7 +44,7 @@ typedef struct dd_diff_steps {
 
 /* Reads both to their ends. Nothing is taken for granted about points behind the first: every
  * line must be read to be judged anyway, so that a bisection would save nothing.
- * returns  false, message filled */
+ * returns  false, message filled: a line is bad, or one ends before the other begins */
 bool dd_diff_steps_compare(dd_record record[2], dd_diff_steps *out, char message[DD_MESSAGE_MAX]);
 
 /* ---- Numbers ---- */

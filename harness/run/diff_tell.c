@@ -26,6 +26,8 @@ static void print_run(const dd_diff *d, int i)
            d -> record[i].path, subject, model, h->workers, plural(h->workers),
            h->reduce[0] ? ", reduce " : "", h->reduce, h->kernels, d->steps.steps[i],
            plural(d->steps.steps[i]));
+    if (h->began)
+        printf(", from step %" PRIu64 " on", h->began);
     if (end->kind == DD_RECORD_NOTHING)
         printf(", cut off%s", d->steps.cut[i] ? " within a line" : "");
     else if (strcmp(end->end, "DD_OK") != 0)
@@ -91,17 +93,17 @@ static void print_parting(const dd_diff *d)
 {
     const dd_diff_steps *s = &d->steps;
     const dd_record_line *l = s->line;
-    if (s->point == 0)
-        printf("they part at the start, before step 0\n");
+    if (s->point == s->first)
+        printf("they part at the start, before step %" PRIu64 "\n", s->first);
     else
         printf("they part at step %" PRIu64 "; %s\n", s->point - 1,
-               s->point == 1 ? "their start is the same" : "all before is the same");
+               s->point == s->first + 1 ? "their start is the same" : "all before is the same");
     for (int i = 0; i < 2; i++)
         if (l[i].kind == DD_RECORD_END)
             printf("  %c ended there by %s, %c went on\n", "AB"[i], l[i].end, "BA"[i]);
     if (l[0].kind != DD_RECORD_STEP || l[1].kind != DD_RECORD_STEP)
         return;
-    if (s->point > 0) {
+    if (s->point > s->first) {
         print_two("loss", l[0].loss, l[1].loss);
         print_two("norm", l[0].norm, l[1].norm);
     }
@@ -233,16 +235,17 @@ static json_t *parting_json(const dd_diff *d)
     const dd_record_line *l = s->line;
     if (!s->parted)
         return json_null();
+    const bool stepped = s->point > s->first;
     json_t *tensors = json_array();
     for (int k = 0; k < DD_N_TENSORS; k++)
         if (memcmp(l[0].weights.tensor[k], l[1].weights.tensor[k], 16) != 0)
             (void)json_array_append_new(tensors, json_string(dd_tensor_name((dd_tensor)k)));
     return json_pack(
         "{s:o, s:[o, o], s:[o, o], s:o, s:I, s:I}", "step",
-        s->point ? json_integer((json_int_t)s->point - 1) : json_null(), "loss",
-        number(s->point ? l[0].loss : (double)NAN), number(s->point ? l[1].loss : (double)NAN),
-        "norm", number(s->point ? l[0].norm : (double)NAN),
-        number(s->point ? l[1].norm : (double)NAN), "tensors", tensors, "steps_apart",
+        stepped ? json_integer((json_int_t)s->point - 1) : json_null(), "loss",
+        number(stepped ? l[0].loss : (double)NAN), number(stepped ? l[1].loss : (double)NAN),
+        "norm", number(stepped ? l[0].norm : (double)NAN),
+        number(stepped ? l[1].norm : (double)NAN), "tensors", tensors, "steps_apart",
         (json_int_t)s->parted_points, "steps_equal_again", (json_int_t)s->equal_points);
 }
 

@@ -20,6 +20,9 @@ static const struct command {
 } commands[] = {
     {"run", dd_cmd_run, "run scenario files: every cell in a child process, checked and timed"},
     {"train", dd_cmd_train, "train once, with the settings given as options"},
+    {"convert", dd_cmd_convert, "write a model's weights into another file format"},
+    {"inspect", dd_cmd_inspect, "say what a file of weights or tokens holds"},
+    {"sample", dd_cmd_sample, "go on with a text, as a trained model from a file would"},
     {"check", dd_cmd_check, "run the checks of a trainer by name"},
     {"bench", dd_cmd_bench, "time kernels, barriers, reductions and steps"},
     {"explore", dd_cmd_explore, "exhaust the interleavings of the synchronisation protocol"},
@@ -52,12 +55,12 @@ static void help(FILE *to)
           "  dodeca train --data builtin --steps 200\n"
           "  dodeca train --data bytes:README.md --model nano --steps 20 --workers 4 --print-hash\n"
           "  dodeca train --data bytes:README.md --model nano --steps 20 --serial --print-hash   "
-          "(the same hash)\n"
+          "# the same hash\n"
           "  dodeca train --workers 4 --timetable '5 spawn 0 4; 12 terminate 0' --status-every 10\n"
           "  dodeca run scenarios/quick.yaml\n"
           "  dodeca spheres --workers 4\n"
           "\n"
-          "dodeca SUBCOMMAND --help tells the rest. Results go to stdout, logs to stderr.\n"
+          "dodeca help SUBCOMMAND tells the rest. Results go to stdout, logs to stderr.\n"
           "Exit: 0 all held; 1 a check failed; 2 bad usage or input; 3 the machine or build lacks "
           "something.\n",
           to);
@@ -92,6 +95,11 @@ static int dispatch(int argc, char **argv)
         return DD_EXIT_USAGE;
     }
     const char *word = argv[1];
+    if (strcmp(word, "help") == 0 && argc == 3) { /* help train: as train --help */
+        static char help_option[] = "--help";
+        word = argv[2];
+        argv[2] = help_option;
+    }
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
         help(stdout);
         return DD_EXIT_HELD;

@@ -27,6 +27,13 @@ void dd_options_add(dd_options *o, const char *name, int id, const char *argumen
             (struct argp_option){.name = name, .key = id, .arg = argument, .doc = help};
 }
 
+/* Whether "--NAME=ARGUMENT" ends before argp's column of texts. If not, the text goes to a line of
+ * its own, which argp spoils wherever that falls on the end of its buffer (glibc 2.36). */
+static bool fits(const char *name, const char *argument)
+{
+    return strlen("      --=") + strlen(name) + strlen(argument) < 32;
+}
+
 void dd_options_add_settings(dd_options *o, const char *const *names)
 {
     size_t n = 0;
@@ -36,17 +43,20 @@ void dd_options_add_settings(dd_options *o, const char *const *names)
     for (size_t k = 0; k < n; k++) {
         if (!listed(&keys[k], names))
             continue;
-        char value[DD_SPEC_MAX], *help = o->help[o->n], *choices = o->argument[o->n];
+        char value[DD_SPEC_MAX], choices[sizeof o->argument[0]] = "", *help = o->help[o->n];
         size_t used = 0;
         for (size_t c = 0; keys[k].choices && keys[k].choices[c]; c++)
-            used += (size_t)snprintf(choices + used, sizeof o->argument[0] - used, "%s%s",
-                                     c ? "|" : "", keys[k].choices[c]);
+            used += (size_t)snprintf(choices + used, sizeof choices - used, "%s%s", c ? "|" : "",
+                                     keys[k].choices[c]);
         dd_settings_get(&defaults, keys[k].name, value);
         bool shown = keys[k].type != DD_KEY_BOOL && value[0];
-        (void)snprintf(help, sizeof o->help[0], "%s%s%.64s%s", keys[k].help,
-                       shown ? " (default " : "", shown ? value : "", shown ? ")" : "");
+        bool beside = !keys[k].choices || fits(keys[k].name, choices);
+        (void)snprintf(help, sizeof o->help[0], "%s%s%s%s%.64s%s", beside ? "" : choices,
+                       beside ? "" : ": ", keys[k].help, shown ? " (default " : "",
+                       shown ? value : "", shown ? ")" : "");
+        (void)snprintf(o->argument[o->n], sizeof o->argument[0], "%s", beside ? choices : "CHOICE");
         dd_options_add(o, keys[k].name, DD_OPTION_KEY + (int)k,
-                       keys[k].choices ? choices : keys[k].argument, help);
+                       keys[k].choices ? o->argument[o->n] : keys[k].argument, help);
     }
 }
 

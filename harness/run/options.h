@@ -13,7 +13,7 @@ enum { DD_OPTION_KEY = 0x100, DD_OPTION_OWN = 0x200, DD_OPTIONS_MAX = 64 };
 
 typedef struct dd_options {
     struct argp_option option[DD_OPTIONS_MAX];
-    char help[DD_OPTIONS_MAX][512], argument[DD_OPTIONS_MAX][64];
+    char help[DD_OPTIONS_MAX][640], argument[DD_OPTIONS_MAX][64];
     size_t n;
 } dd_options;
 

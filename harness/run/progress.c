@@ -20,7 +20,7 @@ void dd_progress_clock(double seconds, char text[32])
         snprintf(text, 32, "%u:%02u", minutes, (unsigned)(s % 60));
 }
 
-static int columns(FILE *out)
+int dd_progress_columns(FILE *out)
 {
     struct winsize size;
     return ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
@@ -48,7 +48,7 @@ void dd_progress_show(dd_progress *p, uint64_t run, uint64_t runs, const char *l
         snprintf(of, sizeof of, "/%llu", (unsigned long long)runs);
     snprintf(line, sizeof line, "[%llu%s] %.200s  %llu/%llu steps%s", (unsigned long long)run, of,
              label, (unsigned long long)step, (unsigned long long)steps, left);
-    fprintf(p->out, "\r\033[K%.*s", columns(p->out) - 1, line);
+    fprintf(p->out, "\r\033[K%.*s", dd_progress_columns(p->out) - 1, line);
     fflush(p->out);
     p->open = true;
 }

@@ -24,6 +24,9 @@ __attribute__((format(printf, 2, 3))) void dd_progress_say(dd_progress *p, const
 /* Removes the changing line. */
 void dd_progress_clear(dd_progress *p);
 
+/* Of the terminal, 80 where that is not known. */
+int dd_progress_columns(FILE *out);
+
 /* "1:02:03", "2:03" or "0:03". */
 void dd_progress_clock(double seconds, char text[32]);
 

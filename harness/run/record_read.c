@@ -205,12 +205,17 @@ static bool read_head(dd_record *r, const json_t *line, char message[DD_MESSAGE_
     h->workers = (uint32_t)get_number(&in, "workers", DD_SETTINGS_WORKERS_MAX);
     if (!hash_of(json_object_get(line, "data_hash"), hash))
         wrong(&in, "data_hash", "32 hex digits");
+    if (json_object_get(line, "began"))
+        h->began = get_number(&in, "began", INT64_MAX);
     check_tensors(&in);
     get_fingerprint(&in, &h->start);
     if (!in.wrong)
         get_settings(&in, &h->settings);
+    if (!in.wrong && h->began > h->settings.steps)
+        wrong(&in, "began", "at most the steps that its settings have");
     if (in.wrong)
         return refuse_line(r, message, in.why);
+    r->next = h->began;
     dd_layout_make(&h->settings.config.shape, &h->layout);
     return true;
 }
@@ -258,7 +263,7 @@ bool dd_record_next(dd_record *r, dd_record_line *out, char message[DD_MESSAGE_M
     } else {
         out->kind = DD_RECORD_STEP;
         if (get_number(&in, "step", INT64_MAX) != r->next)
-            wrong(&in, "step", "one more than that of the line before, from 0");
+            wrong(&in, "step", "one more than that of the line before");
         out->loss = get_real(&in, "loss");
         out->norm = get_real(&in, "norm");
         out->discarded = json_is_true(json_object_get(line, "discarded"));

@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +14,7 @@
 #include "build_info.h"
 #include "cell_body.h"
 #include "hash.h"
+#include "json_line.h"
 
 /* ---- Hashes ---- */
 
@@ -40,11 +39,6 @@ struct dd_recorder {
     dd_layout layout;
 };
 
-static json_t *number(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null();
-}
-
 /* "hash" and "tensor_hashes". */
 static bool add_fingerprint(json_t *line, const dd_fingerprint *f)
 {
@@ -63,25 +57,16 @@ static bool add_fingerprint(json_t *line, const dd_fingerprint *f)
 /* Writes the line and releases it; NULL, or not good: there was no memory for it. */
 static dd_status write_line(dd_recorder *r, json_t *line, bool good, dd_error *error)
 {
-    char *text = good && line ? json_dumps(line, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
-    json_decref(line);
-    if (!text) {
-        (void)snprintf(
-            error->message, sizeof error->message,
-            "record %.200s: a line cannot be made: no memory, or a path that is not UTF-8",
-            r->path);
-        return DD_ERR_MEMORY;
+    char why[DD_MESSAGE_MAX];
+    if (!good) {
+        json_decref(line);
+        line = NULL;
     }
-    const size_t n = strlen(text);
-    text[n] = '\n'; /* in the place of its end */
-    const ssize_t written = write(r->fd, text, n + 1);
-    free(text);
-    if (written == (ssize_t)(n + 1))
-        return DD_OK;
-    (void)snprintf(error->message, sizeof error->message,
-                   "record %.200s: a line cannot be written: %s", r->path,
-                   written < 0 ? strerror(errno) : "no space left");
-    return DD_ERR_DATA;
+    const dd_status st = dd_json_line_write(r->fd, line, why);
+    if (st != DD_OK)
+        (void)snprintf(error->message, sizeof error->message, "record %.200s: %.280s", r->path,
+                       why);
+    return st;
 }
 
 /* ---- The head ---- */
@@ -99,8 +84,7 @@ static void absolute(const char *used, char spec[DD_SPEC_MAX])
         strcpy(spec + scheme, path);
 }
 
-/* What trains the same again, as texts; number of workers and data as they were found. */
-static json_t *settings_json(const dd_settings *s, const char *used, uint32_t workers)
+json_t *dd_record_settings_json(const dd_settings *s, const char *used, uint32_t workers)
 {
     size_t n = 0;
     const dd_key *keys = dd_keys(&n);
@@ -131,7 +115,8 @@ static json_t *tensor_names(void)
 }
 
 static dd_status write_head(dd_recorder *r, const dd_settings *s, const dd_subject_api *subject,
-                            void *self, const dd_data *data, const char *used, dd_error *error)
+                            void *self, const dd_data *data, const char *used, uint64_t done,
+                            dd_error *error)
 {
     dd_data_info info;
     dd_trainer_info about;
@@ -148,17 +133,20 @@ static dd_status write_head(dd_recorder *r, const dd_settings *s, const dd_subje
         "{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:I, s:s, s:s, s:o}", "dodeca_record",
         DD_RECORD_VERSION, "version", dd_build.version, "commit", dd_build.commit, "compiler",
         dd_build.compiler, "flags", dd_build.flags, "program", path, "program_hash", hash,
-        "settings", settings_json(s, used, about.workers), "data_hash", data_hash, "workers",
-        (json_int_t)about.workers, "kernels", about.kernels ? about.kernels : "", "reduce",
-        subject->spheres ? dd_reduce_name(about.reduce) : "", "tensors", tensor_names());
-    return write_line(r, line, line && add_fingerprint(line, &start), error);
+        "settings", dd_record_settings_json(s, used, about.workers), "data_hash", data_hash,
+        "workers", (json_int_t)about.workers, "kernels", about.kernels ? about.kernels : "",
+        "reduce", subject->spheres ? dd_reduce_name(about.reduce) : "", "tensors", tensor_names());
+    bool packed = line && add_fingerprint(line, &start);
+    if (packed && done)
+        packed = json_object_set_new(line, "began", json_integer((json_int_t)done)) == 0;
+    return write_line(r, line, packed, error);
 }
 
 /* ---- Interface ---- */
 
 dd_status dd_recorder_open(const char *path, const dd_settings *settings,
                            const dd_subject_api *subject, void *self, const dd_data *data,
-                           const char *used, dd_recorder **out, dd_error *error)
+                           const char *used, uint64_t done, dd_recorder **out, dd_error *error)
 {
     dd_recorder *r = calloc(1, sizeof *r);
     if (!r || !(r->path = strdup(path))) {
@@ -170,7 +158,7 @@ dd_status dd_recorder_open(const char *path, const dd_settings *settings,
     r->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0666);
     dd_status st = DD_ERR_DATA;
     if (r->fd >= 0)
-        st = write_head(r, settings, subject, self, data, used, error);
+        st = write_head(r, settings, subject, self, data, used, done, error);
     else
         (void)snprintf(error->message, sizeof error->message, "record %.200s: %s", path,
                        errno == EEXIST ? "there is such a file, and none is overwritten"
@@ -189,8 +177,8 @@ dd_status dd_recorder_step(dd_recorder *r, const dd_step *step, const float *wei
     dd_fingerprint after;
     dd_fingerprint_make(&r->layout, weights, &after);
     json_t *line = json_pack("{s:I, s:o, s:o, s:b}", "step", (json_int_t)step->step, "loss",
-                             number(step->loss), "norm", number(step->norm), "discarded",
-                             (int)step->discarded);
+                             dd_json_number(step->loss), "norm", dd_json_number(step->norm),
+                             "discarded", (int)step->discarded);
     return write_line(r, line, line && add_fingerprint(line, &after), error);
 }
 

@@ -14,6 +14,7 @@
 #ifndef DD_RUN_RECORD_H
 #define DD_RUN_RECORD_H
 
+#include <jansson.h>
 #include <stdio.h>
 
 #include "program.h"
@@ -34,18 +35,23 @@ bool dd_fingerprint_equal(const dd_fingerprint *a, const dd_fingerprint *b);
 
 typedef struct dd_recorder dd_recorder;
 
-/* Creates the file and writes the head of a run that has not begun.
+/* Creates the file and writes the head of a run that has not begun, or goes on where `done` steps
+ * are done already.
  * owns     *out on success, released by dd_recorder_close; nothing on failure
  * errors   DD_ERR_DATA: the file exists or cannot be written; DD_ERR_MEMORY                  */
 dd_status dd_recorder_open(const char *path, const dd_settings *settings,
                            const dd_subject_api *subject, void *self, const dd_data *data,
-                           const char *used, dd_recorder **out, dd_error *error);
+                           const char *used, uint64_t done, dd_recorder **out, dd_error *error);
 /* Adds a step.  errors  DD_ERR_DATA: the file cannot be written, error says why */
 dd_status dd_recorder_step(dd_recorder *r, const dd_step *step, const float *weights,
                            dd_error *error);
 /* Adds the end.  errors  as dd_recorder_step */
 dd_status dd_recorder_end(dd_recorder *r, dd_status end, uint64_t steps, dd_error *error);
 void dd_recorder_close(dd_recorder *r); /* NULL allowed */
+
+/* What trains the same again, as texts: data by the absolute path of what was opened, the number of
+ * workers as it was found. NULL: no memory. */
+json_t *dd_record_settings_json(const dd_settings *s, const char *used, uint32_t workers);
 
 /* ---- Reading ---- */
 
@@ -57,6 +63,7 @@ typedef struct dd_record_head {
     uint32_t workers; /* as it began */
     char kernels[64], reduce[16];
     dd_layout layout;
+    uint64_t began; /* steps that were done before */
     dd_fingerprint start;
 } dd_record_head;
 
@@ -85,7 +92,7 @@ typedef struct dd_record {
  * owns     *r, released by dd_record_close in any case
  * returns  false, message filled, "FILE:LINE: …" where a line is to blame */
 bool dd_record_open(const char *path, dd_record *r, char message[DD_MESSAGE_MAX]);
-/* The next line. Steps ascend from 0 by one; behind an end there is nothing.
+/* The next line. Steps ascend by one, from those done before; behind an end there is nothing.
  * returns  false: as dd_record_open */
 bool dd_record_next(dd_record *r, dd_record_line *out, char message[DD_MESSAGE_MAX]);
 void dd_record_close(dd_record *r); /* a zeroed one is allowed */

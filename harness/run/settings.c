@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "nearest.h"
+#include "plugin_options.h"
 #include "storm.h"
 #include "text.h"
 #include "timetable.h"
@@ -20,6 +21,11 @@ static const char *const reduce_names[] = {"tree", "control", "sliced", "owner",
 static const char *const nan_names[] = {"abort", "skip-step", NULL};
 static const char *const subject_names[] = {"dodeca", "oracle", "locks", "locks-gradient", NULL};
 static const char *const plant_names[] = {"none", "stray-write", NULL};
+
+const char *dd_simd_name(dd_simd simd)
+{
+    return simd_names[simd];
+}
 
 #define AT(field) .offset = offsetof(dd_settings, field), .size = sizeof((dd_settings *)NULL)->field
 #define MAX_STEPS 1000000000000u
@@ -83,13 +89,21 @@ static const dd_key keys[] = {
     {"barrier", DD_KEY_CHOICE, NULL, "how Points A to U are passed",
      AT(config.barrier), .choices = barrier_names},
     {"reduce", DD_KEY_CHOICE, NULL,
-     "who adds the workers' gradients up.\n"
-     "tree: the last to arrive at each fold\n"
-     "control: each control those of its children\n"
-     "sliced: after Point B every worker a slice of them\n"
-     "owner: as sliced, and a slice's weight gradients are computed only then: one gradient in all\n"
-     "auto: owner; tree with --guard, and where memory forbids",
+     "who adds the workers' gradients up. "
+     "tree: the last to arrive at each fold; "
+     "control: each control those of its children; "
+     "sliced: after Point B every worker a slice of them; "
+     "owner: as sliced, and a slice's weight gradients are computed only then: one gradient in all; "
+     "auto: owner; tree with --guard, with --micro-batch, and where memory forbids",
      AT(config.reduce), .choices = reduce_names},
+    {"micro-batch", DD_KEY_UINT, "N",
+     "sequences of a lane that have activations at once, at most; 0: a whole lane, or what "
+     "memory-limit allows",
+     AT(config.micro_batch), .high = DD_SETTINGS_TOKENS_MAX},
+    {"memory-limit", DD_KEY_BYTES, "SIZE",
+     "the trainer holds no more, 512M or 2G: reduce (if auto) and micro-batch (if 0) are chosen so; "
+     "a checkpoint in the making comes on top",
+     AT(config.memory_limit), .zero = "none"},
     {"steal", DD_KEY_BOOL, NULL, "workers take lanes from touching neighbours",
      AT(config.steal)},
     {"guard", DD_KEY_BOOL, NULL, "rights to write are enforced: a stray write faults",
@@ -101,7 +115,12 @@ static const dd_key keys[] = {
     {"hog", DD_KEY_UINT, "N", "busy threads beside the first N workers, to slow them; needs pin",
      AT(hog), .high = DD_SETTINGS_WORKERS_MAX},
     {"subject", DD_KEY_CHOICE, NULL, "who trains; oracle: the plain single-threaded trainer",
-     AT(subject), .choices = subject_names},
+     AT(subject), .choices = subject_names, .file_offset = offsetof(dd_settings, plugin)},
+    {"subject-options", DD_KEY_STRING, "K=V,…", "of a subject that is a file, such as hidden=32,rate=0.1",
+     AT(subject_options), .scenario_only = true},
+    {"tolerance", DD_KEY_REAL, "X",
+     "of a subject that is a file: losses and weights are those of one worker within X, relative; 0: bit for bit",
+     AT(tolerance), .scenario_only = true, .most = 1},
     {"plant", DD_KEY_CHOICE, NULL, "a defect that must be caught",
      AT(plant), .scenario_only = true, .choices = plant_names},
     {"repeats", DD_KEY_UINT, "N", "runs of every cell",
@@ -142,15 +161,31 @@ const dd_key *dd_key_named(const char *name)
 static const char *const oracle_keys[] = {"subject", "hog", "perturb", NULL};
 static const char *const locks_keys[] = {"subject", "workers",    "simd", "hog",
                                          "perturb", "allow-idle", NULL};
+/* All that a plug-in is told, beside what says how a sweep is run. */
+static const char *const plugin_keys[] = {"subject",   "subject-options", "tolerance", "workers",
+                                          "steps",     "batch",           "seed",      "data",
+                                          "data-else", "perturb",         NULL};
+/* Of these, what means nothing to anybody else. */
+static const char *const plugin_only[] = {"subject-options", "tolerance", NULL};
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+    while (*names && strcmp(*names, name) != 0)
+        names++;
+    return *names;
+}
 
 bool dd_key_concerns(const dd_key *key, dd_subject subject)
 {
-    if (subject == DD_SUBJECT_DODECA || key->decides_bits || key->not_swept)
+    if (key->not_swept)
         return true;
-    const char *const *name = subject == DD_SUBJECT_ORACLE ? oracle_keys : locks_keys;
-    while (*name && strcmp(*name, key->name) != 0)
-        name++;
-    return *name;
+    if (subject == DD_SUBJECT_PLUGIN)
+        return is_one_of(key->name, plugin_keys);
+    if (is_one_of(key->name, plugin_only))
+        return false;
+    if (subject == DD_SUBJECT_DODECA || key->decides_bits)
+        return true;
+    return is_one_of(key->name, subject == DD_SUBJECT_ORACLE ? oracle_keys : locks_keys);
 }
 
 const char *dd_reduce_name(dd_reduce reduce)
@@ -215,6 +250,19 @@ static bool set_uint(dd_settings *s, const dd_key *key, const char *text,
     return false;
 }
 
+static bool set_bytes(dd_settings *s, const dd_key *key, const char *text,
+                      char message[DD_MESSAGE_MAX])
+{
+    uint64_t value = 0;
+    if (strcmp(text, key->zero) != 0 && (!dd_text_bytes(text, &value) || value == 0))
+        return dd_text_refuse(message,
+                              "%s \"%.64s\": must be %s, or a number of bytes such as 512M or 2G "
+                              "(K, M, G, T: powers of 1024)",
+                              key->name, text, key->zero);
+    store_uint(s, key, value);
+    return true;
+}
+
 static bool set_real(dd_settings *s, const dd_key *key, const char *text,
                      char message[DD_MESSAGE_MAX])
 {
@@ -236,18 +284,34 @@ static bool set_bool(dd_settings *s, const dd_key *key, const char *text,
     return true;
 }
 
+/* A path, and so no choice: it has a slash, or is called as shared libraries are. */
+static bool is_file(const char *text)
+{
+    const size_t n = strlen(text);
+    return strchr(text, '/') || (n > 3 && strcmp(text + n - 3, ".so") == 0);
+}
+
 static bool set_choice(dd_settings *s, const dd_key *key, const char *text,
                        char message[DD_MESSAGE_MAX])
 {
-    for (uint32_t i = 0; key->choices[i]; i++) {
-        if (strcmp(key->choices[i], text) == 0) {
-            memcpy((char *)s + key->offset, &i, sizeof i);
-            return true;
-        }
+    uint32_t i = 0;
+    while (key->choices[i] && strcmp(key->choices[i], text) != 0)
+        i++;
+    const bool file = !key->choices[i] && key->file_offset && is_file(text);
+    if (file && strlen(text) >= DD_SPEC_MAX)
+        return dd_text_refuse(message, "%s: %zu characters, at most %d are allowed", key->name,
+                              strlen(text), DD_SPEC_MAX - 1);
+    if (key->choices[i] || file) {
+        memcpy((char *)s + key->offset, &i, sizeof i);
+        if (key->file_offset)
+            strcpy((char *)s + key->file_offset, file ? text : "");
+        return true;
     }
     dd_text_refuse(message, "%s \"%.64s\": this build has ", key->name, text);
-    for (uint32_t i = 0; key->choices[i]; i++)
+    for (i = 0; key->choices[i]; i++)
         dd_text_append(message, "%s%s", i ? ", " : "", key->choices[i]);
+    if (key->file_offset)
+        dd_text_append(message, ", and takes a file such as ./libmine.so");
     return false;
 }
 
@@ -274,7 +338,9 @@ static bool set_string(dd_settings *s, const dd_key *key, const char *text,
     bool good = strcmp(key->name, "model") == 0       ? dd_text_model(text, &shape, message)
                 : strcmp(key->name, "timetable") == 0 ? dd_timetable_check(text, message)
                 : strcmp(key->name, "storm") == 0     ? dd_storm_check(text, message)
-                                                      : check_spec(key, text, message);
+                : strcmp(key->name, "subject-options") == 0
+                    ? dd_plugin_options_read(text, &(dd_plugin_options){.n = 0}, message)
+                    : check_spec(key, text, message);
     if (good)
         strcpy((char *)s + key->offset, text);
     return good;
@@ -303,6 +369,8 @@ static bool set_value(dd_settings *s, const dd_key *key, const char *value,
         return set_string(s, key, value, message);
     case DD_KEY_UINT:
         return set_uint(s, key, value, message);
+    case DD_KEY_BYTES:
+        return set_bytes(s, key, value, message);
     case DD_KEY_REAL:
         return set_real(s, key, value, message);
     case DD_KEY_BOOL:
@@ -344,6 +412,12 @@ void dd_settings_get(const dd_settings *s, const char *name, char value[DD_SPEC_
             /* else not known yet */
             (void)snprintf(value, DD_SPEC_MAX, "%llu", (unsigned long long)load_uint(s, key));
         break;
+    case DD_KEY_BYTES:
+        if (load_uint(s, key))
+            dd_text_write_bytes(load_uint(s, key), value);
+        else
+            strcpy(value, key->zero);
+        break;
     case DD_KEY_REAL:
         memcpy(&real, at, sizeof real);
         /* the shortest form that reads back as the same double; %g drops zeros at the end */
@@ -359,7 +433,9 @@ void dd_settings_get(const dd_settings *s, const char *name, char value[DD_SPEC_
         break;
     case DD_KEY_CHOICE:
         memcpy(&choice, at, sizeof choice);
-        strcpy(value, key->choices[choice]);
+        /* a file's value comes after the last choice: there the list ends */
+        strcpy(value,
+               key->choices[choice] ? key->choices[choice] : (const char *)s + key->file_offset);
         break;
     }
 }

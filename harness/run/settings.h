@@ -19,12 +19,13 @@
 #define DD_SETTINGS_NO_WARMUP UINT64_MAX /* config.warmup, until dd_settings_finish */
 
 /* Who trains. Only dodeca itself has a hierarchy: the keys that shape it (timetable, steal, guard,
- * plant) are refused for the lock-based subjects, and mean nothing to the oracle. */
+ * plant) are refused for the lock-based subjects and plug-ins, and mean nothing to the oracle. */
 typedef enum dd_subject {
     DD_SUBJECT_DODECA,
-    DD_SUBJECT_ORACLE,        /* one thread, plain loops */
-    DD_SUBJECT_LOCKS,         /* mutexes and condition variables, one lock around the model */
-    DD_SUBJECT_LOCKS_GRADIENT /* re-entrant lanes, one lock around the gradient */
+    DD_SUBJECT_ORACLE,         /* one thread, plain loops */
+    DD_SUBJECT_LOCKS,          /* mutexes and condition variables, one lock around the model */
+    DD_SUBJECT_LOCKS_GRADIENT, /* re-entrant lanes, one lock around the gradient */
+    DD_SUBJECT_PLUGIN /* a shared library behind dodeca_subject.h; the key holds its path */
 } dd_subject;
 
 /* A defect to be caught, done to a run on purpose. */
@@ -49,6 +50,9 @@ typedef struct dd_settings {
     uint64_t shuffle;     /* seed of the order of cells within each repeat; 0: the file's */
     double stall_limit_s; /* scenario: seconds without progress that make a HANG */
     dd_subject subject;
+    char plugin[DD_SPEC_MAX];          /* the library's path; "": the subject is another */
+    char subject_options[DD_SPEC_MAX]; /* its own, the form of plugin_options.h */
+    double tolerance;                  /* scenario: of a plug-in's equivalence; 0: bit for bit */
     /* membership changes by step, the form of timetable.h; "": none */
     char timetable[DD_SPEC_MAX];
     char storm[DD_SPEC_MAX]; /* commands at random moments, the form of storm.h; "": none */
@@ -60,6 +64,7 @@ typedef struct dd_settings {
 typedef enum dd_key_type {
     DD_KEY_STRING,
     DD_KEY_UINT,
+    DD_KEY_BYTES, /* a number of bytes, as 512M; 0 is written as `zero` */
     DD_KEY_REAL,
     DD_KEY_BOOL,
     DD_KEY_CHOICE
@@ -71,9 +76,11 @@ typedef struct dd_key {
     const char *argument; /* "N", "SPEC", … for --help; NULL: none, or the choices */
     const char *help;
     const char *const *choices; /* DD_KEY_CHOICE: NULL-terminated, indexed by the enum's value */
-    bool decides_bits;          /* part of the oracle's key */
-    bool scenario_only;         /* no option of `train` */
-    bool not_swept;             /* says how a whole sweep is run */
+    size_t file_offset;  /* DD_KEY_CHOICE: where the path of a file is held that may stand in place
+                            of a choice, whose value is then their number; 0: none may */
+    bool decides_bits;   /* part of the oracle's key */
+    bool scenario_only;  /* no option of `train` */
+    bool not_swept;      /* says how a whole sweep is run */
     const char *zero;    /* DD_KEY_UINT: the word that is written for 0 ("auto"); NULL: none */
     size_t offset, size; /* where dd_settings holds it */
     uint64_t low, high;  /* DD_KEY_UINT: inclusive */
@@ -85,13 +92,16 @@ typedef struct dd_key {
 const dd_key *dd_keys(size_t *n);
 /* The entry of that name, NULL if there is none. */
 const dd_key *dd_key_named(const char *name);
+/* The value of the key simd that stands for it. */
+const char *dd_simd_name(dd_simd simd);
 
 /* "tree", "owner", …: as the key `reduce` says it. */
 const char *dd_reduce_name(dd_reduce reduce);
 
 /* Whether a key means anything to a subject: the oracle has one thread and one way to compute, the
- * lock-based subjects have no spheres. Cells that differ in nothing that means something are one.
- * requires settings that dd_settings_finish has passed: what would be wrong is refused there */
+ * lock-based subjects have no spheres, a plug-in has a model and an optimiser of its own. Cells
+ * that differ in nothing that means something are one. requires settings that dd_settings_finish
+ * has passed: what would be wrong is refused there */
 bool dd_key_concerns(const dd_key *key, dd_subject subject);
 
 void dd_settings_default(dd_settings *s);

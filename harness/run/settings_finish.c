@@ -100,6 +100,11 @@ static bool check_subject(const dd_settings *s, char message[DD_MESSAGE_MAX])
     if (c->guard && c->reduce == DD_REDUCE_OWNER && s->subject == DD_SUBJECT_DODECA)
         return dd_text_refuse(message, "guard: protects gradients that one worker holds, with "
                                        "reduce owner none does; choose tree, sliced or control");
+    if (c->micro_batch && c->reduce == DD_REDUCE_OWNER && s->subject == DD_SUBJECT_DODECA)
+        return dd_text_refuse(message,
+                              "micro-batch %u: reduce owner keeps the activations of the whole "
+                              "batch; choose auto, tree, sliced or control",
+                              c->micro_batch);
     if (s->storm[0] && s->timetable[0])
         return dd_text_refuse(message,
                               "storm %.64s: leaves no sphere where a timetable expects "
@@ -107,6 +112,11 @@ static bool check_subject(const dd_settings *s, char message[DD_MESSAGE_MAX])
                               s->storm);
     if (s->subject != DD_SUBJECT_LOCKS && s->subject != DD_SUBJECT_LOCKS_GRADIENT)
         return true;
+    if (c->micro_batch || c->memory_limit)
+        return dd_text_refuse(message,
+                              "%s: the lock-based subjects run every lane whole; leave it out or "
+                              "take subject dodeca",
+                              c->micro_batch ? "micro-batch" : "memory-limit");
     const char *key = s->timetable[0] ? "timetable"
                       : s->storm[0]   ? "storm"
                       : c->steal      ? "steal"
@@ -155,12 +165,50 @@ static bool check_repeats(dd_settings *s, char message[DD_MESSAGE_MAX])
     return true;
 }
 
+/* A plug-in has a model, an optimiser and threads of its own: what it is not told of must be as if
+ * nobody had said anything. */
+static bool check_plugin(dd_settings *s, char message[DD_MESSAGE_MAX])
+{
+    size_t n;
+    const dd_key *keys = dd_keys(&n);
+    dd_settings plain;
+    dd_settings_default(&plain);
+    for (size_t k = 0; k < n; k++) {
+        char value[DD_SPEC_MAX], usual[DD_SPEC_MAX];
+        dd_settings_get(s, keys[k].name, value);
+        dd_settings_get(&plain, keys[k].name, usual);
+        if (!dd_key_concerns(&keys[k], DD_SUBJECT_PLUGIN) && strcmp(value, usual) != 0)
+            return dd_text_refuse(message,
+                                  "%s %.100s: a plug-in is not told of it, its model, optimiser "
+                                  "and threads are its own; leave it out or say it in "
+                                  "subject-options",
+                                  keys[k].name, value);
+    }
+    s->config.horizon = s->steps;
+    return true;
+}
+
+/* What is for plug-ins alone. */
+static bool check_no_plugin(const dd_settings *s, char message[DD_MESSAGE_MAX])
+{
+    if (!s->subject_options[0] && s->tolerance == 0)
+        return true;
+    return dd_text_refuse(message,
+                          "%s: only a subject that is a file, such as ./libmine.so, has %s",
+                          s->subject_options[0] ? "subject-options" : "tolerance",
+                          s->subject_options[0] ? "options of its own" : "a tolerance");
+}
+
 bool dd_settings_finish(dd_settings *s, char message[DD_MESSAGE_MAX])
 {
     message[0] = '\0';
-    bool ok = dd_text_model(s->model, &s->config.shape, message) && check_tokens(s, message) &&
-              check_workers(s, message) && check_subject(s, message) && check_repeats(s, message) &&
-              check_timetable(s, message);
+    bool ok;
+    if (s->subject == DD_SUBJECT_PLUGIN)
+        ok = check_plugin(s, message) && check_repeats(s, message);
+    else
+        ok = dd_text_model(s->model, &s->config.shape, message) && check_tokens(s, message) &&
+             check_workers(s, message) && check_subject(s, message) && check_repeats(s, message) &&
+             check_timetable(s, message) && check_no_plugin(s, message);
     dd_text_one_line(message);
     return ok;
 }

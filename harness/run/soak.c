@@ -198,7 +198,7 @@ static bool run_round(execution *x)
         return false;
     }
     const dd_verdict verdict =
-        dd_checks_judge(&round.settings, &run, &soak->group[at].oracle, check);
+        dd_checks_judge(&round.settings, &run, &soak->group[at].oracle, NULL, check);
     const bool failed = verdict > DD_SKIP;
     if (failed)
         say_failure(x, &round, verdict, &run, check);

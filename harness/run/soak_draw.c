@@ -142,6 +142,9 @@ static bool try_draw(const dd_scenario *scenario, uint64_t seed, uint64_t tried,
         !set_drawn(scenario, seed, tried, true, out, message) ||
         !dd_settings_finish(&out->settings, message))
         return false;
+    if (out->settings.subject == DD_SUBJECT_PLUGIN)
+        return dd_text_refuse(message, "subject %.100s: a plug-in is swept, not drawn",
+                              out->settings.plugin);
     if (!dd_kernels_select(out->settings.config.simd, &why))
         return dd_text_refuse(message, "simd %s: %s",
                               dd_key_named("simd")->choices[out->settings.config.simd],

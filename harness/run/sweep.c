@@ -9,6 +9,15 @@
 
 /* ---- Layout ---- */
 
+/* Whether the result of the oracle, or of a plug-in's reference, depends on a key. */
+static bool decides(const dd_key *key, const dd_settings *s)
+{
+    if (s->subject != DD_SUBJECT_PLUGIN)
+        return key->decides_bits;
+    return dd_key_concerns(key, DD_SUBJECT_PLUGIN) && !key->not_swept &&
+           strcmp(key->name, "workers") != 0 && strcmp(key->name, "perturb") != 0;
+}
+
 /* Every setting that the oracle's result depends on, as text. */
 static char *oracle_key(const dd_settings *s)
 {
@@ -19,7 +28,7 @@ static char *oracle_key(const dd_settings *s)
         return NULL;
     const dd_key *keys = dd_keys(&n);
     for (size_t i = 0; i < n; i++) {
-        if (!keys[i].decides_bits)
+        if (!decides(&keys[i], s))
             continue;
         char value[DD_SPEC_MAX];
         dd_settings_get(s, keys[i].name, value);
@@ -46,6 +55,8 @@ static bool place_oracle(dd_sweep *sweep, dd_sweep_cell *cell)
         DD_PLANT_NONE;        /* what the cell suffers on purpose is not the oracle's: */
     oracle->settings.hog = 0; /* other cells are held against it, and timed, too */
     oracle->settings.perturb = 0;
+    if (oracle->settings.subject == DD_SUBJECT_PLUGIN)
+        oracle->settings.config.workers = 1;
     return true;
 }
 
@@ -58,7 +69,18 @@ static uint32_t repeats_room(const dd_sweep_cell *cell)
 void dd_sweep_add_repeat(dd_sweep_cell *cell)
 {
     dd_sweep_run *row = &cell->repeats[cell->n_repeats++];
-    row->verdict = dd_checks_judge(&cell->plan->settings, &row->run, NULL, row->check);
+    row->verdict = dd_checks_judge(&cell->plan->settings, &row->run, NULL, NULL, row->check);
+}
+
+void dd_sweep_judge_repeat(const dd_sweep *sweep, dd_sweep_cell *cell, uint32_t repeat)
+{
+    dd_sweep_run *row = &cell->repeats[repeat];
+    const dd_run *first = NULL;
+    for (uint32_t r = 0; r < repeat && !first; r++)
+        if (cell->repeats[r].run.outcome == DD_RUN_ENDED)
+            first = &cell->repeats[r].run;
+    row->verdict = dd_checks_judge(&cell->plan->settings, &row->run,
+                                   &sweep->oracles[cell->oracle].run, first, row->check);
 }
 
 dd_sweep *dd_sweep_open(const dd_scenario *scenario)
@@ -114,9 +136,8 @@ void dd_sweep_judge(dd_sweep *sweep)
         cell->verdict = DD_SKIP;
         sweep->runs_due += cell->n_repeats;
         for (uint32_t r = 0; r < cell->n_repeats; r++) {
-            dd_sweep_run *row = &cell->repeats[r];
-            row->verdict = dd_checks_judge(&cell->plan->settings, &row->run,
-                                           &sweep->oracles[cell->oracle].run, row->check);
+            const dd_sweep_run *row = &cell->repeats[r];
+            dd_sweep_judge_repeat(sweep, cell, r);
             cell->verdict = dd_verdict_join(cell->verdict, row->verdict);
             sweep->runs_done += row->run.outcome != DD_RUN_NOT_RUN;
         }
@@ -134,6 +155,7 @@ void dd_sweep_close(dd_sweep *sweep)
     }
     for (size_t i = 0; i < sweep->n_oracles; i++) {
         dd_run_clear(&sweep->oracles[i].run);
+        dd_weights_store_close(sweep->oracles[i].weights);
         free(sweep->oracles[i].key);
     }
     free(sweep->cells);
@@ -173,7 +195,7 @@ static dd_status check_same_data(const dd_sweep *sweep, const dd_sweep_cell *cel
     char hash[33];
     dd_data_info_get(data, &info);
     dd_hash_text(info.hash, hash);
-    if (!before || strcmp(hash, before->data_hash) == 0)
+    if (!before || !before->data[0] || strcmp(hash, before->data_hash) == 0)
         return DD_OK;
     snprintf(error->message, sizeof error->message,
              "data %.200s: it has changed, its hash is %s and was %s", before->data, hash,
@@ -181,10 +203,44 @@ static dd_status check_same_data(const dd_sweep *sweep, const dd_sweep_cell *cel
     return DD_ERR_DATA;
 }
 
+/* Whether the settings can be trained with, as far as can be said without training. */
+static dd_status check_settings(const dd_settings *s, const dd_data *data, dd_error *error)
+{
+    switch (s->subject) {
+    case DD_SUBJECT_PLUGIN: /* what they mean is its own to say, when it is opened */
+        return DD_OK;
+    case DD_SUBJECT_ORACLE:
+        return dd_config_check_bits(&s->config, data, error);
+    default:
+        return dd_config_check(&s->config, data, error);
+    }
+}
+
+/* Loads a plug-in as a cell does, in a child under the watchdog, since its constructors may do
+ * anything. */
+static dd_status probe(const dd_settings *s, dd_error *error)
+{
+    dd_run run;
+    dd_cell_run(&(dd_cell_job){.settings = s, .body = dd_cell_body_probe, .stop_fd = -1}, &run);
+    dd_status st = run.end.status;
+    if (run.outcome == DD_RUN_REFUSED)
+        (void)snprintf(error->message, sizeof error->message, "%.500s",
+                       run.end.message[0] ? run.end.message : run.reason);
+    else
+        (void)snprintf(error->message, sizeof error->message,
+                       "subject %.100s: cannot be loaded: %s: %.300s", s->plugin,
+                       dd_outcome_name(run.outcome), run.reason);
+    if (run.outcome != DD_RUN_REFUSED)
+        st = DD_ERR_ARGUMENT;
+    dd_run_clear(&run);
+    return st;
+}
+
 dd_status dd_sweep_validate(const dd_sweep *sweep, char message[DD_SCENARIO_MESSAGE_MAX])
 {
     dd_data *data = NULL;
     const dd_settings *opened = NULL;
+    const char *probed = ""; /* the plug-in that was loaded last */
     dd_status st = DD_OK;
     dd_error error = {{0}};
     for (size_t i = 0; i < sweep->scenario->n_cells && st == DD_OK; i++) {
@@ -200,8 +256,11 @@ dd_status dd_sweep_validate(const dd_sweep *sweep, char message[DD_SCENARIO_MESS
         if (st == DD_OK)
             st = check_same_data(sweep, &sweep->cells[i], data, &error);
         if (st == DD_OK)
-            st = s->subject == DD_SUBJECT_ORACLE ? dd_config_check_bits(&s->config, data, &error)
-                                                 : dd_config_check(&s->config, data, &error);
+            st = check_settings(s, data, &error);
+        if (st == DD_OK && strcmp(s->plugin, probed) != 0) {
+            probed = s->plugin;
+            st = probed[0] ? probe(s, &error) : DD_OK;
+        }
         if (st == DD_ERR_CPU)
             st = DD_OK; /* the cell will say so itself, as a SKIP */
         if (st != DD_OK) {

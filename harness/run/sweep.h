@@ -5,7 +5,9 @@
  * Repeats are the outer loop: the first of all cells, then the second of all, …, so that a machine
  * that drifts, drifts under all cells alike. Within each the order is another, drawn from the
  * scenario's `shuffle`, so that no cell always runs behind the same neighbour. The oracle runs once
- * for each distinct set of bit-deciding settings, before the first cell that needs it.
+ * for each distinct set of bit-deciding settings, before the first cell that needs it. In its place
+ * a plug-in has its own run with one worker, its reference: once for each library, its options and
+ * what else it is told.
  *
  * With `interval`, a cell gets more repeats than `repeats` until its median step is known well
  * enough or a cap is reached (sweep_times.h); which of the two is for its row to say. */
@@ -38,6 +40,7 @@ typedef struct dd_sweep_oracle {
     char *key; /* the bit-deciding settings as text */
     dd_settings settings;
     dd_run run;
+    dd_weights_store *weights; /* of a reference whose cells have a tolerance, once it has run */
 } dd_sweep_oracle;
 
 typedef struct dd_sweep {
@@ -76,8 +79,8 @@ typedef struct dd_sweep_options {
 dd_sweep *dd_sweep_open(const dd_scenario *scenario);
 void dd_sweep_close(dd_sweep *sweep); /* NULL allowed */
 
-/* Opens every cell's data and checks every cell's settings; trains nothing. Data that is not what
- * the cell's recorded runs trained on is refused.
+/* Opens every cell's data and checks every cell's settings; trains nothing. A plug-in is loaded, in
+ * a child. Data that is not what the cell's recorded runs trained on is refused.
  * returns  DD_OK, or what the first bad cell gave; the message names file and cell          */
 dd_status dd_sweep_validate(const dd_sweep *sweep, char message[DD_SCENARIO_MESSAGE_MAX]);
 
@@ -86,6 +89,9 @@ void dd_sweep_run_all(dd_sweep *sweep, const dd_sweep_options *options);
 
 /* The worst of the cells' verdicts; SKIP only if no cell was judged. */
 dd_verdict dd_sweep_verdict(const dd_sweep *sweep);
+
+/* Judges one repeat, which was run, beside its oracle and the repeats before it. */
+void dd_sweep_judge_repeat(const dd_sweep *sweep, dd_sweep_cell *cell, uint32_t repeat);
 
 /* ---- For what was run before ---- */
 

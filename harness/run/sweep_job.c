@@ -37,16 +37,54 @@ int dd_sweep_job_prepare(dd_sweep_job *job, dd_scenario *scenario, bool only_lis
     return st == DD_OK ? DD_EXIT_HELD : st == DD_ERR_MEMORY ? DD_EXIT_ENVIRONMENT : DD_EXIT_USAGE;
 }
 
-bool dd_sweep_job_begin(dd_sweep_job *job, const char *out, const char *const *sets, size_t n_sets,
-                        char message[DD_JOURNAL_MESSAGE_MAX])
+/* The command that makes the sweep again, with the scenario's path as seen from here; none where it
+ * would be too long, or hold what ends a quotation in Markdown. */
+static void tell_command(dd_sweep_job *job, const char *const *sets, size_t n_sets)
+{
+    char here[DD_PATH_MAX], *to = job->report.command;
+    const size_t room = sizeof job->report.command;
+    const char *file = job->scenario->file;
+    const size_t n = getcwd(here, sizeof here) ? strlen(here) : 0;
+    if (n && strncmp(file, here, n) == 0 && file[n] == '/')
+        file += n + 1;
+    size_t used = (size_t)snprintf(to, room, "dodeca run %s", file);
+    for (size_t i = 0; i < n_sets && used < room; i++)
+        used += (size_t)snprintf(to + used, room - used, " --set '%s'", sets[i]);
+    if (used >= room || strchr(to, '`') || strchr(to, '\n'))
+        to[0] = '\0';
+}
+
+/* The journal first: whoever has it is alone in the folder. It is begun last: until then nothing
+ * that was there before is lost. */
+static bool fill_folder(dd_sweep_job *job, const char *const *sets, size_t n_sets,
+                        char why[DD_JOURNAL_MESSAGE_MAX])
+{
+    if (!dd_journal_take(job->report.dir, &job->journal, why)) {
+        dd_report_discard(&job->report);
+        return false;
+    }
+    if (!dd_report_begin(&job->report, job->sweep)) {
+        dd_journal_leave(job->journal);
+        return dd_journal_refuse_(why, "%s", job->report.failure);
+    }
+    dd_report_clear(&job->report, true);
+    if (dd_journal_begin(job->journal, job->sweep, sets, n_sets, &job->report.machine, why))
+        return true;
+    dd_journal_leave(job->journal);
+    dd_report_discard(&job->report);
+    return false;
+}
+
+bool dd_sweep_job_begin(dd_sweep_job *job, const char *out, bool replace, const char *const *sets,
+                        size_t n_sets, char message[DD_JOURNAL_MESSAGE_MAX])
 {
     char why[DD_JOURNAL_MESSAGE_MAX];
-    bool good = dd_report_open(&job->report, job->sweep, out);
+    bool good = dd_report_open_folder(&job->report, job->sweep->scenario->name, out, replace);
     if (!good)
         snprintf(why, sizeof why, "%s", job->report.failure);
-    else if (!(good = dd_journal_create(job->report.dir, job->sweep, sets, n_sets,
-                                        &job->report.machine, &job->journal, why)))
-        dd_report_discard(&job->report);
+    if (good)
+        tell_command(job, sets, n_sets);
+    good = good && fill_folder(job, sets, n_sets, why);
     if (!good)
         dd_journal_refuse_(message, "results cannot be written: %.900s", why);
     return good;
@@ -75,6 +113,7 @@ int dd_sweep_job_resume(dd_sweep_job *job, const char *dir, uint64_t again,
         return DD_EXIT_USAGE;
     }
     dd_report_open_again(&job->report, dir);
+    tell_command(job, sets, n_sets);
     if (!dd_journal_restore(job->journal, job->sweep, &job->report.machine, message) ||
         dd_sweep_validate(job->sweep, message) != DD_OK)
         return DD_EXIT_USAGE;
@@ -150,6 +189,11 @@ int dd_sweep_job_run(dd_sweep_job *job, int stop_fd)
     if (shuffle && job->scenario->n_cells > 1)
         fprintf(stderr, "%s: %zu cells, in each repeat in another order, drawn from shuffle %llu\n",
                 job->scenario->name, job->scenario->n_cells, (unsigned long long)shuffle);
+    if (job->sweep->runs_done < job->sweep->runs_due && dd_report_forget_page(&job->report))
+        fprintf(stderr,
+                "%s: %s/report.html showed the results so far and is removed; \"dodeca report\" "
+                "makes it anew\n",
+                job->scenario->name, job->report.dir);
     dd_sweep_run_all(job->sweep, &options);
     dd_report_print(&job->report, job->sweep, stdout);
     say_trouble(job);

@@ -21,10 +21,11 @@ typedef struct dd_sweep_job {
  * returns  DD_EXIT_HELD, or the exit code and a message                                         */
 int dd_sweep_job_prepare(dd_sweep_job *job, dd_scenario *scenario, bool only_list,
                          char message[DD_JOURNAL_MESSAGE_MAX]);
-/* Makes the results folder (as dd_report_open) and begins its journal.
+/* Makes the results folder (as dd_report_open_folder) and begins its journal. replace: what results
+ * there are in it go.
  * returns  false, message filled, and nothing new is left                                       */
-bool dd_sweep_job_begin(dd_sweep_job *job, const char *out, const char *const *sets, size_t n_sets,
-                        char message[DD_JOURNAL_MESSAGE_MAX]);
+bool dd_sweep_job_begin(dd_sweep_job *job, const char *out, bool replace, const char *const *sets,
+                        size_t n_sets, char message[DD_JOURNAL_MESSAGE_MAX]);
 /* In place of the two: what was begun in the folder goes on. again: the number of a cell whose
  * runs are to be made again, from 1; 0: none.
  * returns  as dd_sweep_job_prepare                                                              */

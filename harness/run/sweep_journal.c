@@ -85,6 +85,11 @@ static json_t *cells_json(const dd_sweep *sweep, bool *ok)
         json_t *cell = json_object();
         dd_json_put(cell, "label", dd_json_text(plan->label), ok);
         dd_json_put(cell, "settings", dd_settings_json(&plan->settings, ok), ok);
+        if (plan->settings.plugin[0]) {
+            char hash[33];
+            (void)dd_program_hash(plan->settings.plugin, hash);
+            dd_json_put(cell, "subject_hash", dd_json_text(hash), ok);
+        }
         dd_json_append(cells, cell, ok);
     }
     return cells;
@@ -114,9 +119,7 @@ json_t *dd_journal_head_(const dd_sweep *sweep, const char *file, const char *co
     return NULL;
 }
 
-bool dd_journal_create(const char *dir, const dd_sweep *sweep, const char *const *sets,
-                       size_t n_sets, const dd_machine *machine, dd_journal **out,
-                       char message[DD_JOURNAL_MESSAGE_MAX])
+bool dd_journal_take(const char *dir, dd_journal **out, char message[DD_JOURNAL_MESSAGE_MAX])
 {
     dd_journal *j = calloc(1, sizeof *j);
     if (!j)
@@ -124,22 +127,39 @@ bool dd_journal_create(const char *dir, const dd_sweep *sweep, const char *const
     *j = (dd_journal){.dir = strdup(dir), .fd = -1};
     if (asprintf(&j->path, "%s/" DD_JOURNAL_NAME, dir) < 0)
         j->path = NULL;
-    /* from wherever it is resumed */
-    char *file = realpath(sweep->scenario->file, NULL);
-    bool good = j->dir && j->path && file;
-    if (!good)
-        dd_journal_refuse_(message, "%.500s: no journal can be begun: %s", dir, strerror(errno));
-    good = good && dd_journal_lock_(j, O_CREAT, message);
-    if (good && ftruncate(j->fd, 0) != 0)
-        good = refuse_write(j, message);
-    good =
-        good && write_line(j, dd_journal_head_(sweep, file, sets, n_sets, machine), true, message);
-    free(file);
+    bool good = j->dir && j->path;
+    if (good) {
+        j->is_new = access(j->path, F_OK) != 0;
+        good = dd_journal_lock_(j, O_CREAT, message);
+    } else {
+        dd_journal_refuse_(message, "%.500s: no memory for its journal", dir);
+    }
     if (good)
         *out = j;
     else
         dd_journal_close(j);
     return good;
+}
+
+bool dd_journal_begin(dd_journal *j, const dd_sweep *sweep, const char *const *sets, size_t n_sets,
+                      const dd_machine *machine, char message[DD_JOURNAL_MESSAGE_MAX])
+{
+    /* from wherever it is resumed */
+    char *file = realpath(sweep->scenario->file, NULL);
+    bool good =
+        file || dd_journal_refuse_(message, "%.500s: %s", sweep->scenario->file, strerror(errno));
+    if (good && ftruncate(j->fd, 0) != 0)
+        good = refuse_write(j, message);
+    good =
+        good && write_line(j, dd_journal_head_(sweep, file, sets, n_sets, machine), true, message);
+    free(file);
+    return good;
+}
+
+void dd_journal_leave(const dd_journal *j)
+{
+    if (j->is_new)
+        (void)unlink(j->path);
 }
 
 void dd_journal_close(dd_journal *j)

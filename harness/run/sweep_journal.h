@@ -27,15 +27,19 @@
 
 typedef struct dd_journal dd_journal;
 
-/* Begins a journal in the folder, in place of any that is there. sets: as dd_scenario_open had
- * them. owns     *out on success, released by dd_journal_close; nothing on failure returns  false,
- * message filled                                                                 */
-bool dd_journal_create(const char *dir, const dd_sweep *sweep, const char *const *sets,
-                       size_t n_sets, const dd_machine *machine, dd_journal **out,
-                       char message[DD_JOURNAL_MESSAGE_MAX]);
+/* Takes the folder's journal, one that is there or a new one, so that nobody else writes in the
+ * folder; what it holds stays for now.
+ * owns     *out on success, released by dd_journal_close; nothing on failure
+ * returns  false, message filled                                                                */
+bool dd_journal_take(const char *dir, dd_journal **out, char message[DD_JOURNAL_MESSAGE_MAX]);
+/* Begins it, in place of what it holds. sets: as dd_scenario_open had them.  returns  as above  */
+bool dd_journal_begin(dd_journal *j, const dd_sweep *sweep, const char *const *sets, size_t n_sets,
+                      const dd_machine *machine, char message[DD_JOURNAL_MESSAGE_MAX]);
+/* Of one that was taken and not begun: it goes if it was not there before. */
+void dd_journal_leave(const dd_journal *j);
 
 /* Opens the folder's journal and reads its head.
- * owns, returns  as dd_journal_create; another program that writes it is a reason, too           */
+ * owns, returns  as dd_journal_take; another program that writes it is a reason, too             */
 bool dd_journal_open(const char *dir, dd_journal **out, char message[DD_JOURNAL_MESSAGE_MAX]);
 /* What the sweep was begun with: the scenario's file, and the sets. Valid until close. */
 const char *dd_journal_file(const dd_journal *j);
@@ -60,7 +64,7 @@ void dd_journal_close(dd_journal *j); /* NULL allowed */
 struct dd_journal {
     char *dir, *path;
     int fd;
-    bool failed;
+    bool failed, is_new; /* is_new: dd_journal_take made the file */
     /* of one that was opened: */
     json_t *head;
     size_t head_bytes; /* where the lines after it begin */

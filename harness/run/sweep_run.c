@@ -82,8 +82,13 @@ static void expect(execution *x, const dd_sweep_cell *current)
     x->left_s = left_s + (n_unseen ? mean_s * (double)n_unseen : 0) - (current ? x->run_s : 0);
 }
 
+/* What weights a plug-in's child leaves or finds. */
+typedef struct weights {
+    dd_weights_store *leave, *beside;
+} weights;
+
 static void run_child(execution *x, const dd_settings *settings, dd_cell_body *body,
-                      const char *label, const dd_sweep_cell *cell, dd_run *run)
+                      const char *label, const dd_sweep_cell *cell, weights w, dd_run *run)
 {
     expect(x, cell);
     x->label = label;
@@ -91,6 +96,8 @@ static void run_child(execution *x, const dd_settings *settings, dd_cell_body *b
     x->start_ns = now_ns();
     dd_cell_job job = {.settings = settings,
                        .body = body,
+                       .leave = w.leave,
+                       .beside = w.beside,
                        .stop_fd = x->options->stop_fd,
                        .progress = show,
                        .user = x};
@@ -107,19 +114,54 @@ static void tell(const execution *x, const dd_sweep_place *done)
         x->options->on_run(x->options->user, x->sweep, done);
 }
 
+/* Whether cells are compared with its weights one by one. */
+static bool has_tolerance(const dd_sweep_oracle *oracle)
+{
+    return oracle->settings.subject == DD_SUBJECT_PLUGIN && oracle->settings.tolerance > 0;
+}
+
+/* Also a plug-in's reference. */
 static void run_oracle(execution *x, dd_sweep_oracle *oracle)
 {
-    dd_cell_body *body = x->options->serial ? x->options->serial : dd_cell_body_serial;
-    run_child(x, &oracle->settings, body, "oracle", NULL, &oracle->run);
+    const dd_settings *s = &oracle->settings;
+    const bool own = s->subject == DD_SUBJECT_PLUGIN;
+    const char *name = own ? "reference, one worker" : "oracle";
+    dd_cell_body *body = own ? dd_cell_body_plugin : dd_cell_body_serial;
+    if (has_tolerance(oracle))
+        oracle->weights = dd_weights_store_open(); /* NULL: the cells will say so */
+    run_child(x, s, x->options->serial ? x->options->serial : body, name, NULL,
+              (weights){.leave = oracle->weights}, &oracle->run);
     if (x->sweep->interrupted)
         return;
     if (oracle->run.outcome == DD_RUN_ENDED && oracle->run.end.data_note[0])
         dd_progress_say(&x->progress, "%s", oracle->run.end.data_note);
-    dd_progress_say(&x->progress, "[%llu/%llu] oracle: %s (%.1f s)%s%s",
+    dd_progress_say(&x->progress, "[%llu/%llu] %s: %s (%.1f s)%s%s",
                     (unsigned long long)x->sweep->runs_done, (unsigned long long)x->sweep->runs_due,
-                    dd_outcome_name(oracle->run.outcome), (double)oracle->run.wall_ns * 1e-9,
+                    name, dd_outcome_name(oracle->run.outcome), (double)oracle->run.wall_ns * 1e-9,
                     oracle->run.reason[0] ? " " : "", oracle->run.reason);
     tell(x, &(dd_sweep_place){.oracle = true, .at = (size_t)(oracle - x->sweep->oracles)});
+}
+
+/* A sweep that is resumed knows what a reference's losses were, but no longer its weights. */
+static bool lacks_weights(const dd_sweep_oracle *oracle)
+{
+    return oracle->run.outcome == DD_RUN_ENDED && !oracle->weights && has_tolerance(oracle);
+}
+
+/* One more run, which is nobody's result. */
+static void make_weights_again(execution *x, dd_sweep_oracle *oracle)
+{
+    dd_run again;
+    dd_cell_body *body = x->options->serial ? x->options->serial : dd_cell_body_plugin;
+    oracle->weights = dd_weights_store_open();
+    run_child(x, &oracle->settings, body, "reference once more", NULL,
+              (weights){.leave = oracle->weights}, &again);
+    x->sweep->runs_done -= again.outcome != DD_RUN_NOT_RUN;
+    if (again.outcome != DD_RUN_ENDED) { /* the cells will say that they were not compared */
+        dd_weights_store_close(oracle->weights);
+        oracle->weights = NULL;
+    }
+    dd_run_clear(&again);
 }
 
 static void say_result(execution *x, const dd_sweep_cell *cell, uint32_t repeat, const char *label)
@@ -153,9 +195,11 @@ static void run_cell(execution *x, dd_sweep_cell *cell, uint32_t repeat)
              settings->interval > 0 && !x->sweep->untimeable ? settings->repeats_max
                                                              : cell->n_repeats);
     dd_cell_body *body = x->options->train ? x->options->train : dd_cell_body_train;
-    run_child(x, settings, body, label, cell, &now->run);
-    now->verdict =
-        dd_checks_judge(settings, &now->run, &x->sweep->oracles[cell->oracle].run, now->check);
+    const dd_sweep_oracle *oracle = &x->sweep->oracles[cell->oracle];
+    run_child(x, settings, body, label, cell,
+              (weights){.beside = oracle->run.outcome == DD_RUN_ENDED ? oracle->weights : NULL},
+              &now->run);
+    dd_sweep_judge_repeat(x->sweep, cell, repeat);
     cell->verdict = dd_verdict_join(cell->verdict, now->verdict);
     if (x->sweep->interrupted)
         return;
@@ -173,7 +217,8 @@ static void mark_interrupted(dd_sweep *sweep)
             if (row->run.outcome != DD_RUN_NOT_RUN)
                 continue;
             snprintf(row->run.reason, sizeof row->run.reason, "interrupted");
-            row->verdict = dd_checks_judge(&cell->plan->settings, &row->run, NULL, row->check);
+            row->verdict =
+                dd_checks_judge(&cell->plan->settings, &row->run, NULL, NULL, row->check);
         }
     }
 }
@@ -215,6 +260,8 @@ static void run_repeat(execution *x, const size_t *order, uint32_t repeat)
             sweep->interrupted = true;
         if (!sweep->interrupted && oracle->run.outcome == DD_RUN_NOT_RUN)
             run_oracle(x, oracle);
+        else if (!sweep->interrupted && lacks_weights(oracle))
+            make_weights_again(x, oracle);
         if (!sweep->interrupted)
             run_cell(x, cell, repeat);
         sweep->wall_ns = x->wall_before_ns + (now_ns() - x->begun_ns);

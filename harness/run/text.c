@@ -4,6 +4,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,6 +19,36 @@ bool dd_text_uint(const char *text, uint64_t *out)
     errno = 0;
     *out = strtoull(text, &end, 10);
     return errno == 0 && *end == '\0';
+}
+
+static const char units[] = "KMGT"; /* 2^10, 2^20, 2^30, 2^40 */
+
+bool dd_text_bytes(const char *text, uint64_t *out)
+{
+    char digits[24];
+    const size_t n = strlen(text);
+    const char *unit = n > 1 ? strchr(units, text[n - 1]) : NULL;
+    if (n >= sizeof digits)
+        return false;
+    strcpy(digits, text);
+    if (unit)
+        digits[n - 1] = '\0';
+    const int shift = unit ? 10 * (int)(unit - units + 1) : 0;
+    uint64_t value;
+    if (!dd_text_uint(digits, &value) || value > UINT64_MAX >> shift)
+        return false;
+    *out = value << shift;
+    return true;
+}
+
+void dd_text_write_bytes(uint64_t bytes, char text[DD_SPEC_MAX])
+{
+    const char *unit = "";
+    for (size_t i = 0; units[i] && bytes && bytes % 1024 == 0; i++) {
+        bytes /= 1024;
+        unit = &units[i];
+    }
+    (void)snprintf(text, DD_SPEC_MAX, "%" PRIu64 "%.1s", bytes, unit);
 }
 
 bool dd_text_real(const char *text, double *out)

@@ -13,6 +13,10 @@
 /* Digits and nothing else: no sign, no blank, no base but ten.  returns  false: none, or too large
  */
 bool dd_text_uint(const char *text, uint64_t *out);
+/* The same, or with K, M, G or T behind it: that many times 1024, 1024^2, … */
+bool dd_text_bytes(const char *text, uint64_t *out);
+/* With the largest of these that divides it. */
+void dd_text_write_bytes(uint64_t bytes, char text[DD_SPEC_MAX]);
 /* A decimal number: no blanks, hexadecimals, infinities or NaN. */
 bool dd_text_real(const char *text, double *out);
 

@@ -42,7 +42,7 @@ static int trace_cell(const dd_sweep *sweep, size_t at, const char *path, int st
     int code = DD_EXIT_INTERRUPTED;
     if (row.run.outcome != DD_RUN_NOT_RUN) {
         row.verdict =
-            dd_checks_judge(settings, &row.run, &sweep->oracles[cell->oracle].run, row.check);
+            dd_checks_judge(settings, &row.run, &sweep->oracles[cell->oracle].run, NULL, row.check);
         fprintf(log, "trace of cell %zu, %s: %s%s%s\n", at + 1,
                 cell->plan->label[0] ? cell->plan->label : sweep->scenario->name,
                 dd_verdict_name(row.verdict), row.verdict == DD_PASS ? "" : " ",

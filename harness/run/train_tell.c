@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * The words and the JSON of `dodeca train`. Decides nothing. */
+ * The words of `dodeca train`. Decides nothing. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,7 +8,9 @@
 
 #include "cell_body.h"
 #include "platform.h"
+#include "progress.h"
 #include "train.h"
+#include "train_line.h"
 
 #define MIB(bytes) ((double)(bytes) / 0x1p20)
 
@@ -17,28 +19,16 @@ uint64_t dd_train_last(const dd_train *t)
     return t->stop_after == DD_TRAIN_TO_THE_END ? t->settings.steps : t->stop_after;
 }
 
-/* "1 h 02 min", "3 min 05 s", "12 s" */
-static void format_time(double seconds, char text[32])
+double dd_train_tokens_per_s(const dd_train *t)
 {
-    uint64_t s = seconds < 1e9 ? (uint64_t)(seconds + 0.5) : 1000000000u;
-    if (s >= 3600)
-        (void)snprintf(text, 32, "%" PRIu64 " h %02" PRIu64 " min", s / 3600, s / 60 % 60);
-    else if (s >= 60)
-        (void)snprintf(text, 32, "%" PRIu64 " min %02" PRIu64 " s", s / 60, s % 60);
-    else
-        (void)snprintf(text, 32, "%" PRIu64 " s", s);
-}
-
-/* A NaN's sign means nothing, yet printf shows it. */
-static double unsigned_nan(double x)
-{
-    return isnan(x) ? (double)NAN : x;
-}
-
-static double tokens_per_s(const dd_train *t)
-{
-    double tokens = (double)t->done * t->settings.config.batch * t->settings.config.seq;
+    const dd_config *c = &t->settings.config;
+    const double tokens = (double)(t->done - t->began) * c->batch * c->seq;
     return t->step_ns ? tokens * 1e9 / (double)t->step_ns : 0;
+}
+
+double dd_train_bits(const dd_train *t, double nats)
+{
+    return strncmp(t->used, "bytes:", 6) == 0 ? nats / log(2) : (double)NAN;
 }
 
 static const char *plural(uint64_t n)
@@ -70,6 +60,7 @@ static const char *why_reduction(const dd_config *c, const dd_trainer_info *i)
         return "";
     return i->reduce == DD_REDUCE_OWNER ? " (auto)"
            : c->guard                   ? " (auto, with guard)"
+           : c->micro_batch             ? " (auto, with micro-batches)"
                                         : " (auto, owner would take too much memory)";
 }
 
@@ -104,6 +95,12 @@ static void describe_threads(const dd_train *t)
             MIB(i.weights_bytes), MIB(i.packed_weights_bytes), MIB(i.moments_bytes),
             MIB(i.segments_bytes), MIB(i.workspaces_bytes), MIB(i.other_bytes),
             MIB(i.scratch_bytes));
+    if (i.micro_batch)
+        fprintf(stderr,
+                "micro-batches: %u sequence%s of a lane at a time%s; gradients of lanes in work "
+                "%.1f MiB\n",
+                i.micro_batch, plural(i.micro_batch), c->micro_batch ? "" : ", by --memory-limit",
+                MIB(i.lanes_bytes));
     if (c->trace)
         fprintf(stderr, "trace: room for %u events of each thread, %.1f MiB\n", c->trace,
                 MIB(i.trace_bytes));
@@ -165,20 +162,49 @@ void dd_train_close_line(dd_train *t)
     t->line_open = false;
 }
 
+uint64_t dd_train_validation_batches(const dd_train *t)
+{
+    const dd_config *c = &t->settings.config;
+    dd_data_split split = {0};
+    (void)dd_data_split_get(t->data, c->seq, c->batch, &split, NULL);
+    const uint64_t all = split.validation_windows / c->batch;
+    return t->validation_batches < all ? t->validation_batches : all;
+}
+
+/* Steps at the speed of the latest ones, and validations as long as the last one was. */
+double dd_train_left_s(const dd_train *t)
+{
+    const uint64_t last = dd_train_last(t), every = t->validate_every;
+    uint64_t validations = last > t->done && t->validation_batches;
+    if (every) /* those after whole multiples, and one at the end */
+        validations = last / every - t->done / every + (last % every && last > t->done);
+    return ((double)(last - t->done) * t->recent_ns +
+            (double)validations * (double)t->validation_ns) /
+           1e9;
+}
+
 void dd_train_progress(dd_train *t)
 {
-    uint64_t now = dd_now_ns(), least = t->terminal ? 100000000u : 1000000000u;
-    uint64_t last = dd_train_last(t);
-    if (t->json || (now - t->shown_ns < least && t->done != last))
+    const uint64_t now = dd_now_ns(), least = t->terminal ? 100000000u : 1000000000u;
+    const dd_config *c = &t->settings.config;
+    if (t->json || (now - t->shown_ns < least && t->done != dd_train_last(t)))
         return;
     t->shown_ns = now;
-    char left[32];
-    format_time((double)(last - t->done) * (double)t->step_ns / (double)t->done / 1e9, left);
-    fprintf(stderr,
-            "%s%" PRIu64 " of %" PRIu64
-            " steps  loss %.4f  lr %.3g  norm %.3g  %.0f tokens/s  %s left%s",
-            t->terminal ? "\r" : "", t->done, last, unsigned_nan(t->last.loss), (double)t->last.lr,
-            unsigned_nan(t->last.norm), tokens_per_s(t), left, t->terminal ? "\033[K" : "\n");
+    const dd_train_line line = {
+        .done = t->done,
+        .last = dd_train_last(t),
+        .loss = t->last.loss,
+        .validation = t->validation,
+        .bits = dd_train_bits(t, t->validation),
+        .lr = (double)t->last.lr,
+        .norm = t->last.norm,
+        .tokens_per_s = (double)c->batch * c->seq * 1e9 / t->recent_ns,
+        .left_s = dd_train_left_s(t),
+    };
+    char text[256];
+    const size_t columns = t->terminal ? (size_t)dd_progress_columns(stderr) - 1 : 0;
+    (void)dd_train_line_format(&line, columns, text, sizeof text);
+    fprintf(stderr, "%s%s%s", t->terminal ? "\r" : "", text, t->terminal ? "\033[K" : "\n");
     t->line_open = t->terminal;
 }
 
@@ -216,94 +242,12 @@ void dd_train_discarded(dd_train *t, const dd_step *step)
             step->step, where, c->tensor ? c->tensor : "loss", c->index);
 }
 
-/* ---- JSON ---- */
-
-static json_t *number(double x)
-{
-    return isfinite(x) ? json_real(x) : json_null(); /* JSON has no other numbers */
-}
-
-static void print_json(json_t *object)
-{
-    if (!object || json_dumpf(object, stdout, JSON_COMPACT | JSON_REAL_PRECISION(17)) != 0)
-        fputs("{\"error\":\"out of memory\"}", stdout);
-    putchar('\n');
-    json_decref(object);
-    (void)fflush(stdout);
-}
-
 void dd_train_status(dd_train *t, uint64_t now_ns)
 {
     dd_train_close_line(t);
-    if (t->json)
-        print_json(dd_health_json(t->health, t->done, now_ns));
-    else
+    dd_train_json_health(t, now_ns);
+    if (!t->json)
         dd_health_print(t->health, t->done, now_ns, stderr);
-}
-
-void dd_train_json_step(const dd_step *s)
-{
-    print_json(json_pack("{s:I, s:o, s:o, s:o, s:b, s:I}", "step", (json_int_t)s->step, "loss",
-                         number(s->loss), "norm", number(s->norm), "lr", number((double)s->lr),
-                         "discarded", (int)s->discarded, "wall_ns", (json_int_t)s->wall_ns));
-}
-
-static json_t *json_of_info(const dd_train *t)
-{
-    dd_trainer_info i;
-    t->subject->describe(t->self, &i);
-    json_t *o =
-        json_pack("{s:s, s:I, s:I, s:o, s:s}", "subject", t->subject->name, "workers",
-                  (json_int_t)i.workers, "non_empty_lanes", (json_int_t)i.non_empty_lanes,
-                  "lane_bound", number(i.lane_bound), "kernels", i.kernels ? i.kernels : "");
-    if (!o || !t->trainer)
-        return o;
-    json_t *more = json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-        "s:I, "
-        "s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:s, s:I, s:I}",
-        "reduce", dd_reduce_name(i.reduce), "depth", (json_int_t)i.depth, "spheres",
-        (json_int_t)i.n_spheres, "controls", (json_int_t)i.n_controls, "threads",
-        (json_int_t)i.n_threads, "unpinned", (json_int_t)i.n_unpinned, "changes",
-        (json_int_t)i.n_changes, "changes_failed", (json_int_t)i.n_changes_failed, "change_ns",
-        (json_int_t)t->command_ns, "lanes_done", (json_int_t)i.lanes_done, "folds",
-        (json_int_t)i.folds, "steals", (json_int_t)i.steals, "control_lanes",
-        (json_int_t)i.control_lanes, "segments", (json_int_t)i.n_segments, "most_segments",
-        (json_int_t)i.most_segments, "segments_bytes", (json_int_t)i.segments_bytes,
-        "weights_bytes", (json_int_t)i.weights_bytes, "packed_weights_bytes",
-        (json_int_t)i.packed_weights_bytes, "moments_bytes", (json_int_t)i.moments_bytes,
-        "activations_bytes", (json_int_t)i.workspaces_bytes, "scratch_bytes",
-        (json_int_t)i.scratch_bytes, "other_bytes", (json_int_t)i.other_bytes, "trace_bytes",
-        (json_int_t)i.trace_bytes, "guard_keys", (json_int_t)i.guard_keys, "guard_share",
-        number(i.guard_share), "guard_why", i.guard_why ? i.guard_why : "", "snapshot_pages",
-        (json_int_t)i.snapshot_pages, "snapshot_pages_copied", (json_int_t)i.snapshot_pages_copied);
-    (void)json_object_update(o, more);
-    json_decref(more);
-    if (t->settings.config.profile)
-        (void)json_object_set_new(o, "profile", dd_train_profile_json(&t->profile));
-    return o;
-}
-
-void dd_train_json_end(const dd_train *t, dd_status status, const char *hash)
-{
-    dd_data_info info;
-    dd_data_info_get(t->data, &info);
-    char data_hash[33];
-    dd_hash_text(info.hash, data_hash);
-    dd_usage u = dd_usage_now();
-    json_t *o =
-        json_pack("{s:b, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:s, s:s, s:s, s:I, s:I}", "final",
-                  1, "status", dd_status_name(status), "steps", (json_int_t)t->done, "horizon",
-                  (json_int_t)t->settings.steps, "discarded", (json_int_t)t->discarded, "loss",
-                  number(t->done ? t->last.loss : (double)NAN), "floor", number(info.floor_nats),
-                  "validation_loss", number(t->validation), "tokens_per_s", number(tokens_per_s(t)),
-                  "data", t->used, "data_hash", data_hash, "weights_hash", hash, "cpu_ns",
-                  (json_int_t)u.cpu_ns, "peak_rss_bytes", (json_int_t)u.peak_rss_bytes);
-    json_t *more = json_of_info(t);
-    if (o)
-        (void)json_object_update(o, more);
-    json_decref(more);
-    print_json(o);
 }
 
 /* ---- The end ---- */
@@ -343,6 +287,34 @@ static void summarise_trainer(const dd_train *t)
                i.snapshot_pages, i.snapshot_pages_copied);
 }
 
+/* "1.3456", ", 1.941 bits per byte" where a token is a byte */
+static void print_nats(const dd_train *t, double nats)
+{
+    const double bits = dd_train_bits(t, nats);
+    printf("%.4f", dd_unsigned_nan(nats));
+    if (isfinite(bits))
+        printf(", %.3f bits per byte", bits);
+}
+
+static void print_validation(const dd_train *t)
+{
+    if (!t->validated && !t->why_not[0])
+        return;
+    printf("validation loss  ");
+    if (t->validated)
+        print_nats(t, t->validation);
+    else
+        printf("none: %s", t->why_not);
+    if (t->validated && t->validated_done != t->done) /* something ended the run early */
+        printf(", after %" PRIu64 " steps", t->validated_done);
+    putchar('\n');
+    if (isnan(t->best) || t->best_done == t->validated_done)
+        return;
+    printf("best validation  ");
+    print_nats(t, t->best);
+    printf(", after %" PRIu64 " steps\n", t->best_done);
+}
+
 void dd_train_end(const dd_train *t)
 {
     dd_data_info info;
@@ -350,16 +322,13 @@ void dd_train_end(const dd_train *t)
     printf("steps            %" PRIu64 " of %" PRIu64 "\n", t->done, t->settings.steps);
     if (t->discarded)
         printf("discarded        %" PRIu64 " steps were not finite\n", t->discarded);
-    if (t->done && isfinite(info.floor_nats))
-        printf("loss             %.4f nats per token (floor %.4f)\n", unsigned_nan(t->last.loss),
+    if (t->done > t->began && isfinite(info.floor_nats))
+        printf("loss             %.4f nats per token (floor %.4f)\n", dd_unsigned_nan(t->last.loss),
                info.floor_nats);
-    else if (t->done)
-        printf("loss             %.4f nats per token\n", unsigned_nan(t->last.loss));
-    if (t->validated)
-        printf("validation loss  %.4f\n", unsigned_nan(t->validation));
-    else if (t->why_not[0])
-        printf("validation loss  none: %s\n", t->why_not);
-    printf("tokens/s         %.0f\n", tokens_per_s(t));
+    else if (t->done > t->began)
+        printf("loss             %.4f nats per token\n", dd_unsigned_nan(t->last.loss));
+    print_validation(t);
+    printf("tokens/s         %.0f\n", dd_train_tokens_per_s(t));
     if (t->trainer)
         summarise_trainer(t);
     dd_usage u = dd_usage_now();

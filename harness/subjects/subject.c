@@ -140,6 +140,9 @@ static const dd_subject_api serial = {
     .describe = describe_serial,
 };
 
+/* Of whichever library. */
+static const dd_subject_api plugin = {.name = "plug-in"};
+
 /* ---- By name ---- */
 
 const dd_subject_api *dd_subject_get(dd_subject subject, dd_plant plant)
@@ -153,6 +156,8 @@ const dd_subject_api *dd_subject_get(dd_subject subject, dd_plant plant)
         return &dd_subject_locks_;
     case DD_SUBJECT_LOCKS_GRADIENT:
         return &dd_subject_locks_gradient_;
+    case DD_SUBJECT_PLUGIN:
+        return &plugin;
     }
     return NULL;
 }

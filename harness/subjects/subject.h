@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * Trainers under test, behind one small interface: dodeca itself, the oracle, and the lock-based
  * baselines. A cell trains whichever its settings name; what it must keep of the bit contract is
- * said here. */
+ * said here. Plug-ins, which have another interface, are plugin.h's: of them this one has a name
+ * and promises alone. */
 #ifndef DD_SUBJECT_H
 #define DD_SUBJECT_H
 
@@ -32,7 +33,8 @@ typedef struct dd_subject_api {
     bool (*thread)(const void *self, uint32_t i, bool between_steps, dd_sphere_info *out);
 } dd_subject_api;
 
-/* plant: dodeca with that defect; DD_PLANT_NONE: the subject as it is. */
+/* plant: dodeca with that defect; DD_PLANT_NONE: the subject as it is. Of DD_SUBJECT_PLUGIN no
+ * function is there. */
 const dd_subject_api *dd_subject_get(dd_subject subject, dd_plant plant);
 
 /* dodeca with a planted stray write (harness/defects/stray-write.sed); self is a dd_trainer. */

@@ -26,9 +26,9 @@ expect 2 'usage: dodeca SUBCOMMAND'
 expect 0 'usage: dodeca SUBCOMMAND' --help
 expect 0 'dodeca ' --version
 refuse 'did you mean "train"' trian
-refuse 'there are run train check bench explore defects diff spheres predict report doctor' frobnicate
+refuse 'there are run train convert inspect sample check bench explore defects diff spheres predict report doctor' frobnicate
 refuse 'unknown option "--frobnicate"' --frobnicate
-for command in run train check bench explore defects diff spheres predict report doctor; do
+for command in run train convert inspect sample check bench explore defects diff spheres predict report doctor; do
     expect 0 "Usage: dodeca $command" $command --help
 done
 expect 2 "unrecognized option '--wrkers'" train --wrkers 2
@@ -165,7 +165,7 @@ done
 
 # ---- JSON: one object a step, one for the whole, with the same hash
 "$program" train "${small[@]}" --batch 7 --steps 6 --json >out 2>err || fail 'train --json'
-[[ $(grep -c '^{"step":' out) == 6 && $(grep -c '"final":true' out) == 1 && $(wc -l <out) == 7 ]] || fail 'train --json: lines'
+[[ $(grep -c '^{"step":' out) == 6 && $(grep -c '^{"validation":6,' out) == 1 && $(grep -c '"final":true' out) == 1 && $(wc -l <out) == 8 ]] || fail 'train --json: lines'
 grep -q "\"weights_hash\":\"$right\"" out || fail 'train --json: hash'
 
 # ---- what auto took, and what the oracle ignores

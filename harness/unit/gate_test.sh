@@ -37,6 +37,7 @@ expect 0 'usage: scripts/perf_gate.sh' "$gate" --help
 expect 2 'unknown option "--nonsense"' "$gate" --nonsense
 expect 2 '--json needs a value' "$gate" --json
 expect 2 'there is no folder to write' "$gate" --json "$work/none/x.json"
+expect 2 'an empty name is no base revision' "$gate" ''
 expect 2 '--self-test takes neither' "$gate" --self-test HEAD
 expect 2 '--runs belongs to --self-test' "$gate" --runs 3
 expect 2 'not a whole number' "$gate" --self-test --runs 0
@@ -50,10 +51,20 @@ if command -v git >/dev/null; then
     expect 2 '"nonsense" is no revision' "$work/checkout/scripts/perf_gate.sh" nonsense
     git -C "$work/checkout" branch -m elsewhere
     expect 3 'no base' "$work/checkout/scripts/perf_gate.sh"
+    [[ ! -e $work/checkout/build ]] || fail "a refused gate has made build/"
+    # What is no regression does not end as one; and one gate at a time.
+    touch "$work/checkout/build"
+    expect 3 'mkdir' "$work/checkout/scripts/perf_gate.sh" HEAD
+    rm "$work/checkout/build"
+    mkdir -p "$work/checkout/build/gate"
+    exec 8>"$work/checkout/build/gate/lock"
+    flock 8
+    expect 3 'another perf_gate.sh is at work' "$work/checkout/scripts/perf_gate.sh" HEAD
+    exec 8>&-
+    expect 3 'building' "$work/checkout/scripts/perf_gate.sh" HEAD # there is nothing to build
 else
     expect 3 'git is not installed' "$work/checkout/scripts/perf_gate.sh"
 fi
-[[ ! -e $work/checkout/build ]] || fail "a refused gate has made build/"
 
 expect 0 'perf_gate_tool compare gate/1a2b3c4' "$tool" --help
 expect 2 'which of compare, self-test and count' "$tool"
@@ -61,6 +72,7 @@ expect 2 '"judge" is none of compare, self-test, count' "$tool" judge
 expect 2 'compare takes BASE HEAD' "$tool" compare "$work/a"
 expect 2 "$work/none: No such file" "$tool" compare "$work/a" "$work/none"
 expect 2 '"clock" is none of auto, perf, callgrind' "$tool" compare a b --counter clock
+expect 2 '--parts names none of counts' "$tool" compare a b --parts ''
 expect 2 '"all" is none of counts, times, floors' "$tool" compare a b --parts all
 expect 2 '"many" is not a whole number' "$tool" self-test a b c d --runs many
 expect 3 'nonsense is not there' "$tool" count "$build" nonsense --counter callgrind

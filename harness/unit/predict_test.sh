@@ -20,6 +20,7 @@ expect 2 'must be a whole number from 1 to 1728' predict --cores 0 nowhere
 expect 2 'ascending' predict --cores 16,4 nowhere
 expect 2 'C 65 is not divisible by NH 4' predict --model L=1,NH=4,C=65,V=64,T=8 nowhere
 mkdir broken
+expect 2 'broken and ./broken are the same folder' predict broken ./broken
 echo '{"cells": [' >broken/run.json
 expect 2 'broken/run.json' predict broken
 

@@ -53,7 +53,7 @@ void judge(fixture *f, size_t i, uint32_t repeat)
     dd_sweep_cell *cell = &f->sweep->cells[i];
     dd_sweep_run *run = &cell->repeats[repeat];
     run->verdict = dd_checks_judge(&cell->plan->settings, &run->run,
-                                   &f->sweep->oracles[cell->oracle].run, run->check);
+                                   &f->sweep->oracles[cell->oracle].run, NULL, run->check);
     cell->verdict = dd_verdict_join(cell->verdict, run->verdict);
 }
 

@@ -71,6 +71,7 @@ sed 's/^steps: .*/steps: 10000000/; s/^name: .*/name: long/; s/^repeats: .*/repe
 # ---- a sweep, and where its results go
 expect 0 'PASS' run small.yaml --out results
 whole results
+grep -q '^Made by `dodeca run small.yaml`\.$' results/speedup.md || fail 'the table does not say what made it'
 grep -q '^  data: builtin, 1048576 tokens' out || fail 'the table does not say what was trained on'
 grep -q '"complete": true' results/run.json || fail 'run.json is not complete'
 grep -q 'tests="72" failures="0" errors="0" skipped="0"' results/junit.xml || fail 'junit.xml counts otherwise'
@@ -81,10 +82,21 @@ sed 's/^name: .*/name: other/' small.yaml >other.yaml
 expect 0 'both/other: speedup.md' run small.yaml other.yaml --set repeats=1 --out both
 whole both/small
 whole both/other
-mkdir -p results/logs
-echo stale | tee results/logs/cell-1-repeat-1.log >results/logs/oracle-1.log
-expect 0 'PASS' run small.yaml --set repeats=1 --out results
-compgen -G 'results/logs/*' >/dev/null && fail "an earlier sweep's log is left, as if it were this one's"
+# what is there already is replaced if that is asked for, and then whole
+mkdir -p results/{logs,plots,traces}
+touch results/{report.html,soak.md,logs/oracle-1.log,plots/plots.gp,plots/total-1.svg,traces/cell-1.json,traces/own}
+cp results/runs.jsonl before.jsonl
+expect 2 'results holds results already, run.json; --replace' run small.yaml --set repeats=1 --out results
+expect 2 'small holds results already' run small.yaml other.yaml --out both
+expect 2 '--replace: in which folder?' run small.yaml --replace
+cmp -s before.jsonl results/runs.jsonl || fail 'a refusal changed what was there'
+expect 0 'PASS' run small.yaml --set repeats=1 --out results --replace
+(cd results && ls -d report.html soak.md logs plots traces/cell-1.json 2>/dev/null) >left
+[[ ! -s left ]] || fail "what belonged to an earlier sweep is left: $(tr '\n' ' ' <left)"
+[[ -e results/traces/own ]] || fail '--replace removes what no sweep has written'
+mkdir halves && touch halves/other
+expect 2 'halves/other' run small.yaml other.yaml --out halves
+[[ ! -e halves/small ]] || fail 'the folder of a scenario that did not run is left'
 # as under cron or a daemon: no standard descriptor is open
 (
     exec <&- >&- 2>&-
@@ -259,17 +271,25 @@ hash_and_times() { sed 1d "$1/runs.jsonl" | grep -v '^{"begin"'; }
 sed 's/^repeats: .*/repeats: 3/; s/^steps: .*/steps: 400/; s/^name: .*/name: resumed/' small.yaml >resumed.yaml
 start run resumed.yaml --out resumed
 wait_for 30 done_runs 3 || fail 'the first runs did not finish'
+# a second one in its folder is told so before it writes anything there
+"$program" run resumed.yaml --out resumed --replace >/dev/null 2>other && fail 'two sweeps write in one folder'
+grep -q 'another dodeca is writing there' other || fail 'nothing says that the folder is in use'
+grep -q '"interrupted": false' resumed/run.json && (($(grep -c PASS resumed/speedup.csv) == 0)) &&
+    fail 'the tables of a sweep that goes on were replaced by empty ones'
+touch resumed/report.html
 kill -INT $pid
 wait_for 10 gone $pid || fail 'SIGINT does not end it'
 cp resumed/runs.jsonl before.jsonl
 start run --resume resumed
 wait_for 30 done_runs 3 || fail 'the resumed sweep does not go on'
+[[ ! -e resumed/report.html ]] || fail 'a page of what was there before is left'
 kill -9 $pid
 wait $pid 2>/dev/null
 cmp -s -n "$(wc -c <before.jsonl)" before.jsonl resumed/runs.jsonl || fail 'what was done before is not as it was'
 printf '{"begin":{"oracle":false,"at":3,"repeat":2}}\n{"step":{"st' >>resumed/runs.jsonl # torn by the kill
 expect 0 'runs are done already' run --resume resumed
 whole resumed
+grep -q '^Made by `dodeca run resumed.yaml`\.$' resumed/speedup.md || fail 'a resumed table does not say what made it'
 grep -q '"complete": true' resumed/run.json || fail 'the resumed sweep is not complete'
 (($(grep -c '^{"done"' resumed/runs.jsonl) == 13)) || fail 'not one oracle and 4 x 3 runs'
 grep '^{"begin"' resumed/runs.jsonl | sort | uniq -d | grep -q . && fail 'a run was made twice'

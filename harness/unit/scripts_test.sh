@@ -132,6 +132,7 @@ g++) make c++ : ;;
 libbenchmark-dev) echo benchmark >>'$work/home/modules' ;;
 cmake) make cmake : ;;
 ninja-build) make ninja : ;;
+make) make make : ;;
 valgrind) make valgrind : ;;
 pkg-config) make pkg-config 'grep -q -x "\$2" $work/home/modules' ;;
 bible-kjv) make bible 'head -c 4400000 /dev/zero' ;;
@@ -157,7 +158,7 @@ END
 installed() # everything but the packages named
 {
     local package
-    for package in gcc libc6-dev g++ cmake ninja-build pkg-config libcyaml-dev libyaml-dev libjansson-dev libxxhash-dev libhwloc-dev \
+    for package in gcc libc6-dev g++ cmake ninja-build make pkg-config libcyaml-dev libyaml-dev libjansson-dev libxxhash-dev libhwloc-dev \
         libdw-dev libbenchmark-dev libcmocka-dev valgrind bible-kjv; do
         [[ " $* " == *" $package "* ]] || "$work/install" "$package"
     done
@@ -198,7 +199,7 @@ test_setup_root_installs()
     setup 0
     says 'gcc               1.0 MB   2.0 MB   compiles the C sources'
     says '10.0 MB to download, 20.0 MB of disk space'
-    [[ $(calls) == 'install gcc libc6-dev g++ cmake ninja-build pkg-config libcyaml-dev libyaml-dev libjansson-dev libxxhash-dev libhwloc-dev libdw-dev libbenchmark-dev libcmocka-dev valgrind,install bible-kjv' ]] ||
+    [[ $(calls) == 'install gcc libc6-dev g++ cmake ninja-build make pkg-config libcyaml-dev libyaml-dev libjansson-dev libxxhash-dev libhwloc-dev libdw-dev libbenchmark-dev libcmocka-dev valgrind,install bible-kjv' ]] ||
         fail "apt-get was called for: $(calls)"
     [[ -s $work/$text ]] || fail "no text"
     setup 0
@@ -447,6 +448,26 @@ test_bad_usage()
 }
 
 # ---- a checkout of its own -------------------------------------------------------------------------------
+
+# What dodeca is told, from wherever the script is called.
+test_run_scenarios()
+{
+    checkout
+    mkdir "$work/checkout/build"
+    printf '#!/bin/sh\nexit 0\n' >"$work/checkout/scripts/setup.sh"
+    echo 'build_tree() { :; }' >>"$work/checkout/scripts/lib.sh"
+    printf '#!/bin/sh\nprintf "<%%s>" "$@"\n' >"$work/checkout/build/dodeca"
+    chmod +x "$work/checkout/build/dodeca"
+    touch "$work/here.yaml"
+    cd "$work"
+    expect 0 checkout/scripts/run_scenarios.sh here.yaml --out there --replace --subject locks --set steps=3
+    prints "<run><$work/here.yaml><--out><$work/there><--replace><--subject><locks><--set><steps=3>"
+    expect 0 checkout/scripts/run_scenarios.sh here.yaml --subject ./mine.so --out ''
+    prints "<run><$work/here.yaml><--subject><$work/./mine.so><--out><>"
+    expect 0 checkout/scripts/run_scenarios.sh --resume=there
+    prints "<run><--resume><$work/there>"
+    cd - >/dev/null
+}
 
 checkout()
 {

@@ -32,10 +32,17 @@ endfunction()
 # A sanitized build is what these tests make, not where they run.
 if(NOT DODECA_SANITIZE)
   set(scripts ${PROJECT_SOURCE_DIR}/scripts)
-  dd_script_test(scripts LABEL quick TIMEOUT 240 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts_test.sh)
-  dd_script_test(long_tier LABEL quick TIMEOUT 120 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/long_tier_test.sh)
-  dd_script_test(flags LABEL quick TIMEOUT 240 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/flags_test.sh ${PROJECT_SOURCE_DIR})
-  dd_script_test(lint LABEL quick TIMEOUT 120 COMMAND ${scripts}/lint.sh)
+  dd_script_test(scripts LABEL quick TIMEOUT 600 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts_test.sh)
+  dd_script_test(long_tier LABEL quick TIMEOUT 600 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/long_tier_test.sh)
+  dd_script_test(flags LABEL quick TIMEOUT 600 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/flags_test.sh ${PROJECT_SOURCE_DIR})
+  dd_script_test(install LABEL quick TIMEOUT 240 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/install_test.sh
+    ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR} ${CMAKE_C_COMPILER} ${CMAKE_CXX_COMPILER})
+  set(help_test ${CMAKE_CURRENT_SOURCE_DIR}/help_test.sh $<TARGET_FILE:dodeca_program> ${PROJECT_BINARY_DIR}/harness/install/man1)
+  dd_script_test(help LABEL quick TIMEOUT 120 COMMAND ${help_test})
+  dd_script_test(examples LABEL slow TIMEOUT 1800 COMMAND ${help_test} --run)
+  dd_script_test(completion LABEL quick TIMEOUT 60
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/completion_test.sh $<TARGET_FILE:dodeca_program>)
+  dd_script_test(lint LABEL quick TIMEOUT 600 COMMAND ${scripts}/lint.sh)
   foreach(tool IN ITEMS tsan helgrind)
     dd_script_test(race_${tool} LABEL quick TIMEOUT 600
       COMMAND ${scripts}/race_check.sh ${tool} --small --build ${PROJECT_BINARY_DIR})

@@ -122,8 +122,8 @@ static void body_is_slow(const dd_settings *s, dd_child *child)
 {
     dd_child_phase(child, DD_PHASE_STEP);
     dd_child_watch(child, read_slow_beats, NULL, NULL);
-    for (int i = 0; i < 20; i++) {
-        usleep((useconds_t)(s->stall_limit_s * 1e6 / 6));
+    for (int i = 0; i < 24; i++) {
+        usleep((useconds_t)(s->stall_limit_s * 1e6 / 12));
         atomic_fetch_add(&slow_beats, 1);
     }
     dd_child_watch(child, NULL, NULL, NULL);
@@ -349,6 +349,9 @@ static void body_wrong_loss(const dd_settings *s, dd_child *child)
 
 /* ---- Running them ---- */
 
+/* Seconds: what a child that is well may be kept from its core on a loaded machine. */
+#define LIMIT 1.0
+
 static dd_settings settings_of(double stall_limit_s)
 {
     dd_settings s;
@@ -408,10 +411,10 @@ static void test_good(void **state)
 static void test_hangs(void **state)
 {
     (void)state;
-    must_end(body_spins, 0.5, DD_RUN_HANG, "no progress for 0.5 s in a step, after 2 steps",
+    must_end(body_spins, LIMIT, DD_RUN_HANG, "no progress for 1 s in a step, after 2 steps",
              "spin_forever");
-    must_end(body_denies, 0.5, DD_RUN_HANG, "in a step", "stack denied: Operation not permitted");
-    must_end(body_blocks, 0.5, DD_RUN_HANG, "closing the trainer", "blocked_worker");
+    must_end(body_denies, LIMIT, DD_RUN_HANG, "in a step", "stack denied: Operation not permitted");
+    must_end(body_blocks, LIMIT, DD_RUN_HANG, "closing the trainer", "blocked_worker");
 }
 
 /* A stall's reason names the thread that the others wait for; its stack comes first. */
@@ -419,7 +422,7 @@ static void test_stalled_is_named(void **state)
 {
     (void)state;
     dd_run run;
-    run_body(body_stalls, 0.5, &run);
+    run_body(body_stalls, LIMIT, &run);
     assert_int_equal(run.outcome, DD_RUN_HANG);
     const char *named =
         strstr(run.reason, "after 2 steps: standing still: worker 3.11 (thread 2, tid ");
@@ -435,14 +438,14 @@ static void test_stalled_is_named(void **state)
     assert_non_null(strstr(run.log, "control zero (thread 0, tid "));
     assert_non_null(strstr(run.log, "parked thread, last at 5 (thread 3, tid "));
     dd_run_clear(&run);
-    must_end(body_deadlocks, 0.5, DD_RUN_HANG, "after 2 steps: every thread waits for others",
+    must_end(body_deadlocks, LIMIT, DD_RUN_HANG, "after 2 steps: every thread waits for others",
              "dd_eventcount_");
 }
 
 static void test_slow_is_no_hang(void **state)
 {
     (void)state;
-    must_end(body_is_slow, 0.5, DD_RUN_ENDED, "", NULL);
+    must_end(body_is_slow, LIMIT, DD_RUN_ENDED, "", NULL);
     must_end(body_opens_slowly, 0.5, DD_RUN_ENDED, "", NULL);
 }
 
@@ -474,7 +477,7 @@ static void must_judge(dd_cell_body *body, const char *name, dd_verdict verdict,
     dd_settings s = settings_of(5);
     run_body(body, 5, &run);
     run_body(body_good, 5, &oracle);
-    dd_verdict worst = dd_checks_judge(&s, &run, &oracle, row);
+    dd_verdict worst = dd_checks_judge(&s, &run, &oracle, NULL, row);
     size_t i = (size_t)(dd_check_named(name) - dd_checks(&(size_t){0}));
     if (row[i].verdict != verdict || worst != verdict || !strstr(row[i].reason, reason))
         fail_msg("%s: %s (\"%s\"), expected %s (\"%s\")", name, dd_verdict_name(row[i].verdict),
@@ -527,7 +530,7 @@ static void make_scenario(dd_scenario *scenario, dd_scenario_cell *cells, uint32
 {
     static char label[] = "planted";
     for (uint32_t i = 0; i < N_CELLS; i++) {
-        cells[i] = (dd_scenario_cell){.settings = settings_of(0.5), .label = label};
+        cells[i] = (dd_scenario_cell){.settings = settings_of(LIMIT), .label = label};
         cells[i].settings.config.workers = i;
         cells[i].settings.repeats = repeats;
         cells[i].settings.shuffle = 0;
@@ -752,7 +755,11 @@ static void test_goes_on(void **state)
         options.stop_fd = -1;
         dd_sweep_run_all(sweep, &options);
         assert_int_equal(d.n, whole.n);
-        assert_memory_equal(d.place, whole.place, whole.n * sizeof *d.place);
+        for (size_t i = 0; i < whole.n; i++) {
+            const dd_sweep_place *a = &d.place[i], *b = &whole.place[i];
+            if (a->oracle != b->oracle || a->at != b->at || a->repeat != b->repeat)
+                fail_msg("stopped after run %zu, run %zu is another", stop, i);
+        }
         assert_false(sweep->interrupted);
         assert_int_equal(dd_sweep_verdict(sweep), DD_PASS);
         dd_sweep_close(sweep);

@@ -215,6 +215,21 @@ static void test_fit_is_best(void **state)
     assert_true(used >= 5 && unused >= 2);
 }
 
+/* The number of a row's case: rows of the same amounts are one. */
+static size_t case_of(size_t row)
+{
+    size_t n = 0;
+    for (size_t i = 0; i <= row; i++) {
+        size_t k = 0;
+        while (k < i && memcmp(made.row[k].amount, made.row[i].amount, sizeof made.row[i].amount))
+            k++;
+        if (i == row && k < i)
+            return case_of(k);
+        n += k == i;
+    }
+    return n - 1;
+}
+
 /* An error is one of a fit that has not seen the cell. Cells that took three times what the law
  * says are predicted by the law, where no such cell was among those fitted. */
 static void test_left_out(void **state)
@@ -222,11 +237,17 @@ static void test_left_out(void **state)
     (void)state;
     static double error[CASES_MAX], other[CASES_MAX];
     make_world(0);
-    for (size_t i = 2; i < made.n; i += DD_COST_FOLDS_OF_CHECK)
-        made.row[i].ns *= 3;
+    for (size_t i = 0; i < made.n; i++)
+        if (case_of(i) % DD_COST_FOLDS_OF_CHECK == 2)
+            made.row[i].ns *= 3;
     assert_true(dd_cost_check(made.row, made.n, error, other));
-    for (size_t i = 2; i < made.n; i += DD_COST_FOLDS_OF_CHECK)
-        near(-error[i], 2.0 / 3, 1e-5);
+    size_t left_out = 0;
+    for (size_t i = 0; i < made.n; i++)
+        if (case_of(i) % DD_COST_FOLDS_OF_CHECK == 2) {
+            near(-error[i], 2.0 / 3, 1e-5);
+            left_out++;
+        }
+    assert_true(left_out > made.n / 10 && left_out < made.n / 3);
     make_world(0);
     for (size_t i = 0; i < made.n; i++)
         if (made.row[i].group == 2)
@@ -235,6 +256,23 @@ static void test_left_out(void **state)
     for (size_t i = 0; i < made.n; i++)
         if (made.row[i].group == 2)
             near(-other[i], 2.0 / 3, 1e-5);
+}
+
+/* A cell that was measured twice is not seen by the fit that predicts it, neither time. */
+static void test_measured_twice(void **state)
+{
+    (void)state;
+    static double error[CASES_MAX], other[CASES_MAX];
+    make_world(0);
+    made.n -= made.n % 2;
+    made.n = made.n > CASES_MAX / 2 ? CASES_MAX / 2 : made.n;
+    memcpy(made.row + made.n, made.row, made.n * sizeof *made.row);
+    made.n *= 2;
+    made.row[3].ns *= 3;
+    made.row[made.n / 2 + 3].ns *= 3;
+    assert_true(dd_cost_check(made.row, made.n, error, other));
+    near(-error[3], 2.0 / 3, 1e-5);
+    near(-error[made.n / 2 + 3], 2.0 / 3, 1e-5);
 }
 
 static void test_no_rows(void **state)
@@ -295,9 +333,9 @@ static json_t *folder_json(size_t first, size_t step)
     json_t *cells = json_array();
     for (size_t i = first; i < made.n; i += step)
         (void)json_array_append_new(cells, cell_json(&made.is[i], made.row[i].ns));
-    return json_pack("{s:{s:s, s:i}, s:{s:s, s:s, s:s}, s:o}", "machine", "cpu", "made up",
-                     "cores_usable", 2, "build", "commit", "abc", "type", "Release", "sanitizer",
-                     "", "cells", cells);
+    return json_pack("{s:{s:s, s:i}, s:{s:s, s:s, s:s, s:s}, s:o}", "machine", "cpu", "made up",
+                     "cores_usable", 2, "build", "commit", "abc", "type", "Release", "flags", "-O2",
+                     "sanitizer", "", "cells", cells);
 }
 
 static void write_folder(json_t *root)
@@ -348,12 +386,15 @@ static void test_predictions(void **state)
     assert_true(f[0].ns.high < f[1].ns.high);   /* Node Zero alone folds last */
     assert_true(small.ns.low == small.ns.high); /* as many cores as here: nothing is assumed */
     assert_true(small.speedup.high > 1.5 && small.speedup.high <= 2.1);
-    const dd_cost_page page = {wanted, f, 2};
+    const uint32_t cores[] = {144, 1728};
+    const dd_cost_page page = {wanted, f, 2, cores, 2};
     assert_ptr_equal(dd_cost_best(&page, 144), &f[0]);
     assert_null(dd_cost_best(&page, 16));
     wanted.batch = 100; /* fewer sequences than workers */
+    assert_int_equal(dd_cost_refuses(&wanted, 144, 2), DD_COST_TOO_FEW);
     assert_int_equal(dd_cost_predict(&model, &wanted, 144, 2, DD_REDUCE_OWNER, f), DD_ERR_REFUSED);
     wanted.batch = 1u << 20; /* too many tokens */
+    assert_int_equal(dd_cost_refuses(&wanted, 144, 2), DD_COST_TOO_LARGE);
     assert_int_equal(dd_cost_predict(&model, &wanted, 144, 2, DD_REDUCE_OWNER, f), DD_ERR_REFUSED);
 
     char *text = NULL;
@@ -367,6 +408,10 @@ static void test_predictions(void **state)
     assert_int_equal(fclose(out), 0);
     assert_true(strncmp(text, "PREDICTED, nothing here is measured", 35) == 0);
     assert_non_null(strstr(text, "--workers 144 --depth 2"));
+    /* what has no row says why */
+    assert_non_null(strstr(text, "144 cores at depth 1: depths 1, 2 and 3 hold up to 12, 144"));
+    assert_non_null(strstr(text, "1728 cores at depth 2: "));
+    assert_null(strstr(text, "144 cores at depth 2: "));
     assert_non_null(strstr(text, "is predicted within"));
     assert_non_null(strstr(text + page_ends, ": held"));
     assert_non_null(strstr(text, "3 GB/s"));
@@ -376,6 +421,8 @@ static void test_predictions(void **state)
     assert_non_null(json);
     assert_string_equal(json_string_value(json_object_get(json, "kind")), "predicted");
     assert_int_equal(json_array_size(json_object_get(json, "check")), made.n);
+    const json_t *written = json_array_get(json_object_get(json, "models"), 0);
+    assert_int_equal(json_array_size(json_object_get(written, "not_predicted")), 3);
     json_decref(json);
     dd_cost_model_close(&model);
     dd_cost_cells_close(&cells);
@@ -447,9 +494,13 @@ static void test_bad_folders(void **state)
     write_folder(json_pack("{s:i}", "format", 1));
     refused(&cells, "there are no cells in it");
     json_t *root = folder_json(0, 1);
-    json_object_set_new(json_object_get(root, "build"), "type", json_string("Debug"));
+    json_object_set_new(json_object_get(root, "build"), "type", json_string("debug"));
     write_folder(root);
     refused(&cells, "debug build");
+    root = folder_json(0, 1);
+    json_object_set_new(json_object_get(root, "build"), "flags", json_string("-O2 -g -O0"));
+    write_folder(root);
+    refused(&cells, "not optimised");
     root = folder_json(0, 1);
     json_t *cell = json_array_get(json_object_get(root, "cells"), 7);
     json_object_set_new(json_object_get(cell, "requested"), "batch", json_string("many"));
@@ -478,6 +529,7 @@ int main(void)
         cmocka_unit_test_setup(test_fit_with_noise, set_law),
         cmocka_unit_test_setup(test_fit_is_best, set_law),
         cmocka_unit_test_setup(test_left_out, set_law),
+        cmocka_unit_test_setup(test_measured_twice, set_law),
         cmocka_unit_test(test_no_rows),
         cmocka_unit_test_setup_teardown(test_predictions, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_too_few, make_folder, remove_folder),

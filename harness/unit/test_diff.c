@@ -77,7 +77,7 @@ static void make_record(const char *name)
     uint64_t n;
     assert_int_equal(dd_data_open("builtin", s.config.seed, &data, NULL), DD_OK);
     assert_int_equal(subject->open(&s.config, data, &self, &error), DD_OK);
-    if (dd_recorder_open(path_of(name), &s, subject, self, data, "builtin", &r, &error) != DD_OK)
+    if (dd_recorder_open(path_of(name), &s, subject, self, data, "builtin", 0, &r, &error) != DD_OK)
         fail_msg("%s", error.message);
     for (uint64_t i = 0; i < STEPS; i++) {
         dd_step step;
@@ -93,7 +93,7 @@ static void make_record(const char *name)
 
     dd_recorder *second = NULL; /* none is overwritten */
     assert_int_equal(
-        dd_recorder_open(path_of(name), &s, subject, self, data, "builtin", &second, &error),
+        dd_recorder_open(path_of(name), &s, subject, self, data, "builtin", 0, &second, &error),
         DD_ERR_DATA);
     assert_null(second);
     assert_non_null(strstr(error.message, "none is overwritten"));

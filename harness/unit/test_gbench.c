@@ -343,6 +343,30 @@ static void repetitions_and_files(void **state)
     json_decref(root);
 }
 
+/* Every form of the file, and a disk that is full. */
+static void files_are_whole_or_told(void **state)
+{
+    (void)state;
+    static const char *const forms[][2] = {
+        {"json", "\"benchmarks\": ["}, {"csv", "name,iterations,"}, {"console", "Benchmark "}};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        char arguments[256];
+        (void)snprintf(arguments, sizeof arguments,
+                       "--benchmark_filter=^batch --benchmark_out=file.json "
+                       "--benchmark_out_format=%s",
+                       forms[i][0]);
+        assert_int_equal(run(arguments), GB_OK);
+        slurp("file.json", out, sizeof out);
+        assert_non_null(strstr(out, forms[i][1]));
+        assert_non_null(strstr(out, "batch/iterations:20/manual_time"));
+        (void)snprintf(arguments, sizeof arguments,
+                       "--benchmark_filter=^batch --benchmark_out=/dev/full "
+                       "--benchmark_out_format=%s",
+                       forms[i][0]);
+        assert_int_equal(run(arguments), GB_FILE_FAILED);
+    }
+}
+
 static void what_is_skipped_says_why(void **state)
 {
     (void)state;
@@ -374,6 +398,11 @@ static void flags_are_judged(void **state)
     assert_non_null(strstr(out, "--benchmark_filter=<regex>"));
     assert_int_equal(run("--benchmark_format=xml"), GB_BAD_VALUE);
     assert_int_equal(run("--benchmark_time_unit=fortnight"), GB_BAD_VALUE);
+    assert_int_equal(run("--benchmark_repetitions=0"), GB_BAD_VALUE);
+    assert_int_equal(run("--benchmark_repetitions=-3"), GB_BAD_VALUE);
+    assert_int_equal(run("--benchmark_min_time=0"), GB_BAD_VALUE);
+    assert_int_equal(run("--benchmark_min_time=nan"), GB_BAD_VALUE);
+    assert_int_equal(run("--benchmark_min_warmup_time=-1"), GB_BAD_VALUE);
     assert_int_equal(run("--benchmark_fliter=x"), 98);
     assert_non_null(strstr(err, "--benchmark_fliter=x"));
     assert_int_equal(run("--benchmark_filter=nothing"), GB_NO_MATCH);
@@ -399,7 +428,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(arguments_labels_and_rates), cmocka_unit_test(manual_time_and_counters),
         cmocka_unit_test(pauses_do_not_count),        cmocka_unit_test(repetitions_and_files),
         cmocka_unit_test(what_is_skipped_says_why),   cmocka_unit_test(flags_are_judged),
-        cmocka_unit_test(exceptions_stay_inside),
+        cmocka_unit_test(files_are_whole_or_told),    cmocka_unit_test(exceptions_stay_inside),
     };
     char folder[] = "/tmp/dodeca-gbench.XXXXXX";
     self = realpath(argv[0], NULL);

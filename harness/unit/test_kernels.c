@@ -107,6 +107,62 @@ static void attention_case(const dd_kernels *k, size_t T, size_t d)
     guarded_release();
 }
 
+/* Rows first .. first + n of a text of T, keys and values in panels; scratch for room of T. */
+static void attention_kept_case(const dd_kernels *k, size_t T, size_t d)
+{
+    const values kind = any_values();
+    const size_t row = 3 * d + random_below(5), first = random_below(T),
+                 n = 1 + random_below(T - first);
+    const size_t room = T + random_below(40);
+    dd_attention whole = {.T = T, .d = d, .qkv_row = row, .att_row = d + random_below(3) * 5};
+    const float *qkv = guarded_values((T - 1) * row + 3 * d, kind);
+    whole.q = qkv;
+    whole.k = qkv + d;
+    whole.v = qkv + 2 * d;
+    const size_t n_att = (T - 1) * whole.att_row + d, at = first * whole.att_row;
+    float *all = guarded_values(n_att, kind);
+    outcome att = {.got = guarded_copy(all + at, (n - 1) * whole.att_row + d),
+                   .n = (n - 1) * whole.att_row + d};
+    whole.P = guarded_values(T * T, PLAIN);
+    whole.att = all;
+    plain_attention_forward(&whole);
+    att.want = guarded_copy(att.got, att.n); /* what lies between rows stays */
+    for (size_t r = 0; r < n; r++)
+        memcpy(att.want + r * whole.att_row, all + at + r * whole.att_row, d * sizeof(float));
+    float *keys = guarded_take_at_end((room + 15) / 16 * 16 * (d + 1), 0.0f);
+    float *kept = guarded_take_at_end((d + 15) / 16 * 16 * (room + 1), 0.0f);
+    for (size_t s = 0; s < first + n; s++)
+        for (size_t i = 0; i < d; i++) {
+            keys[s / 16 * 16 * (d + 1) + 16 * i + s % 16] = whole.k[s * row + i];
+            kept[i / 16 * 16 * (room + 1) + 16 * s + i % 16] = whole.v[s * row + i];
+        }
+    const dd_attention_kept a = {.T = room,
+                                 .d = d,
+                                 .first = first,
+                                 .n = n,
+                                 .q = qkv + first * row,
+                                 .q_row = row,
+                                 .keys = keys,
+                                 .values = kept,
+                                 .att = att.got,
+                                 .att_row = whole.att_row};
+    k->attention_kept(&a, scratch_for(k, 1, 1, room, d));
+    char what[80];
+    snprintf(what, sizeof what, "attention, %zu kept and %zu new of %zu, d %zu", first, n, room, d);
+    expect(k, what, &att);
+    guarded_release();
+}
+
+static void kept_keys_and_values_serve_new_rows(void **state)
+{
+    (void)state;
+    for (size_t s = 0; s < n_sets; s++) {
+        for (int i = 0; i < 120; i++)
+            attention_kept_case(sets[s], any_size(60), any_size(40));
+        attention_kept_case(sets[s], 131, 64);
+    }
+}
+
 static void attention_has_no_masked_terms(void **state)
 {
     (void)state;
@@ -338,6 +394,7 @@ int main(void)
     kernel_cases_begin();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(attention_has_no_masked_terms),
+        cmocka_unit_test(kept_keys_and_values_serve_new_rows),
         cmocka_unit_test(layernorm_sums_in_sixteen),
         cmocka_unit_test(bias_grad_adds_rows),
         cmocka_unit_test(cross_entropy_of_rows),

@@ -106,6 +106,12 @@ static bool exists(const char *dir, const char *name)
     return access(path, F_OK) == 0;
 }
 
+static bool open_and_begin(dd_report *report, const dd_sweep *sweep, const char *dir)
+{
+    return dd_report_open_folder(report, sweep->scenario->name, dir, true) &&
+           dd_report_begin(report, sweep);
+}
+
 static void test_folder(void **state)
 {
     const fixture *f = *state;
@@ -115,7 +121,7 @@ static void test_folder(void **state)
     assert_non_null(mkdtemp(dir));
     snprintf(deep, sizeof deep, "%s/a/b", dir);
     dd_report report;
-    assert_true(dd_report_open(&report, f->sweep, deep));
+    assert_true(open_and_begin(&report, f->sweep, deep));
     dd_report_write(&report, f->sweep);
     assert_string_equal(report.failure, "");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
@@ -131,7 +137,7 @@ static void test_folder(void **state)
     /* a file where the folder should be; this holds for root, too */
     snprintf(path, sizeof path, "%s/file", deep);
     fclose(fopen(path, "w"));
-    assert_false(dd_report_open(&report, f->sweep, path));
+    assert_false(open_and_begin(&report, f->sweep, path));
     assert_non_null(strstr(report.failure, path));
     unlink(path);
     rmdir(deep);
@@ -166,7 +172,9 @@ static void test_full_disk(void **state)
         continue;
     (void)fclose(filler);
     snprintf(path, sizeof path, "%s/there", dir);
-    assert_false(dd_report_open(&report, f->sweep, path));
+    assert_false(dd_report_open_folder(&report, "name", path, false));
+    assert_non_null(strstr(report.failure, "there holds results already, junit.xml; --replace"));
+    assert_false(open_and_begin(&report, f->sweep, path));
     assert_non_null(strstr(report.failure, "No space left on device"));
     assert_false(exists(path, "run.json") || exists(path, "run.json.tmp"));
     snprintf(path, sizeof path, "%s/there/junit.xml", dir);
@@ -175,12 +183,12 @@ static void test_full_disk(void **state)
     assert_string_equal(text, "old");
     /* nor does a folder stay behind, or those above it */
     snprintf(path, sizeof path, "%s/a/b/c", dir);
-    assert_false(dd_report_open(&report, f->sweep, path));
+    assert_false(open_and_begin(&report, f->sweep, path));
     assert_non_null(strstr(report.failure, "a/b/c/run.json: No space left on device"));
     assert_false(exists(dir, "a"));
     /* not even where there is room for some of the folders only */
     snprintf(path, sizeof path, "%s/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p", dir);
-    assert_false(dd_report_open(&report, f->sweep, path));
+    assert_false(open_and_begin(&report, f->sweep, path));
     assert_false(exists(dir, "a"));
     /* with room, and then given up; the folder above is not this report's */
     snprintf(path, sizeof path, "%s/filler", dir);
@@ -188,7 +196,7 @@ static void test_full_disk(void **state)
     snprintf(path, sizeof path, "%s/there/deep/er/", dir);
     free(f->sweep->cells[3].repeats[0].run.log); /* no sweep has a log when it begins */
     f->sweep->cells[3].repeats[0].run.log = NULL;
-    assert_true(dd_report_open(&report, f->sweep, path));
+    assert_true(open_and_begin(&report, f->sweep, path));
     assert_true(exists(path, "run.json"));
     dd_report_discard(&report);
     assert_false(exists(dir, "there/deep"));

@@ -68,12 +68,16 @@ static void test_values_read_back(void **state)
         {"simd", "off"},
         {"barrier", "pthread"},
         {"reduce", "owner"},
+        {"micro-batch", "4"},
+        {"memory-limit", "512M"},
         {"steal", "true"},
         {"guard", "true"},
         {"pin", "true"},
         {"allow-idle", "true"},
         {"hog", "2"},
         {"subject", "locks-gradient"},
+        {"subject-options", "a=1,b=x"},
+        {"tolerance", "0.001"},
         {"plant", "stray-write"},
         {"repeats", "3"},
         {"interval", "0.03"},
@@ -97,6 +101,16 @@ static void test_values_read_back(void **state)
     assert_true(dd_settings_set(&s, "stall-limit", "30", message));
     dd_settings_get(&s, "stall-limit", value);
     assert_string_equal(value, "30"); /* not 3e+01 */
+    assert_true(s.config.memory_limit == (uint64_t)512 << 20);
+    static const char *const sizes[][2] = {{"1", "1"},         {"1023", "1023"},  {"2048K", "2M"},
+                                           {"1536M", "1536M"}, {"1T", "1T"},      {"none", "none"},
+                                           {"1025K", "1025K"}, {"3072T", "3072T"}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        assert_true(dd_settings_set(&s, "memory-limit", sizes[i][0], message));
+        dd_settings_get(&s, "memory-limit", value);
+        assert_string_equal(value, sizes[i][1]);
+    }
+    assert_true(s.config.memory_limit == (uint64_t)3072 << 40);
     assert_int_equal(s.config.simd, DD_SIMD_OFF);
     assert_int_equal(s.config.barrier, DD_BARRIER_PTHREAD);
     assert_int_equal(s.config.reduce, DD_REDUCE_OWNER);
@@ -175,6 +189,14 @@ static void test_bad_values_are_refused(void **state)
         {"barrier", "spin", "this build has tree, pthread"},
         {"nan-policy", "ignore", "this build has abort, skip-step"},
         {"allow-idle", "yes", "true or false"},
+        {"micro-batch", "-1", "a whole number from 0 to"},
+        {"memory-limit", "0", "none, or a number of bytes such as 512M or 2G"},
+        {"memory-limit", "M", "a number of bytes"},
+        {"memory-limit", "1.5G", "a number of bytes"},
+        {"memory-limit", "2GB", "a number of bytes"},
+        {"memory-limit", "2g", "a number of bytes"},
+        {"memory-limit", "16777216T", "a number of bytes"},
+        {"memory-limit", "18446744073709551616", "a number of bytes"},
         {"serial", "true", "unknown key \"serial\""},
         {"data", "bible.txt", "kjv, builtin, bytes:FILE or tokens:FILE"},
         {"data", "bytes:", "kjv, builtin, bytes:FILE or tokens:FILE"},
@@ -280,6 +302,11 @@ static void test_finish(void **state)
          "guard: protects gradients that one worker holds"},
         {{{"guard", "true"}, {"reduce", "owner"}, {"subject", "oracle"}}, NULL},
         {{{"guard", "true"}, {"reduce", "auto"}}, NULL},
+        {{{"micro-batch", "2"}, {"reduce", "owner"}}, "micro-batch 2: reduce owner keeps"},
+        {{{"micro-batch", "2"}, {"reduce", "owner"}, {"subject", "oracle"}}, NULL},
+        {{{"micro-batch", "2"}, {"memory-limit", "1G"}}, NULL},
+        {{{"micro-batch", "2"}, {"subject", "locks"}}, "micro-batch: the lock-based subjects"},
+        {{{"memory-limit", "1G"}, {"subject", "locks"}}, "memory-limit: the lock-based subjects"},
         {{{"guard", "true"}, {"reduce", "sliced"}}, NULL},
         {{{"batch", "12"}, {"workers", "12"}}, NULL},
         {{{"batch", "1"}, {"workers", "0"}}, NULL},

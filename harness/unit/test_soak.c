@@ -248,7 +248,7 @@ static void test_report(void **state)
     folds_lost = true;
     run(s, 1, 2, -1, &soak);
     folds_lost = false;
-    assert_true(dd_report_open_folder(&report, s->name, out));
+    assert_true(dd_report_open_folder(&report, s->name, out, false));
     dd_soak_report_write(&report, &soak);
     assert_string_equal(report.failure, "");
 

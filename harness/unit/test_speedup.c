@@ -146,13 +146,15 @@ static void plain(const dd_speedup *s, FILE *out)
     dd_speedup_write(s, false, out);
 }
 
+enum { COLUMNS_MAX = 160 };
+
 /* Fields of one CSV record; moves past it. */
-static size_t csv_record(const char **at, char fields[128][512])
+static size_t csv_record(const char **at, char fields[COLUMNS_MAX][512])
 {
     size_t n = 0, used = 0;
     bool quoted = false;
     for (const char *p = *at;; p++) {
-        assert_true(*p != '\0' && n < 128 && used < 511);
+        assert_true(*p != '\0' && n < COLUMNS_MAX && used < 511);
         if (*p == '"' && quoted && p[1] == '"') {
             fields[n][used++] = *p++;
         } else if (*p == '"') {
@@ -170,7 +172,8 @@ static size_t csv_record(const char **at, char fields[128][512])
     }
 }
 
-static const char *csv_value(char heading[128][512], char row[128][512], size_t n, const char *name)
+static const char *csv_value(char heading[COLUMNS_MAX][512], char row[COLUMNS_MAX][512], size_t n,
+                             const char *name)
 {
     for (size_t i = 0; i < n; i++)
         if (strcmp(heading[i], name) == 0)
@@ -182,7 +185,7 @@ static const char *csv_value(char heading[128][512], char row[128][512], size_t 
 static void test_csv(void **state)
 {
     const fixture *f = *state;
-    static char heading[128][512], row[128][512];
+    static char heading[COLUMNS_MAX][512], row[COLUMNS_MAX][512];
     char *text = text_of(f, dd_speedup_csv);
     const char *at = text;
     size_t n = csv_record(&at, heading);
@@ -421,7 +424,7 @@ static void test_comparisons(void **state)
     assert_non_null(strstr(text, "serial by construction"));
     free(text);
     text = text_of(&f, dd_speedup_csv);
-    static char heading[128][512], row[128][512];
+    static char heading[COLUMNS_MAX][512], row[COLUMNS_MAX][512];
     const char *at = text;
     size_t n = csv_record(&at, heading);
     (void)csv_record(&at, row);
@@ -429,6 +432,7 @@ static void test_comparisons(void **state)
     assert_string_equal(csv_value(heading, row, n, "row"), "2");
     assert_string_equal(csv_value(heading, row, n, "row_of_locks_gradient"), "7");
     assert_string_equal(csv_value(heading, row, n, "row_of_oracle"), "8");
+    assert_string_equal(csv_value(heading, row, n, "step_ns_of_oracle"), "20000.5");
     assert_string_equal(csv_value(heading, row, n, "repeats_ended_by"), "repeats");
     assert_string_equal(csv_value(heading, row, n, "repeats_ns"), "4000.5");
     assert_string_equal(csv_value(heading, row, n, "step_ns_low"), ""); /* one repeat has none */
@@ -506,6 +510,7 @@ static void test_json(void **state)
     must_say(o, "rows 1 repeats", "[4000.5,5000.5,6000.5]");
     must_say(o, "rows 1 step_ns", "{\"median\":5000.5,\"low\":4000.5,\"high\":6000.5}");
     must_say(o, "rows 1 ratio parallel divided_by", "0");
+    must_say(o, "rows 1 ratio parallel of_ns", "9000.5");
     near(json_real_value(at(o, "rows 1 ratio parallel x")), 9000.5 / 5000.5);
     near(json_real_value(at(o, "rows 1 ratio parallel high")), 8000.5 / 4000.5);
     must_say(o, "rows 1 ratio simd", "null");
@@ -513,6 +518,8 @@ static void test_json(void **state)
     must_say(o, "rows 1 ratio locks", "null");
     must_say(o, "rows 1 ratio total divided_by", "\"oracle\"");
     must_say(o, "rows 1 ratio total row", "null");
+    near(json_real_value(at(o, "rows 1 ratio total of_ns")),
+         5000.5 * json_real_value(at(o, "rows 1 ratio total x")));
     must_say(o, "rows 1 narrow", "false");
     must_say(o, "rows 1 repeats_ended_by", "\"repeats\"");
     /* of a row that may not be timed there is no number at all */

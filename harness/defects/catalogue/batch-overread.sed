@@ -5,5 +5,5 @@
 # caught: asan --workers 1
 # caught: memcheck --workers 1
 # caught: serial --workers 1
-s/^        const double loss = sum_loss(ws->at.loss + lane.first, lane.n);$/        const double loss = sum_loss(ws->at.loss + lane.first, ws->R);/
+s/^        const double loss = sum_loss(begun, ws->at.loss + lane.first, lane.n);$/        const double loss = sum_loss(begun, ws->at.loss + lane.first, ws->R);/
 s/^        m->kernels->bias_grad(lane.n, N, /        m->kernels->bias_grad(ws->R, N, /
