@@ -197,7 +197,7 @@ under()
     drd) flags+=(--check-stack-var=yes) ;;&
     *)
         folder=$plain
-        command=(valgrind "--tool=$tool" "${flags[@]}" --error-exitcode=66 --fair-sched=try)
+        command=(valgrind "--tool=$tool" "${flags[@]}" --error-exitcode=66 --fair-sched=try --vgdb=no) # no pipes left in /tmp
         ;;
     esac
     case $tool in tsan | asan | clang) command=("${fixed_addresses[@]}") ;; esac

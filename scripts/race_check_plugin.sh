@@ -103,7 +103,7 @@ tsan)
     ! grep -q ' __tsan_' <<<"$imports" || die 2 "$subject is built for ThreadSanitizer: take tsan, or a plain build"
     have valgrind || die 3 'valgrind is not installed'
     # One file for the program and its children; the stack option as in race_check.sh.
-    command=(valgrind "--tool=$tool" --check-stack-var=yes --fair-sched=try "--log-file=$folder/valgrind.log")
+    command=(valgrind "--tool=$tool" --check-stack-var=yes --fair-sched=try --vgdb=no "--log-file=$folder/valgrind.log")
     ;;
 esac
 

@@ -74,8 +74,7 @@ static dd_status check_brace(const dd_input_file *file, dd_error *error)
 {
     enum { AT = 8 };
     char brace = '{';
-    const dd_status st =
-        file->bytes > AT ? dd_input_file_read(file, AT, &brace, 1, error) : DD_OK;
+    const dd_status st = file->bytes > AT ? dd_input_file_read(file, AT, &brace, 1, error) : DD_OK;
     if (st != DD_OK || brace == '{')
         return st;
     return dd_error_set(error, DD_ERR_DATA,

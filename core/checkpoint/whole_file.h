@@ -12,7 +12,8 @@ typedef struct dd_whole_file dd_whole_file;
 /* Begins a file that is to be `path`. A `path` that is there and is no regular file, be it a
  * symbolic link to one, is refused; so is one that somebody else is writing in this way.
  * owns     *out; ended by commit or abandon
- * errors   DD_ERR_ARGUMENT: an empty path; DD_ERR_DATA with what the system said; DD_ERR_MEMORY */
+ * errors   DD_ERR_ARGUMENT: an empty path; DD_ERR_DATA with what the system said;
+ *          DD_ERR_MEMORY                                                                      */
 dd_status dd_whole_file_create(const char *path, dd_whole_file **out, dd_error *error);
 /* Writes at any offset, in any order.  errors  DD_ERR_DATA: no space left, … */
 dd_status dd_whole_file_write(dd_whole_file *file, uint64_t offset, const void *from, size_t bytes,

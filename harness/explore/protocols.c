@@ -197,6 +197,11 @@ static const dd_team_case pause_two = {TEAM(PTHREAD, TREE, 1, 0, 2, TWO_LANES), 
 static const dd_team_case pause_cancel_pthread = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES),
                                                   .first = start, .sender = {pause_cancel},
                                                   .last = resume};
+static const dd_team_case stop_cancel = {TEAM(PTHREAD, TREE, 1, 0, 0, TWO_LANES), .first = start,
+                                         .sender = {stop, cancel}, .last = start};
+static const dd_team_case stop_cancel_step = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES),
+                                              .first = start, .sender = {stop, cancel},
+                                              .last = start};
 static const dd_team_case senders = {TEAM(PTHREAD, TREE, 1, 0, 0, TWO_LANES), .may_refuse = true,
                                      .first = start, .sender = {stop, pause}, .last = start};
 
@@ -413,6 +418,10 @@ const dd_program dd_protocols[] = {
     {TEAMS("pause-cancel", "paused at any moment, what is held is cancelled", pause_cancel_pthread,
            1, 1),
      SLOW_SC, CHANGES(1)},
+    {TEAMS("stop-cancel", "a stop and a cancel come at once", stop_cancel, 1, 0), SLOW_C11,
+     CHANGES(2)},
+    {TEAMS("stop-cancel-step", "the same, at any moment of a step", stop_cancel_step, 1, 1), SLOW,
+     CHANGES(1)},
     {TEAMS("senders", "a stop and a pause come at once", senders, 1, 0), SLOW, CHANGES(1)},
 
     {TEAMS("spawn", "a worker becomes a control of two, then a step", spawn_first, 1, 1),

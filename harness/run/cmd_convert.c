@@ -188,8 +188,8 @@ int dd_cmd_convert(int argc, char **argv)
             "OUT is F32. A checkpoint's moments and settings do not fit into these formats: keep "
             "it to go on training.\n"
             "\n"
-            "Exit: 0 written; 2 bad usage, or IN is no model that dodeca can hold; 3 OUT cannot be "
-            "written, or memory does not suffice. Then OUT is as it was.",
+            "Exit: 0 written; 2 bad usage, IN is no model that dodeca can hold, or OUT may not be "
+            "there; 3 writing OUT failed, or memory does not suffice. Then OUT is as it was.",
     };
     asked a = {.to = DD_FILE_FORMATS};
     if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)

@@ -113,7 +113,7 @@ json_t *dd_train_json_head(const dd_train *t);
 void dd_train_json_step(dd_train *t, const dd_step *step);
 void dd_train_json_validation(dd_train *t);
 /* A checkpoint of the training after `done` steps; failed: why it is not there, else NULL. */
-void dd_train_log_save(dd_train *t, uint64_t done, const char *file, const char *failed);
+void dd_train_json_save(dd_train *t, uint64_t done, const char *file, const char *failed);
 /* why: what ended it early, else NULL. */
 void dd_train_json_end(dd_train *t, dd_status status, const char *why, const char *hash);
 void dd_train_json_health(dd_train *t, uint64_t now_ns);

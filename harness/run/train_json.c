@@ -131,7 +131,7 @@ void dd_train_json_validation(dd_train *t)
                           (json_int_t)t->validation_ns, "elapsed_ns", elapsed(t)));
 }
 
-void dd_train_log_save(dd_train *t, uint64_t done, const char *file, const char *failed)
+void dd_train_json_save(dd_train *t, uint64_t done, const char *file, const char *failed)
 {
     if (told(t))
         tell(t, json_pack("{s:I, s:o, s:o, s:o}", "save", (json_int_t)done, "file",
@@ -157,30 +157,43 @@ static json_t *json_of_info(const dd_train *t)
                           i.kernels ? i.kernels : "");
     if (!o || !t->trainer)
         return o;
-    json_t *more = json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-        "s:I, "
-        "s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:s, s:I, s:I}",
-        "reduce", dd_reduce_name(i.reduce), "depth", (json_int_t)i.depth, "spheres",
-        (json_int_t)i.n_spheres, "controls", (json_int_t)i.n_controls, "threads",
-        (json_int_t)i.n_threads, "unpinned", (json_int_t)i.n_unpinned, "changes",
-        (json_int_t)i.n_changes, "changes_failed", (json_int_t)i.n_changes_failed, "change_ns",
-        (json_int_t)t->command_ns, "lanes_done", (json_int_t)i.lanes_done, "folds",
-        (json_int_t)i.folds, "steals", (json_int_t)i.steals, "control_lanes",
-        (json_int_t)i.control_lanes, "segments", (json_int_t)i.n_segments, "most_segments",
-        (json_int_t)i.most_segments, "segments_bytes", (json_int_t)i.segments_bytes,
-        "weights_bytes", (json_int_t)i.weights_bytes, "packed_weights_bytes",
-        (json_int_t)i.packed_weights_bytes, "moments_bytes", (json_int_t)i.moments_bytes,
-        "activations_bytes", (json_int_t)i.workspaces_bytes, "scratch_bytes",
-        (json_int_t)i.scratch_bytes, "other_bytes", (json_int_t)i.other_bytes, "trace_bytes",
-        (json_int_t)i.trace_bytes, "guard_keys", (json_int_t)i.guard_keys, "guard_share",
-        dd_json_number(i.guard_share), "guard_why", i.guard_why ? i.guard_why : "",
-        "snapshot_pages", (json_int_t)i.snapshot_pages, "snapshot_pages_copied",
-        (json_int_t)i.snapshot_pages_copied);
-    (void)json_object_update(o, more);
-    json_decref(more);
-    (void)json_object_set_new(o, "micro_batch", json_integer(i.micro_batch));
-    (void)json_object_set_new(o, "lanes_bytes", json_integer((json_int_t)i.lanes_bytes));
+    const struct {
+        const char *name;
+        uint64_t value;
+    } numbers[] = {
+        {"depth", i.depth},
+        {"spheres", i.n_spheres},
+        {"controls", i.n_controls},
+        {"threads", i.n_threads},
+        {"unpinned", i.n_unpinned},
+        {"changes", i.n_changes},
+        {"changes_failed", i.n_changes_failed},
+        {"change_ns", t->command_ns},
+        {"lanes_done", i.lanes_done},
+        {"folds", i.folds},
+        {"steals", i.steals},
+        {"control_lanes", i.control_lanes},
+        {"micro_batch", i.micro_batch},
+        {"segments", i.n_segments},
+        {"most_segments", i.most_segments},
+        {"segments_bytes", i.segments_bytes},
+        {"weights_bytes", i.weights_bytes},
+        {"packed_weights_bytes", i.packed_weights_bytes},
+        {"moments_bytes", i.moments_bytes},
+        {"activations_bytes", i.workspaces_bytes},
+        {"lanes_bytes", i.lanes_bytes},
+        {"scratch_bytes", i.scratch_bytes},
+        {"other_bytes", i.other_bytes},
+        {"trace_bytes", i.trace_bytes},
+        {"snapshot_pages", i.snapshot_pages},
+        {"snapshot_pages_copied", i.snapshot_pages_copied},
+        {"guard_keys", i.guard_keys},
+    };
+    (void)json_object_set_new(o, "reduce", dd_json_text(dd_reduce_name(i.reduce)));
+    for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)
+        (void)json_object_set_new(o, numbers[k].name, dd_json_whole(numbers[k].value));
+    (void)json_object_set_new(o, "guard_share", dd_json_number(i.guard_share));
+    (void)json_object_set_new(o, "guard_why", dd_json_text(i.guard_why ? i.guard_why : ""));
     if (t->settings.config.profile)
         (void)json_object_set_new(o, "profile", dd_train_profile_json(&t->profile));
     return o;

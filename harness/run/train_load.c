@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What a training goes on from: the newest generation of a checkpoint that is whole, or weights
  * alone. A checkpoint brings its settings; one that is given all the same must be equal. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,8 +117,8 @@ static bool refuse_other(const dd_train *t, const dd_settings *saved, const dd_k
                           key->name, value, t->save.from, key->name, was);
 }
 
-/* Takes the file's value of each key in `names` (all that decide the bits, if NULL), or compares
- * it with the one that was given. */
+/* Takes the file's value of the key `only` (of all that decide the bits, if NULL), or compares it
+ * with the one that was given. Of data that is the spec alone, not the tokens: not here. */
 static bool take(dd_train *t, const dd_settings *saved, const char *only, char *message)
 {
     size_t n;

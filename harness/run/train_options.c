@@ -230,7 +230,9 @@ int dd_train_parse(int argc, char **argv, dd_train *t)
                "steps 0 to 99. \"20 of 100 steps\" says how many are done.\n"
                "\n"
                "Exit: 0 trained; 1 a step was not finite; 2 bad usage or input; 3 the machine "
-               "lacks memory, threads or a kernel set; 130 interrupted by Ctrl-C, 143 by SIGTERM.",
+               "lacks memory, threads or a kernel set, or a file could not be written; 130 "
+               "interrupted "
+               "by Ctrl-C, 143 by SIGTERM.",
     };
     dd_settings_default(&t->settings);
     return argp_parse(&argp, argc, argv, 0, NULL, t) == 0 ? DD_EXIT_HELD : DD_EXIT_USAGE;

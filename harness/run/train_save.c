@@ -72,8 +72,8 @@ static bool is_taken(const dd_train *t, dd_error *error)
     dd_checkpoint_close(c);
     if (!fits)
         (void)snprintf(error->message, sizeof error->message,
-                       "save: another training is saved there, and is not overwritten: %.400s",
-                       why.message);
+                       "%.100s: another training is saved there, and is not overwritten: %.300s",
+                       t->save.path, why.message);
     return !fits;
 }
 
@@ -134,7 +134,7 @@ static void ended(dd_train *t, const dd_error *why)
         s->saved_at = s->begun_at;
         s->replace = false;
     }
-    dd_train_log_save(t, s->begun_at, s->path, why ? why->message : NULL);
+    dd_train_json_save(t, s->begun_at, s->path, why ? why->message : NULL);
 }
 
 /* Until the save under way, if any, has ended. */

@@ -151,7 +151,7 @@ kill -INT $child
 wait $child
 code=$?
 ((code == 3)) || fail "the checkpoint of another training is in the way: exit $code"
-grep -qF 'was not saved: save: another training is saved there' err || fail 'nothing tells that another training is saved there'
+grep -qF 'was not saved: both: another training is saved there' err || fail 'nothing tells that another training is saved there'
 cmp -s c both || fail 'the checkpoint of another training, begun later, is lost'
 none both.1
 
