@@ -24,27 +24,7 @@ exit: 0 written, 1 a barrier could not be measured, 2 bad usage, 3 the environme
 END
 }
 
-quick=false
-build=false
-dodeca=
-out=
-while (($#)); do
-    case $1 in
-    --help | -h)
-        usage
-        exit 0
-        ;;
-    --quick) quick=true ;;
-    --build) build=true ;;
-    --dodeca | --out)
-        (($# >= 2)) || bad_usage "$1 needs a value"
-        if [[ $1 == --out ]]; then out=$2; else dodeca=$2; fi
-        shift
-        ;;
-    *) bad_usage "unknown argument \"$1\"" ;;
-    esac
-    shift
-done
+table_options barriers "$@"
 filter='^(barrier|empty_step)/'
 repetitions=15
 seconds=0.2
@@ -52,13 +32,8 @@ if $quick; then
     filter='^barrier/.*threads:[24]/|^empty_step/.*workers:2/'
     repetitions=3
     seconds=0.0001
-else
-    out=${out:-$root/results/tables/barriers.md}
 fi
-[[ -z $out || -d $(dirname "$out") && -w $(dirname "$out") ]] || die 2 "--out: no folder to write $out in"
-! $build || build_tree "$root/build"
-dodeca=${dodeca:-$root/build/dodeca}
-[[ -x $dodeca ]] || die 3 "there is no program $dodeca; scripts/barriers_table.sh --build builds it"
+table_program
 
 work=$(mktemp -d)
 child=

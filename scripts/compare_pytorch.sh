@@ -28,30 +28,7 @@ exit: 0 table written, 1 a run failed or the first losses differ, 2 bad usage, 3
 END
 }
 
-quick=false
-build=false
-dodeca=
-out=
-while (($#)); do
-    case $1 in
-    --help | -h)
-        usage
-        exit 0
-        ;;
-    --quick) quick=true ;;
-    --build) build=true ;;
-    --dodeca | --out)
-        (($# >= 2)) || bad_usage "$1 needs a value"
-        if [[ $1 == --out ]]; then out=$2; else dodeca=$2; fi
-        shift
-        ;;
-    *) bad_usage "unknown argument \"$1\"" ;;
-    esac
-    shift
-done
-! $build || [[ -z $dodeca ]] || bad_usage "--build builds build/dodeca, --dodeca names another"
-[[ -n $out ]] || $quick || out=$root/results/tables/pytorch.md
-[[ -z $out || -d $(dirname "$out") && -w $(dirname "$out") ]] || die 2 "--out: no folder to write $out in"
+table_options pytorch "$@"
 
 # ---- what is needed ------------------------------------------------------------------------------------------
 
@@ -68,9 +45,7 @@ if [[ -z $python ]]; then
     say "    apt-get install --no-install-recommends python3-torch"
     exit 3
 fi
-! $build || build_tree "$root/build"
-dodeca=${dodeca:-$root/build/dodeca}
-[[ -x $dodeca ]] || die 3 "there is no program $dodeca; scripts/compare_pytorch.sh --build builds it"
+table_program
 
 # ---- runs, ended with the script ---------------------------------------------------------------------------------
 

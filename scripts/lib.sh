@@ -103,3 +103,43 @@ cores()
 {
     nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2
 }
+
+# What the scripts that write a table of results/tables/ take alike, of which usage() tells: sets quick, build, dodeca
+# and out. usage: table_options NAME ARGUMENT…; NAME.md is written where --quick and --out are not given
+table_options()
+{
+    local table=$1
+    shift
+    quick=false
+    build=false
+    dodeca=
+    out=
+    while (($#)); do
+        case $1 in
+        --help | -h)
+            usage
+            exit 0
+            ;;
+        --quick) quick=true ;;
+        --build) build=true ;;
+        --dodeca | --out)
+            (($# >= 2)) || bad_usage "$1 needs a value"
+            if [[ $1 == --out ]]; then out=$2; else dodeca=$2; fi
+            shift
+            ;;
+        *) bad_usage "unknown argument \"$1\"" ;;
+        esac
+        shift
+    done
+    ! $build || [[ -z $dodeca ]] || bad_usage "--build builds build/dodeca, --dodeca names another"
+    [[ -n $out ]] || $quick || out=$root/results/tables/$table.md
+    [[ -z $out || -d $(dirname "$out") && -w $(dirname "$out") ]] || die 2 "--out: no folder to write $out in"
+}
+
+# The program that they measure: builds it, if that was asked for, and sets dodeca.
+table_program()
+{
+    ! $build || build_tree "$root/build"
+    dodeca=${dodeca:-$root/build/dodeca}
+    [[ -x $dodeca ]] || die 3 "there is no program $dodeca; scripts/${0##*/} --build builds it"
+}

@@ -15,6 +15,7 @@ expect 0 'usage: scripts/barriers_table.sh' --help
 expect 2 'unknown argument "all"' all
 expect 2 'no folder to write' --quick --out none/table.md
 expect 3 'there is no program none' --quick --dodeca none
+expect 2 'dodeca names another' --build --dodeca none
 
 # What a program measured, made up: medians, quantiles and ratios by hand.
 cat >made_up <<'END'
