@@ -353,6 +353,8 @@ static int train(dd_train *t)
         if (st == DD_OK)
             dd_train_save_step(t);
     }
+    if (t->settings.config.profile)
+        dd_train_profile_end(&t->profile);
     dd_train_close_line(t);
     if (st == DD_OK && t->validation_batches && !(t->validated && t->validated_done == t->done)) {
         const uint64_t n = dd_train_validation_batches(t);

@@ -32,7 +32,7 @@ typedef struct member {
 
 typedef struct team {
     uint32_t n;
-    size_t bytes; /* of each of a member's two arrays */
+    size_t bytes; /* of each of a member's two arrays; 0: neither clock nor memory is measured */
     const dd_kernels *set;
     pthread_mutex_t gate;      /* held until it is known whether all members are there */
     bool all_there;            /* under gate */
@@ -97,15 +97,9 @@ static double rate_of_round(const team *t, work what)
     return (what == COPY ? 2.0 : 1.0) * (double)t->bytes * t->n / ((double)(end - begin) * 1e-9);
 }
 
-static void *run(void *arg)
+static void measure_memory(member *m)
 {
-    member *m = arg;
     team *t = m->team;
-    (void)pthread_mutex_lock(&t->gate);
-    const bool all_there = t->all_there;
-    (void)pthread_mutex_unlock(&t->gate);
-    if (!all_there)
-        return NULL;
     memset(m->from, 2, t->bytes); /* pages of its own, near its core */
     memset(m->to, 3, t->bytes);
     (void)pthread_barrier_wait(&t->barrier);
@@ -119,6 +113,19 @@ static void *run(void *arg)
             if (m == t->member)
                 t->rate[w][round] = rate_of_round(t, what);
         }
+}
+
+static void *run(void *arg)
+{
+    member *m = arg;
+    team *t = m->team;
+    (void)pthread_mutex_lock(&t->gate);
+    const bool all_there = t->all_there;
+    (void)pthread_mutex_unlock(&t->gate);
+    if (!all_there)
+        return NULL;
+    if (t->bytes)
+        measure_memory(m);
     (void)pthread_barrier_wait(&t->barrier);
     m->flops = dd_peak_flops(t->set);
     return NULL;
@@ -181,16 +188,12 @@ static int run_all(team *t)
     return e;
 }
 
-int dd_measure_team(const dd_topology *topology, uint32_t n, const dd_kernels *set,
-                    uint64_t most_bytes, dd_reached *out)
+/* With `bytes` in each array. */
+static int measure(const dd_topology *topology, uint32_t n, const dd_kernels *set, size_t bytes,
+                   dd_reached *out)
 {
-    size_t all = 4 * (size_t)topology->l3_bytes * topology->n_l3;
-    all = all < LEAST_BYTES ? LEAST_BYTES : all;
-    all = all < most_bytes ? all : (size_t)most_bytes;
-    n = n < topology->n_cpus ? n : topology->n_cpus;
     *out = (dd_reached){.threads = n};
-    team t = {
-        .n = n, .bytes = all / 2 / (n ? n : 1), .set = set, .gate = PTHREAD_MUTEX_INITIALIZER};
+    team t = {.n = n, .bytes = bytes, .set = set, .gate = PTHREAD_MUTEX_INITIALIZER};
     int e = n ? 0 : ENODEV;
     t.member = calloc(n + (size_t)1, sizeof *t.member);
     if (!t.member)
@@ -198,9 +201,7 @@ int dd_measure_team(const dd_topology *topology, uint32_t n, const dd_kernels *s
     for (uint32_t i = 0; i < n; i++) {
         member *m = &t.member[i];
         *m = (member){.team = &t, .cpu = topology->cpu[i]};
-        m->from = dd_alloc(t.bytes);
-        m->to = dd_alloc(t.bytes);
-        if (!m->from || !m->to)
+        if (bytes && (!(m->from = dd_alloc(bytes)) || !(m->to = dd_alloc(bytes))))
             e = ENOMEM;
     }
     if (!e && !(e = pthread_barrier_init(&t.barrier, NULL, n))) {
@@ -215,4 +216,21 @@ int dd_measure_team(const dd_topology *topology, uint32_t n, const dd_kernels *s
     }
     free(t.member);
     return e;
+}
+
+int dd_measure_team(const dd_topology *topology, uint32_t n, const dd_kernels *set,
+                    uint64_t most_bytes, dd_reached *out)
+{
+    size_t all = 4 * (size_t)topology->l3_bytes * topology->n_l3;
+    all = all < LEAST_BYTES ? LEAST_BYTES : all;
+    all = all < most_bytes ? all : (size_t)most_bytes;
+    n = n < topology->n_cpus ? n : topology->n_cpus;
+    return measure(topology, n, set, all / 2 / (n ? n : 1), out);
+}
+
+double dd_measure_peak_together(const dd_topology *topology, uint32_t n, const dd_kernels *set)
+{
+    dd_reached reached;
+    n = n < topology->n_cpus ? n : topology->n_cpus;
+    return measure(topology, n, set, 0, &reached) ? 0 : reached.gflops * 1e9 / n;
 }

@@ -22,4 +22,9 @@ typedef struct dd_reached {
 int dd_measure_team(const dd_topology *topology, uint32_t n, const dd_kernels *set,
                     uint64_t most_bytes, dd_reached *out);
 
+/* The multiply-adds alone, which is a matter of milliseconds: cores that all multiply may run at a
+ * lower clock than one alone.
+ * returns  operations per second of one of the threads, on the average; 0: they cannot be had   */
+double dd_measure_peak_together(const dd_topology *topology, uint32_t n, const dd_kernels *set);
+
 #endif

@@ -3,9 +3,11 @@
 #include "train_profile.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "doctor_measure.h"
+#include "doctor_team.h"
 #include "kernels.h"
 #include "peak.h"
 
@@ -42,20 +44,29 @@ void dd_train_profile_look(dd_train_profile *p, const dd_trainer *trainer, uint6
     }
 }
 
+void dd_train_profile_end(dd_train_profile *p)
+{
+    dd_topology topology;
+    if (dd_topology_open(&topology) != DD_OK)
+        return;
+    p->peak_together = dd_measure_peak_together(&topology, p->after.workers, p->kernels);
+    dd_topology_close(&topology);
+}
+
 static uint64_t steps_of(const dd_train_profile *p)
 {
     return p->steps - p->first_step;
 }
 
 /* The arithmetic of all matrix products, attention's own apart, as a share of what the workers'
- * cores could have done in the time. */
-static double products_share(const dd_train_profile *p, const dd_spent *s)
+ * cores could have done in the time, each at `peak`; NaN where that is not known. */
+static double products_share(const dd_spent *s, double peak)
 {
     double flops = 0;
     for (uint32_t i = 0; i < s->n_phases; i++)
         if (s->phase[i].flops && strcmp(s->phase[i].name, "attention") != 0)
             flops += (double)s->phase[i].work;
-    return flops / (1e-9 * (double)s->at_ns * s->workers * p->peak_flops);
+    return peak > 0 ? flops / (1e-9 * (double)s->at_ns * s->workers * peak) : (double)NAN;
 }
 
 void dd_train_profile_print(const dd_train_profile *p, FILE *to)
@@ -94,8 +105,12 @@ void dd_train_profile_print(const dd_train_profile *p, FILE *to)
                 (double)s.wait_ns[point] * per_step, 100 * (double)s.wait_ns[point] / whole);
     fprintf(to, "%-26s %12.3f %7.2f%%\n", "other", dd_spent_other_ns(&s) * per_step,
             100 * dd_spent_other_ns(&s) / whole);
-    fprintf(to, "matrix products alone, in the whole step: %.1f%% of the FMA peak of %u core%s\n",
-            100 * products_share(p, &s), s.workers, s.workers == 1 ? "" : "s");
+    fprintf(to, "matrix products alone, in the whole step: %.1f%% of %u x the FMA peak of one core",
+            100 * products_share(&s, p->peak_flops), s.workers);
+    if (p->peak_together > 0)
+        fprintf(to, ", %.1f%% of what %u reach together, %.1f GFLOP/s each",
+                100 * products_share(&s, p->peak_together), s.workers, p->peak_together * 1e-9);
+    fputc('\n', to);
 }
 
 json_t *dd_train_profile_json(const dd_train_profile *p)
@@ -114,9 +129,12 @@ json_t *dd_train_profile_json(const dd_train_profile *p)
     for (int point = 0; point < 4; point++)
         (void)json_object_set_new(waits, dd_spent_point[point],
                                   json_integer((json_int_t)s.wait_ns[point]));
-    return json_pack("{s:I, s:I, s:I, s:f, s:f, s:o, s:o, s:f, s:f}", "steps", (json_int_t)steps,
-                     "wall_ns", (json_int_t)s.at_ns, "workers", (json_int_t)s.workers, "peak_flops",
-                     p->peak_flops, "copy_bytes_per_s", p->copy_bytes, "phases", phases, "wait_ns",
-                     waits, "other_ns", dd_spent_other_ns(&s), "products_share",
-                     products_share(p, &s));
+    /* json_real is NULL for what is not told, which becomes null. */
+    return json_pack("{s:I, s:I, s:I, s:f, s:f, s:f, s:o, s:o, s:f, s:f, s:o?}", "steps",
+                     (json_int_t)steps, "wall_ns", (json_int_t)s.at_ns, "workers",
+                     (json_int_t)s.workers, "peak_flops", p->peak_flops, "peak_flops_together",
+                     p->peak_together, "copy_bytes_per_s", p->copy_bytes, "phases", phases,
+                     "wait_ns", waits, "other_ns", dd_spent_other_ns(&s), "products_share",
+                     products_share(&s, p->peak_flops), "products_share_together",
+                     json_real(products_share(&s, p->peak_together)));
 }

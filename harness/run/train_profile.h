@@ -16,8 +16,10 @@
 typedef struct dd_train_profile {
     const dd_kernels *kernels;
     /* Per second, of one thread. A core that has multiplied and streamed memory for long runs
-     * slower than a fresh one: the peak is taken right after the first step. */
-    double peak_flops, copy_bytes;
+     * slower than a fresh one, and slower yet where others do so, too: taken right after the first
+     * step of one alone, and after the last of as many together as there are workers (0: not to be
+     * had). */
+    double peak_flops, peak_together, copy_bytes;
     dd_spent before, second, after; /* second: when the second step begins */
     uint64_t first_step, steps;     /* `before` is the end of so many, `after` of so many */
 } dd_train_profile;
@@ -28,6 +30,9 @@ typedef struct dd_train_profile {
 dd_status dd_train_profile_open(const dd_config *config, dd_train_profile *out, dd_error *error);
 /* Before the first step and after each, `steps` in all. */
 void dd_train_profile_look(dd_train_profile *p, const dd_trainer *trainer, uint64_t steps);
+
+/* After the last step; takes some 20 ms. */
+void dd_train_profile_end(dd_train_profile *p);
 
 /* The table; nothing before the first step. */
 void dd_train_profile_print(const dd_train_profile *p, FILE *to);
