@@ -51,11 +51,15 @@ while (($#)); do
         ;;
     tsan | helgrind | drd | memcheck | asan) tools+=("$1") ;;
     all) tools+=(tsan helgrind drd memcheck asan) ;;
-    --small | --long) size=${1#--} ;;
+    --small | --long)
+        [[ $size == usual || $size == "${1#--}" ]] || bad_usage "--small or --long, not both"
+        size=${1#--}
+        ;;
     --resume) resume=true ;;
     --build-only) run=false ;;
     --build)
         (($# >= 2)) || bad_usage "--build needs a folder"
+        [[ -x $2/dodeca ]] || bad_usage "--build: there is no built dodeca in \"$2\""
         plain=$2
         shift
         ;;

@@ -55,6 +55,8 @@ static void take_kind(request *r, const char *text, struct argp_state *state)
 static void take_checks(request *r, const char *text, struct argp_state *state)
 {
     r->by_means = true;
+    if (!*text)
+        argp_error(state, "--checks is empty; leave it out for what each defect names");
     for (const char *at = text; *at; at += strcspn(at, ","), at += *at == ',') {
         const size_t n = strcspn(at, ",");
         dd_means means;
@@ -113,19 +115,27 @@ static error_t parse(int id, char *text, struct argp_state *state)
  * was given. returns  false: a name that matches none */
 static bool choose(const request *r, const dd_defects *all, bool *chosen)
 {
-    bool matched[NAMES_MAX] = {false};
+    bool matched[NAMES_MAX] = {false}, of_another_kind[NAMES_MAX] = {false};
     for (size_t i = 0; i < all->n; i++) {
         const dd_defect *d = &all->defect[i];
-        chosen[i] = r->n_names == 0;
+        const bool kind =
+            r->some_kind ? r->kind[d->kind] : r->n_names > 0 || d->kind != DD_GENERATED;
+        chosen[i] = kind && r->n_names == 0;
         for (uint32_t k = 0; k < r->n_names; k++)
-            if (fnmatch(r->name[k], d->name, 0) == 0)
-                chosen[i] = matched[k] = true;
-        chosen[i] &= r->kind[d->kind] || (!r->some_kind && r->n_names) ||
-                     (!r->some_kind && d->kind != DD_GENERATED);
+            if (fnmatch(r->name[k], d->name, 0) == 0) {
+                of_another_kind[k] |= !kind;
+                matched[k] |= kind;
+                chosen[i] |= kind;
+            }
     }
     for (uint32_t k = 0; k < r->n_names; k++) {
         if (matched[k])
             continue;
+        if (of_another_kind[k]) {
+            fprintf(stderr, "dodeca defects: \"%.80s\" is of another kind; leave out --kind\n",
+                    r->name[k]);
+            return false;
+        }
         const char **names = calloc(all->n + 1, sizeof *names);
         for (size_t i = 0; names && i < all->n; i++)
             names[i] = all->defect[i].name;

@@ -69,7 +69,7 @@ static const struct {
     {"kernels/",
      {"test_kernels", "test_matmul", "test_elementary", "test_gradient", "test_equivalence"}},
     {"serial/", {"test_serial", "test_serial_step", "test_equivalence"}},
-    {"data/", {"test_data", "test_trainer"}},
+    {"data/", {"test_data", "test_random", "test_config", "test_trainer"}},
     {"platform/", {"test_platform"}},
 };
 

@@ -2,6 +2,7 @@
  * Copying, planting and building. */
 #include "workshop.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -81,6 +82,21 @@ static bool is_inside(const char *folder, const char *source)
            !(folder[n] == '/' && (strncmp(below, "build", 5) == 0 || below[0] == '.'));
 }
 
+/* The copy drops what the original lacks, so that it must not meet somebody's own files. */
+static bool is_ours(const char *folder)
+{
+    struct dirent **entry;
+    const int n = scandir(folder, &entry, NULL, NULL);
+    bool locked = false;
+    for (int i = 0; i < n; i++) {
+        locked |= strcmp(entry[i]->d_name, "lock") == 0;
+        free(entry[i]);
+    }
+    if (n >= 0)
+        free(entry);
+    return locked || n == 2; /* itself and its parent */
+}
+
 static bool take_folder(dd_workshop *w, char message[DD_DEFECT_MESSAGE])
 {
     char path[DD_FILE_PATH];
@@ -124,6 +140,12 @@ bool dd_workshop_open(dd_workshop *w, const char *source, const char *folder, co
     if (is_inside(w->folder, original)) {
         snprintf(message, DD_DEFECT_MESSAGE,
                  "%.300s is inside the sources: its name must begin with \"build\"", w->folder);
+        return false;
+    }
+    if (is_inside(original, w->folder) || !is_ours(w->folder)) {
+        snprintf(message, DD_DEFECT_MESSAGE,
+                 "%.300s holds other things than a hunt's; name a new or an empty folder",
+                 w->folder);
         return false;
     }
     if (!make_folder(dd_path(w->logs, w->folder, "logs"), message) || !take_folder(w, message) ||

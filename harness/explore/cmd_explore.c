@@ -3,7 +3,9 @@
  * that took and what it shows. Trains nothing. */
 #include <argp.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <inttypes.h>
+#include <math.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +40,7 @@ enum {
 #define SHOW_S 0.2           /* between two progress lines */
 
 typedef struct arguments {
-    bool list, json, all, one_tier, bound_given;
+    bool list, json, all, one_tier, bound_given, seed_given;
     bool memory[2]; /* by dd_memory */
     const char *replay;
     dd_explore_limits limits;
@@ -48,26 +50,21 @@ typedef struct arguments {
 
 /* ---- Options --------------------------------------------------------------------------------- */
 
-static void unknown(struct argp_state *state, const char *what, const char *text,
-                    const char *const *names, size_t n)
-{
-    const char *nearest = dd_nearest(text, names, n);
-    argp_error(state, "unknown %s \"%s\"%s%s%s", what, text,
-               nearest ? ", did you mean \"" : "; --list shows the protocols, --help the tiers",
-               nearest ? nearest : "", nearest ? "\"?" : "");
-}
-
+/* A name may be a pattern. */
 static void add_name(arguments *a, const char *text, struct argp_state *state)
 {
-    const char *names[256];
+    const char *names[256] = {NULL};
     size_t n = 0;
     bool known = false;
     for (const dd_program *p = dd_protocols; p->name && n < 256; p++) {
-        known |= strcmp(p->name, text) == 0;
+        known |= fnmatch(text, p->name, 0) == 0;
         names[n++] = p->name;
     }
+    const char *nearest = dd_nearest(text, names, n);
     if (!known)
-        unknown(state, "protocol", text, names, n);
+        argp_error(state, "unknown protocol \"%s\"%s%s%s", text,
+                   nearest ? ", did you mean \"" : "; --list shows the protocols",
+                   nearest ? nearest : "", nearest ? "\"?" : "");
     if (a->n_names == MAX_NAMES)
         argp_error(state, "more than %d protocols", MAX_NAMES);
     a->name[a->n_names++] = text;
@@ -80,6 +77,16 @@ static double parse_number(const char *text, const char *what, double low, doubl
     const double number = strtod(text, &end);
     if (end == text || *end || !(number >= low) || !(number <= high))
         argp_error(state, "%s must be a number from %g to %g, not \"%s\"", what, low, high, text);
+    return number;
+}
+
+/* 1e6 is one, too. */
+static double parse_whole(const char *text, const char *what, double low, double high,
+                          struct argp_state *state)
+{
+    const double number = parse_number(text, what, low, high, state);
+    if (number != trunc(number))
+        argp_error(state, "%s must be a whole number, not \"%s\"", what, text);
     return number;
 }
 
@@ -100,7 +107,11 @@ static void parse_tier(arguments *a, const char *text, struct argp_state *state)
             a->one_tier = true;
             return;
         }
-    unknown(state, "tier", text, dd_tier_names, DD_TIER_PCT + 1);
+    char all[128] = "";
+    for (dd_tier t = DD_TIER_EXHAUSTIVE; t <= DD_TIER_PCT; t++)
+        snprintf(all + strlen(all), sizeof all - strlen(all), "%s %s", t ? "," : "",
+                 dd_tier_names[t]);
+    argp_error(state, "--tier must be one of%s, not \"%s\"", all, text);
 }
 
 /* What goes together; then fills in what was left open. */
@@ -116,6 +127,12 @@ static void check(arguments *a, struct argp_state *state)
         argp_error(state, "--runs is for tiers that carry out executions: dfs, dpor, random, pct");
     if (a->one_tier && a->limits.states && tier > DD_TIER_BOUNDED)
         argp_error(state, "--states is for tiers that keep states: exhaustive, reduced, bounded");
+    if (a->one_tier && a->seed_given && tier < DD_TIER_RANDOM)
+        argp_error(state, "--seed is for tiers that are at random: random, pct");
+    if (a->list && a->json)
+        argp_error(state, "--list is a text, no JSON");
+    if (a->replay && (a->n_names || a->one_tier || a->list || a->json || a->all))
+        argp_error(state, "--replay says which execution of what, and prints it: it stands alone");
     if (tier == DD_TIER_BOUNDED && !a->bound_given)
         a->limits.bound = BOUND;
 }
@@ -141,20 +158,21 @@ static error_t parse(int key, char *text, struct argp_state *state)
         parse_tier(a, text, state);
         return 0;
     case OPTION_BOUND:
-        a->limits.bound = (uint32_t)parse_number(text, "--bound", 0, 100, state);
+        a->limits.bound = (uint32_t)parse_whole(text, "--bound", 0, 100, state);
         a->bound_given = true;
         return 0;
     case OPTION_RUNS:
-        a->limits.runs = (uint64_t)parse_number(text, "--runs", 1, 1e15, state);
+        a->limits.runs = (uint64_t)parse_whole(text, "--runs", 1, 1e15, state);
         return 0;
     case OPTION_SEED:
         errno = 0;
         a->limits.seed = strtoull(text, &end, 0);
+        a->seed_given = true;
         if (end == text || *end || errno || text[0] == '-')
             argp_error(state, "--seed must be a number from 0 to 2^64 - 1, not \"%s\"", text);
         return 0;
     case OPTION_STATES:
-        a->limits.states = (uint64_t)parse_number(text, "--states", 1, 4e9, state);
+        a->limits.states = (uint64_t)parse_whole(text, "--states", 1, 4e9, state);
         return 0;
     case OPTION_SECONDS:
         a->limits.seconds = parse_number(text, "--seconds", 0.001, 1e7, state);
@@ -208,7 +226,8 @@ static const struct argp argp = {
     .doc =
         "Takes the synchronisation protocol, the real sources, through its interleavings, and "
         "looks "
-        "for races, deadlocks, lost wake-ups, executions without end, failed checks and leaks."
+        "for races, deadlocks, lost wake-ups, executions without end, failed checks and leaks. A "
+        "PROTOCOL may be a pattern: 'trace-*'."
         "\v"
         "Examples:\n"
         "  dodeca explore                                    # what is quick\n"
@@ -274,7 +293,7 @@ typedef struct session {
 static bool is_asked_for(const arguments *a, const dd_program *p)
 {
     for (uint32_t i = 0; i < a->n_names; i++)
-        if (strcmp(a->name[i], p->name) == 0)
+        if (fnmatch(a->name[i], p->name, 0) == 0)
             return true;
     return false;
 }
@@ -377,11 +396,12 @@ int dd_cmd_explore(int argc, char **argv)
     if (!a.list)
         return run(&a);
     for (const dd_program *p = dd_protocols; p->name; p++)
-        printf("%-23s %s%s\n", p->name, p->about,
-               p->large                 ? " (at random only)"
-               : p->slow && p->slow_c11 ? " (slow)"
-               : p->slow                ? " (slow under sc)"
-               : p->slow_c11            ? " (slow under c11)"
-                                        : "");
+        if (!a.n_names || is_asked_for(&a, p))
+            printf("%-23s %s%s\n", p->name, p->about,
+                   p->large                 ? " (at random only)"
+                   : p->slow && p->slow_c11 ? " (slow)"
+                   : p->slow                ? " (slow under sc)"
+                   : p->slow_c11            ? " (slow under c11)"
+                                            : "");
     return DD_EXIT_HELD;
 }

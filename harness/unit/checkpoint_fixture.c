@@ -1,75 +1,25 @@
 /* SPDX-License-Identifier: MIT
  * A folder for checkpoints, and calls that must succeed. */
-#define _GNU_SOURCE /* mkdtemp */
 #include "checkpoint_fixture.h"
 
 #include "serial.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-static char folder[64];
-
-const char *file_named(const char *name)
-{
-    static char path[4][384];
-    static unsigned next;
-    char *to = path[next++ % 4];
-    (void)snprintf(to, sizeof path[0], "%s/%s", folder, name);
-    return to;
-}
-
 int open_folder(void **state)
 {
-    static const char *const places[] = {"/dev/shm", "/tmp"}; /* in memory, if possible */
-    for (int i = 0; i < 2; i++) {
-        (void)snprintf(folder, sizeof folder, "%s/dodeca-checkpoint-XXXXXX", places[i]);
-        if (mkdtemp(folder))
-            return open_data(state);
-    }
-    return 1;
-}
-
-/* Removes the files, where asked to; counts them. */
-static int sweep(bool remove_them)
-{
-    int n = 0;
-    DIR *d = opendir(folder);
-    for (struct dirent *e; d && (e = readdir(d));) {
-        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-            continue;
-        n++;
-        if (remove_them)
-            (void)unlink(file_named(e->d_name));
-    }
-    if (d)
-        closedir(d);
-    return n;
+    /* in memory, if possible */
+    return (make_folder_in("/dev/shm") && make_folder(state)) || open_data(state);
 }
 
 int close_folder(void **state)
 {
-    (void)sweep(true);
-    (void)rmdir(folder);
-    return close_data(state);
-}
-
-void empty_folder(void)
-{
-    (void)sweep(true);
-}
-
-int count_files(void)
-{
-    return sweep(false);
+    return close_data(state) || remove_folder(state);
 }
 
 dd_config smallest(void)

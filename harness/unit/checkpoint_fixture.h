@@ -4,17 +4,12 @@
 #ifndef DD_CHECKPOINT_FIXTURE_H
 #define DD_CHECKPOINT_FIXTURE_H
 
+#include "folder_fixture.h"
 #include "trainer_fixture.h"
 
-/* A name in the folder. Valid until three more were asked for. */
-const char *file_named(const char *name);
-/* Of a cmocka group: the folder, and trainer_fixture's data. Close removes both. */
+/* Of a cmocka group: folder_fixture's folder, and trainer_fixture's data. */
 int open_folder(void **state);
 int close_folder(void **state);
-/* Everything in the folder goes. */
-void empty_folder(void);
-/* Files in it. */
-int count_files(void);
 
 /* L 1, NH 2, C 8, V 64, T 8: 1,416 parameters. */
 dd_config smallest(void);

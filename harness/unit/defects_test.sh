@@ -15,6 +15,11 @@ expect 0 'caught: explore eventcount DEADLOCK' defects --list wake-one
 expect 2 'no defect "wake-ome", did you mean "wake-one"?' defects wake-ome
 expect 2 '--checks "luck": there are unit, explore' defects --checks luck
 expect 2 '--kind must be catalogue' defects --kind odd
+expect 2 '--checks is empty' defects --checks '' wake-one
+expect 2 '"wake-one" is of another kind' defects --kind generated wake-one
+mkdir -p theirs/source && echo kept >theirs/source/letter
+expect 3 'name a new or an empty folder' defects --build "$folder/theirs" wake-one
+[[ $(<theirs/source/letter) == kept ]] || fail 'a folder of somebody else was written to'
 expect 3 'there are no sources in' defects --source "$folder/nowhere"
 
 expect 0 'wake-one' defects --build "$folder/shop" wake-one weight-decay-ignored \

@@ -29,22 +29,11 @@ typedef struct bytes {
     size_t n;
 } bytes;
 
-static bytes read_file(const char *path)
+static bytes all_of(const char *path)
 {
-    struct stat about;
-    assert_int_equal(stat(path, &about), 0);
-    bytes b = {malloc((size_t)about.st_size), (size_t)about.st_size};
-    FILE *file = fopen(path, "rb");
-    assert_true(b.at && file && fread(b.at, b.n, 1, file) == 1);
-    fclose(file);
+    bytes b;
+    b.at = read_file(path, &b.n);
     return b;
-}
-
-static void write_file(const char *path, const void *from, size_t n)
-{
-    FILE *file = fopen(path, "wb");
-    assert_true(file && (!n || fwrite(from, n, 1, file) == 1));
-    fclose(file);
 }
 
 /* As small as the built-in data allows. */
@@ -100,7 +89,7 @@ static void every_changed_byte_is_refused(void **state)
     const char *path = file_named("changed");
     dd_trainer *t = saved_trainer(path);
     steps_ok(t, 1);
-    const bytes whole = read_file(path);
+    const bytes whole = all_of(path);
     const int fd = open(path, O_WRONLY);
     assert_true(fd >= 0 && look(path, NULL) == DD_OK);
     for (size_t i = 0; i < whole.n; i++)
@@ -124,7 +113,7 @@ static void every_truncation_is_refused(void **state)
     const char *path = file_named("truncated");
     dd_trainer *t = saved_trainer(path);
     steps_ok(t, 1);
-    bytes whole = read_file(path);
+    bytes whole = all_of(path);
     for (size_t n = whole.n; n-- > 0;) {
         assert_int_equal(truncate(path, (off_t)n), 0);
         refused(path, "truncated", n, t);
@@ -168,7 +157,7 @@ static void what_is_wrong_is_said(void **state)
     };
     const char *path = file_named("said");
     dd_trainer *t = saved_trainer(path);
-    const bytes whole = read_file(path);
+    const bytes whole = all_of(path);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         replace(path, &whole, cases[i].from, cases[i].to);
         load_refused(t, path, DD_ERR_DATA, cases[i].said);
@@ -178,7 +167,7 @@ static void what_is_wrong_is_said(void **state)
     load_refused(t, path, DD_ERR_DATA, "the checksum of adam_v.lnfb, 8 bytes from byte");
     free(whole.at);
     load_refused(t, file_named("none"), DD_ERR_DATA, "No such file or directory");
-    write_file(path, NULL, 0);
+    write_file(path, "", 0);
     load_refused(t, path, DD_ERR_DATA, path);
     dd_trainer_close(t);
 }

@@ -9,12 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "cost_write.h"
+#include "folder_fixture.h"
 
 enum { CASES_MAX = 512 };
 
@@ -286,21 +286,9 @@ static void test_no_rows(void **state)
 
 /* ---- Folders ---- */
 
-static char folder[] = "/tmp/dodeca-test-XXXXXX";
-
-static int make_folder(void **state)
+static int set_law_and_folder(void **state)
 {
-    memcpy(folder + sizeof folder - 7, "XXXXXX", 6);
-    return set_law(state) || !mkdtemp(folder);
-}
-
-static int remove_folder(void **state)
-{
-    char path[64];
-    (void)state;
-    snprintf(path, sizeof path, "%s/run.json", folder);
-    (void)unlink(path);
-    return rmdir(folder);
+    return set_law(state) || make_folder(state);
 }
 
 static json_t *text_of_number(uint32_t n)
@@ -340,9 +328,7 @@ static json_t *folder_json(size_t first, size_t step)
 
 static void write_folder(json_t *root)
 {
-    char path[64];
-    snprintf(path, sizeof path, "%s/run.json", folder);
-    assert_int_equal(json_dump_file(root, path, 0), 0);
+    assert_int_equal(json_dump_file(root, file_named("run.json"), 0), 0);
     json_decref(root);
 }
 
@@ -531,10 +517,10 @@ int main(void)
         cmocka_unit_test_setup(test_left_out, set_law),
         cmocka_unit_test_setup(test_measured_twice, set_law),
         cmocka_unit_test(test_no_rows),
-        cmocka_unit_test_setup_teardown(test_predictions, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_too_few, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_left_cells, make_folder, remove_folder),
-        cmocka_unit_test_setup_teardown(test_bad_folders, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_predictions, set_law_and_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_too_few, set_law_and_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_left_cells, set_law_and_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_bad_folders, set_law_and_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

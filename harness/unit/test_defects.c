@@ -14,6 +14,7 @@
 
 #include "defect.h"
 #include "files.h"
+#include "folder_fixture.h"
 #include "judge.h"
 #include "tool.h"
 
@@ -312,32 +313,30 @@ static void trials_are_judged_by_words_and_exit_codes(void **state)
 static void tools_run_within_their_limits(void **state)
 {
     (void)state;
-    char out[] = "/tmp/test_defects_XXXXXX";
-    close(mkstemp(out));
     const char *const says[] = {"sh", "-c", "echo out; echo err >&2; exit 7", NULL};
     dd_tool_end end =
-        dd_tool_run(&(dd_tool){.argv = says, .out = out, .limit_s = 60, .stop_fd = -1});
+        dd_tool_run(&(dd_tool){.argv = says, .out = one_file, .limit_s = 60, .stop_fd = -1});
     assert_int_equal(end.ending, DD_TOOL_ENDED);
     assert_int_equal(end.status, 7);
-    char *said = dd_slurp(out, NULL);
+    char *said = dd_slurp(one_file, NULL);
     assert_string_equal(said, "out\nerr\n");
     free(said);
 
     const char *const sleeps[] = {"sleep", "600", NULL};
-    end = dd_tool_run(&(dd_tool){.argv = sleeps, .out = out, .limit_s = 0.1, .stop_fd = -1});
+    end = dd_tool_run(&(dd_tool){.argv = sleeps, .out = one_file, .limit_s = 0.1, .stop_fd = -1});
     assert_int_equal(end.ending, DD_TOOL_LATE);
     int stop[2];
     assert_int_equal(pipe(stop), 0);
     assert_int_equal(write(stop[1], "x", 1), 1);
-    end = dd_tool_run(&(dd_tool){.argv = sleeps, .out = out, .limit_s = 60, .stop_fd = stop[0]});
+    end =
+        dd_tool_run(&(dd_tool){.argv = sleeps, .out = one_file, .limit_s = 60, .stop_fd = stop[0]});
     assert_int_equal(end.ending, DD_TOOL_STOPPED);
     close(stop[0]);
     close(stop[1]);
 
     const char *const missing[] = {"no-such-program", NULL};
-    end = dd_tool_run(&(dd_tool){.argv = missing, .out = out, .limit_s = 60, .stop_fd = -1});
+    end = dd_tool_run(&(dd_tool){.argv = missing, .out = one_file, .limit_s = 60, .stop_fd = -1});
     assert_int_equal(end.ending, DD_TOOL_NOT_RUN);
-    unlink(out);
 }
 
 int main(void)
@@ -351,7 +350,7 @@ int main(void)
         cmocka_unit_test(all_defects_of_the_tree_can_be_read),
         cmocka_unit_test(arguments_of_equivalence_are_held_to_the_sources),
         cmocka_unit_test(trials_are_judged_by_words_and_exit_codes),
-        cmocka_unit_test(tools_run_within_their_limits),
+        cmocka_unit_test_setup_teardown(tools_run_within_their_limits, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
  * which runs part, distances between floats, places of elements. The whole of it, with runs that
  * part, is in diff_test.sh. */
 #include "diff.h"
+#include "folder_fixture.h"
 #include "random.h"
 #include "weights_file.h"
 
@@ -13,41 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static char folder[] = "/tmp/dodeca-test-diff-XXXXXX";
-
-static const char *path_of(const char *name)
-{
-    static char path[2][200];
-    static int turn;
-    turn = !turn;
-    (void)snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
-    return path[turn];
-}
-
-static void write_text(const char *name, const char *text, size_t bytes)
-{
-    FILE *f = fopen(path_of(name), "w");
-    assert_non_null(f);
-    assert_int_equal(fwrite(text, 1, bytes, f), bytes);
-    assert_int_equal(fclose(f), 0);
-}
-
-/* A whole file; released by free. */
-static char *read_text(const char *name)
-{
-    FILE *f = fopen(path_of(name), "r");
-    char *text = calloc(1, 1 << 20);
-    assert_non_null(f);
-    assert_non_null(text);
-    assert_true(fread(text, 1, (1 << 20) - 1, f) > 0);
-    (void)fclose(f);
-    return text;
-}
 
 /* ---- A record of the oracle's run, which is quick ---- */
 
@@ -77,7 +46,8 @@ static void make_record(const char *name)
     uint64_t n;
     assert_int_equal(dd_data_open("builtin", s.config.seed, &data, NULL), DD_OK);
     assert_int_equal(subject->open(&s.config, data, &self, &error), DD_OK);
-    if (dd_recorder_open(path_of(name), &s, subject, self, data, "builtin", 0, &r, &error) != DD_OK)
+    if (dd_recorder_open(file_named(name), &s, subject, self, data, "builtin", 0, &r, &error) !=
+        DD_OK)
         fail_msg("%s", error.message);
     for (uint64_t i = 0; i < STEPS; i++) {
         dd_step step;
@@ -93,7 +63,7 @@ static void make_record(const char *name)
 
     dd_recorder *second = NULL; /* none is overwritten */
     assert_int_equal(
-        dd_recorder_open(path_of(name), &s, subject, self, data, "builtin", 0, &second, &error),
+        dd_recorder_open(file_named(name), &s, subject, self, data, "builtin", 0, &second, &error),
         DD_ERR_DATA);
     assert_null(second);
     assert_non_null(strstr(error.message, "none is overwritten"));
@@ -109,7 +79,7 @@ static void records_are_read_as_they_were_written(void **state)
     dd_record_line line;
     char message[DD_MESSAGE_MAX];
     const dd_settings want = tiny();
-    if (!dd_record_open(path_of("whole"), &r, message))
+    if (!dd_record_open(file_named("whole"), &r, message))
         fail_msg("%s", message);
     assert_memory_equal(&r.head.settings.config.shape, &want.config.shape, sizeof(dd_shape));
     assert_true(r.head.settings.steps == STEPS && r.head.settings.config.warmup == 0);
@@ -135,6 +105,7 @@ static void records_are_read_as_they_were_written(void **state)
     assert_true(dd_record_next(&r, &line, message));
     assert_true(line.kind == DD_RECORD_NOTHING && !r.cut);
     dd_record_close(&r);
+    assert_int_equal(count_files(), 1);
 }
 
 /* ---- Files that are no records ---- */
@@ -144,7 +115,7 @@ static void read_all(const char *name, char message[DD_MESSAGE_MAX], bool *cut)
 {
     dd_record r;
     dd_record_line line = {.kind = DD_RECORD_STEP};
-    bool good = dd_record_open(path_of(name), &r, message);
+    bool good = dd_record_open(file_named(name), &r, message);
     while (good && line.kind != DD_RECORD_NOTHING)
         good = dd_record_next(&r, &line, message);
     *cut = r.cut;
@@ -156,14 +127,15 @@ static void read_all(const char *name, char message[DD_MESSAGE_MAX], bool *cut)
 /* The whole record with its first `from` made into `to` must be refused so. */
 static void refuse(const char *from, const char *to, const char *where, const char *why)
 {
-    char *text = read_text("whole"), *changed = calloc(1, 2 << 20), message[DD_MESSAGE_MAX];
+    char *text = read_file(file_named("whole"), NULL), *changed = calloc(1, 2 << 20),
+         message[DD_MESSAGE_MAX];
     bool cut;
     assert_non_null(changed);
     char *at = strstr(text, from);
     if (!at)
         fail_msg("the record holds no %s", from);
     (void)sprintf(changed, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-    write_text("changed", changed, strlen(changed));
+    write_file(file_named("changed"), changed, strlen(changed));
     read_all("changed", message, &cut);
     if (!strstr(message, where) || !strstr(message, why))
         fail_msg("%s for %s: \"%s\" says nothing of \"%s\" at %s", to, from, message, why, where);
@@ -219,10 +191,10 @@ static void hostile_records_are_refused(void **state)
     free(longest);
 
     bool cut;
-    write_text("bytes", "\0\1\2\3\n", 5);
+    write_file(file_named("bytes"), "\0\1\2\3\n", 5);
     read_all("bytes", message, &cut);
     assert_non_null(strstr(message, "bytes:1: not JSON"));
-    write_text("empty", "", 0);
+    write_file(file_named("empty"), "", 0);
     read_all("empty", message, &cut);
     assert_non_null(strstr(message, "not one whole line"));
     read_all("missing", message, &cut);
@@ -236,11 +208,11 @@ static void hostile_records_are_refused(void **state)
 static void cut_records_are_read(void **state)
 {
     (void)state;
-    char *text = read_text("whole"), message[DD_MESSAGE_MAX];
+    char *text = read_file(file_named("whole"), NULL), message[DD_MESSAGE_MAX];
     const size_t head = (size_t)(strchr(text, '\n') - text) + 1, all = strlen(text);
     for (size_t n = 0; n <= all; n += n + 40 < all ? 37 : 1) {
         bool cut;
-        write_text("cut", text, n);
+        write_file(file_named("cut"), text, n);
         read_all("cut", message, &cut);
         assert_true(n < head ? message[0] != '\0' : message[0] == '\0');
         if (n >= head)
@@ -253,7 +225,7 @@ static void cut_records_are_read(void **state)
 static void garbled_records_do_no_harm(void **state)
 {
     (void)state;
-    char *text = read_text("whole"), message[DD_MESSAGE_MAX];
+    char *text = read_file(file_named("whole"), NULL), message[DD_MESSAGE_MAX];
     const size_t n = strlen(text);
     uint32_t refused = 0, f[4];
     for (uint64_t i = 0; i < 2000; i++) {
@@ -265,7 +237,7 @@ static void garbled_records_do_no_harm(void **state)
             garbled[f[0] % n] = (char)(f[2] % 4 ? (int)(f[1] % 256) : "{}[]\",:\n"[f[1] % 8]);
         }
         bool cut;
-        write_text("garbled", garbled, n);
+        write_file(file_named("garbled"), garbled, n);
         read_all("garbled", message, &cut);
         refused += message[0] != '\0';
         free(garbled);
@@ -283,8 +255,8 @@ static dd_diff_steps steps_of(const char *a, const char *b)
     dd_record r[2];
     dd_diff_steps steps;
     char message[DD_MESSAGE_MAX];
-    assert_true(dd_record_open(path_of(a), &r[0], message));
-    assert_true(dd_record_open(path_of(b), &r[1], message));
+    assert_true(dd_record_open(file_named(a), &r[0], message));
+    assert_true(dd_record_open(file_named(b), &r[1], message));
     if (!dd_diff_steps_compare(r, &steps, message))
         fail_msg("%s", message);
     dd_record_close(&r[0]);
@@ -295,14 +267,14 @@ static dd_diff_steps steps_of(const char *a, const char *b)
 /* The record with one digit of the hashes of line `line` changed, and of those of n more. */
 static void part_at(const char *name, int line, int n)
 {
-    char *text = read_text("whole"), *at = text;
+    char *text = read_file(file_named("whole"), NULL), *at = text;
     for (int i = 1; i < line + n; i++, at = strchr(at, '\n') + 1) {
         if (i < line)
             continue;
         char *digit = strstr(at, "\"tensor_hashes\":[\"") + 18;
         *digit = *digit == '0' ? '1' : '0';
     }
-    write_text(name, text, strlen(text));
+    write_file(file_named(name), text, strlen(text));
     free(text);
 }
 
@@ -319,8 +291,8 @@ static void first_points_are_found(void **state)
             assert_int_equal(s.parted_points, n);
             assert_int_equal(s.equal_points, 2 + STEPS - line - n);
         }
-    char *text = read_text("whole"), *third = strstr(text, "{\"step\":2");
-    write_text("short", text, (size_t)(third - text));
+    char *text = read_file(file_named("whole"), NULL), *third = strstr(text, "{\"step\":2");
+    write_file(file_named("short"), text, (size_t)(third - text));
     s = steps_of("short", "whole"); /* cut off: equal as far as it goes */
     assert_true(!s.parted && s.steps[0] == 2 && s.steps[1] == STEPS);
     assert_int_equal(s.end[0].kind, DD_RECORD_NOTHING);
@@ -330,7 +302,7 @@ static void first_points_are_found(void **state)
     } ends[] = {{"DD_OK", false}, {"DD_ERR_CANCELLED", false}, {"DD_ERR_NONFINITE", true}};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
         (void)snprintf(third, 100, "{\"end\":\"%s\",\"steps\":2}\n", ends[i].end);
-        write_text("ended", text, strlen(text));
+        write_file(file_named("ended"), text, strlen(text));
         for (int swap = 0; swap < 2; swap++) {
             s = swap ? steps_of("whole", "ended") : steps_of("ended", "whole");
             assert_true(s.parted == ends[i].parts);
@@ -359,7 +331,7 @@ static void settings_are_told_apart(void **state)
                  {"lane-depth", "2", false, 1},    {"data", "bytes:/etc/passwd", true, 0},
                  {"data-else", "builtin", true, 0}};
     for (int i = 0; i < 2; i++)
-        assert_true(dd_record_open(path_of("whole"), &r[i], message));
+        assert_true(dd_record_open(file_named("whole"), &r[i], message));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         r[1].head.settings = r[0].head.settings;
         assert_true(dd_settings_set(&r[1].head.settings, cases[i].key, cases[i].value, message));
@@ -450,51 +422,43 @@ static void weights_files_hold_what_they_say(void **state)
     const size_t bytes = dd_shape_n_parameters(shape) * sizeof(float);
     char message[DD_MESSAGE_MAX];
     float *back;
-    const int fd = dd_weights_file_create(path_of("weights"), message);
+    const int n_files = count_files();
+    const int fd = dd_weights_file_create(file_named("weights"), message);
     assert_true(fd >= 0);
-    assert_true(dd_weights_file_write(fd, path_of("weights"), shape, STEPS, last_weights, message));
-    assert_int_equal(dd_weights_file_create(path_of("weights"), message), -1);
+    assert_true(
+        dd_weights_file_write(fd, file_named("weights"), shape, STEPS, last_weights, message));
+    assert_int_equal(dd_weights_file_create(file_named("weights"), message), -1);
     assert_non_null(strstr(message, "none is overwritten"));
-    assert_true(dd_weights_file_read(path_of("weights"), shape, STEPS, &back, message));
+    assert_int_equal(count_files(), n_files + 1);
+    assert_true(dd_weights_file_read(file_named("weights"), shape, STEPS, &back, message));
     assert_memory_equal(back, last_weights, bytes);
     free(back);
-    assert_false(dd_weights_file_read(path_of("weights"), shape, STEPS - 1, &back, message));
+    assert_false(dd_weights_file_read(file_named("weights"), shape, STEPS - 1, &back, message));
     const dd_shape other = {.L = 1, .NH = 2, .C = 4, .V = 64, .T_max = 4};
-    assert_false(dd_weights_file_read(path_of("weights"), &other, STEPS, &back, message));
+    assert_false(dd_weights_file_read(file_named("weights"), &other, STEPS, &back, message));
     static char text[64 + 65536];
-    FILE *f = fopen(path_of("weights"), "r");
+    FILE *f = fopen(file_named("weights"), "r");
     assert_non_null(f);
     assert_int_equal(fread(text, 1, sizeof text, f), 64 + bytes);
     (void)fclose(f);
     for (size_t i = 0; i < 64 + bytes; i += i < 64 ? 1 : 501) { /* a bit turned */
         text[i] ^= 16;
-        write_text("turned", text, 64 + bytes);
-        assert_false(dd_weights_file_read(path_of("turned"), shape, STEPS, &back, message));
+        write_file(file_named("turned"), text, 64 + bytes);
+        assert_false(dd_weights_file_read(file_named("turned"), shape, STEPS, &back, message));
         text[i] ^= 16;
     }
     for (size_t i = 0; i < 64 + bytes; i += 97) { /* cut off */
-        write_text("turned", text, i);
-        assert_false(dd_weights_file_read(path_of("turned"), shape, STEPS, &back, message));
+        write_file(file_named("turned"), text, i);
+        assert_false(dd_weights_file_read(file_named("turned"), shape, STEPS, &back, message));
     }
-    write_text("turned", text, 64 + bytes + 1);
-    assert_false(dd_weights_file_read(path_of("turned"), shape, STEPS, &back, message));
-}
-
-static int open_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) == NULL;
+    write_file(file_named("turned"), text, 64 + bytes + 1);
+    assert_false(dd_weights_file_read(file_named("turned"), shape, STEPS, &back, message));
 }
 
 static int close_folder(void **state)
 {
-    (void)state;
-    static const char *const names[] = {"whole",  "changed", "bytes", "empty",   "cut",   "garbled",
-                                        "parted", "short",   "ended", "weights", "turned"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        (void)unlink(path_of(names[i]));
     free(last_weights);
-    return rmdir(folder);
+    return remove_folder(state);
 }
 
 int main(void)
@@ -510,5 +474,5 @@ int main(void)
         cmocka_unit_test(elements_are_found),
         cmocka_unit_test(weights_files_hold_what_they_say),
     };
-    return cmocka_run_group_tests_name("diff", tests, open_folder, close_folder);
+    return cmocka_run_group_tests_name("diff", tests, make_folder, close_folder);
 }

@@ -14,7 +14,7 @@
 
 #include "cpu.h"
 #include "doctor_advice.h"
-#include "file_tree.h"
+#include "folder_fixture.h"
 
 static void test_workers_of_threads(void **state)
 {
@@ -62,27 +62,27 @@ static void test_found(void **state)
 /* What a quiet server with one control group tells. */
 static void make_quiet(void)
 {
-    file_tree_put("proc/loadavg", "0.10 0.20 0.30 1/300 1234\n");
-    file_tree_put("proc/cpuinfo",
-                  "model name\t: made up\ncpu MHz\t\t: 2900.125\n\ncpu MHz\t\t: 3100.500\n");
-    file_tree_put("proc/stat", "cpu  1000 10 100 8000 50 5 5 20 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n");
-    file_tree_put(CPU "cpu0/cpufreq/cpuinfo_min_freq", "800000\n");
-    file_tree_put(CPU "cpu0/cpufreq/cpuinfo_max_freq", "3700000\n");
-    file_tree_put(CPU "cpu0/cpufreq/scaling_driver", "intel_pstate\n");
-    file_tree_put(CPU "cpu0/cpufreq/scaling_governor", "performance\n");
-    file_tree_put(CPU "intel_pstate/no_turbo", "1\n");
-    file_tree_put(CPU "smt/active", "0\n");
-    file_tree_put(CPU "cpu0/topology/thread_siblings_list", "0\n");
-    file_tree_put(CPU "cpu0/thermal_throttle/core_throttle_count", "7\n");
-    file_tree_put(CPU "cpu0/thermal_throttle/package_throttle_count", "1\n");
-    file_tree_put(CPU "cpu1/thermal_throttle/core_throttle_count", "2\n");
-    file_tree_put(CPU "cpu1/thermal_throttle/package_throttle_count", "1\n");
-    file_tree_put("sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
-    file_tree_put("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
-    file_tree_put("proc/self/mountinfo",
-                  "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n");
-    file_tree_put("proc/self/cgroup", "0::/job\n");
-    file_tree_put("sys/fs/cgroup/job/cpu.stat", "usage_usec 5\nnr_periods 9\nnr_throttled 3\n");
+    put_file("proc/loadavg", "0.10 0.20 0.30 1/300 1234\n");
+    put_file("proc/cpuinfo",
+             "model name\t: made up\ncpu MHz\t\t: 2900.125\n\ncpu MHz\t\t: 3100.500\n");
+    put_file("proc/stat", "cpu  1000 10 100 8000 50 5 5 20 0 0\ncpu0 1 1 1 1 1 1 1 1 0 0\n");
+    put_file(CPU "cpu0/cpufreq/cpuinfo_min_freq", "800000\n");
+    put_file(CPU "cpu0/cpufreq/cpuinfo_max_freq", "3700000\n");
+    put_file(CPU "cpu0/cpufreq/scaling_driver", "intel_pstate\n");
+    put_file(CPU "cpu0/cpufreq/scaling_governor", "performance\n");
+    put_file(CPU "intel_pstate/no_turbo", "1\n");
+    put_file(CPU "smt/active", "0\n");
+    put_file(CPU "cpu0/topology/thread_siblings_list", "0\n");
+    put_file(CPU "cpu0/thermal_throttle/core_throttle_count", "7\n");
+    put_file(CPU "cpu0/thermal_throttle/package_throttle_count", "1\n");
+    put_file(CPU "cpu1/thermal_throttle/core_throttle_count", "2\n");
+    put_file(CPU "cpu1/thermal_throttle/package_throttle_count", "1\n");
+    put_file("sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
+    put_file("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+    put_file("proc/self/mountinfo",
+             "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n");
+    put_file("proc/self/cgroup", "0::/job\n");
+    put_file("sys/fs/cgroup/job/cpu.stat", "usage_usec 5\nnr_periods 9\nnr_throttled 3\n");
 }
 
 static void test_nothing_told(void **state)
@@ -90,12 +90,12 @@ static void test_nothing_told(void **state)
     (void)state;
     dd_conditions c;
     dd_counters before, after;
-    dd_conditions_look(file_tree_root, &c);
+    dd_conditions_look(folder, &c);
     assert_true(isnan(c.load) && isnan(c.mhz_now) && isnan(c.mhz_least) && isnan(c.mhz_most));
     assert_true(!c.driver[0] && !c.governor[0] && !c.huge_pages[0] && !c.siblings[0]);
     assert_true(c.turbo == DD_TOLD_NOT && c.smt == DD_TOLD_NOT && c.quota == UINT32_MAX);
-    dd_counters_look(file_tree_root, &before);
-    dd_counters_look(file_tree_root, &after);
+    dd_counters_look(folder, &before);
+    dd_counters_look(folder, &after);
     const dd_meanwhile m = dd_counters_between(&before, &after, 100);
     assert_true(isnan(m.steal) && isnan(m.others));
     assert_true(m.throttled == DD_NOT_TOLD && m.hot == DD_NOT_TOLD);
@@ -116,26 +116,26 @@ static void test_told(void **state)
     (void)state;
     dd_conditions c;
     make_quiet();
-    dd_conditions_look(file_tree_root, &c);
+    dd_conditions_look(folder, &c);
     assert_true(c.load == 0.1 && c.mhz_now == 3100.5 && c.mhz_least == 800 && c.mhz_most == 3700);
     assert_string_equal(c.driver, "intel_pstate");
     assert_string_equal(c.governor, "performance");
     assert_string_equal(c.huge_pages, "madvise");
     assert_string_equal(c.clock_source, "tsc");
     assert_true(c.turbo == DD_TOLD_OFF && c.smt == DD_TOLD_OFF);
-    file_tree_put(CPU "intel_pstate/no_turbo", "0\n");
-    file_tree_put(CPU "smt/active", "1\n");
-    file_tree_put("sys/fs/cgroup/job/cpu.max", "250000 100000\n");
-    dd_conditions_look(file_tree_root, &c);
+    put_file(CPU "intel_pstate/no_turbo", "0\n");
+    put_file(CPU "smt/active", "1\n");
+    put_file("sys/fs/cgroup/job/cpu.max", "250000 100000\n");
+    dd_conditions_look(folder, &c);
     assert_true(c.turbo == DD_TOLD_ON && c.smt == DD_TOLD_ON && c.quota == 2);
-    file_tree_put(CPU "intel_pstate/no_turbo",
-                  "unsupported\n"); /* no number: not told, so boost counts */
-    file_tree_put(CPU "cpufreq/boost", "1\n");
-    dd_conditions_look(file_tree_root, &c);
+    put_file(CPU "intel_pstate/no_turbo",
+             "unsupported\n"); /* no number: not told, so boost counts */
+    put_file(CPU "cpufreq/boost", "1\n");
+    dd_conditions_look(folder, &c);
     assert_true(c.turbo == DD_TOLD_ON);
-    file_tree_put(CPU "cpufreq/boost", "0\n");
-    file_tree_put("proc/loadavg", "\n");
-    dd_conditions_look(file_tree_root, &c);
+    put_file(CPU "cpufreq/boost", "0\n");
+    put_file("proc/loadavg", "\n");
+    dd_conditions_look(folder, &c);
     assert_true(c.turbo == DD_TOLD_OFF && isnan(c.load));
 }
 
@@ -145,14 +145,14 @@ static void test_meanwhile(void **state)
     (void)state;
     dd_counters before, after;
     make_quiet();
-    dd_counters_look(file_tree_root, &before);
+    dd_counters_look(folder, &before);
     assert_true(before.ticks == 9190 && before.idle == 8050 && before.steal == 20);
     assert_true(before.throttled == 3 && before.hot == 11);
-    file_tree_put("proc/stat",
-                  "cpu  1600 10 100 8200 50 5 5 220 0 0\n"); /* 1000 more: 200 idle, 200 stolen */
-    file_tree_put("sys/fs/cgroup/job/cpu.stat", "nr_periods 12\nnr_throttled 8\n");
-    file_tree_put(CPU "cpu1/thermal_throttle/core_throttle_count", "4\n");
-    dd_counters_look(file_tree_root, &after);
+    put_file("proc/stat",
+             "cpu  1600 10 100 8200 50 5 5 220 0 0\n"); /* 1000 more: 200 idle, 200 stolen */
+    put_file("sys/fs/cgroup/job/cpu.stat", "nr_periods 12\nnr_throttled 8\n");
+    put_file(CPU "cpu1/thermal_throttle/core_throttle_count", "4\n");
+    dd_counters_look(folder, &after);
     before.own_ns = 0;
     after.own_ns = 2000000000; /* 200 of the ticks */
     dd_meanwhile m = dd_counters_between(&before, &after, 100);
@@ -160,9 +160,8 @@ static void test_meanwhile(void **state)
     assert_true(m.throttled == 5 && m.hot == 2);
     m = dd_counters_between(&after, &before, 100); /* a counter that falls tells nothing */
     assert_true(isnan(m.steal) && m.throttled == DD_NOT_TOLD && m.hot == DD_NOT_TOLD);
-    file_tree_put("proc/stat",
-                  "cpu  1600 10 100 8200 50 5 5\n"); /* a kernel that tells no steal time */
-    dd_counters_look(file_tree_root, &after);
+    put_file("proc/stat", "cpu  1600 10 100 8200 50 5 5\n"); /* a kernel that tells no steal time */
+    dd_counters_look(folder, &after);
     m = dd_counters_between(&before, &after, 100);
     assert_true(isnan(m.steal) && isnan(m.others));
 }
@@ -184,7 +183,7 @@ static dd_facts quiet_facts(void)
         .has_king_james = true,
     };
     make_quiet();
-    dd_conditions_look(file_tree_root, &f.conditions);
+    dd_conditions_look(folder, &f.conditions);
     return f;
 }
 
@@ -208,9 +207,9 @@ static void test_advice(void **state)
     dd_advice_weigh(&f, &a);
     assert_int_equal(a.n, 0);
 
-    file_tree_put("proc/loadavg", "3.50 2.00 1.00 9/300 1234\n"); /* a loaded machine */
-    file_tree_put(CPU "cpu0/cpufreq/scaling_governor", "powersave\n");
-    dd_conditions_look(file_tree_root, &f.conditions);
+    put_file("proc/loadavg", "3.50 2.00 1.00 9/300 1234\n"); /* a loaded machine */
+    put_file(CPU "cpu0/cpufreq/scaling_governor", "powersave\n");
+    dd_conditions_look(folder, &f.conditions);
     dd_advice_weigh(&f, &a);
     assert_int_equal(a.n, 2);
     assert_non_null(strstr(a.line[0], "load average is 3.5 on 4 CPUs"));
@@ -321,11 +320,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_workers_of_threads),
         cmocka_unit_test(test_found),
-        cmocka_unit_test_setup_teardown(test_nothing_told, file_tree_make, file_tree_remove),
-        cmocka_unit_test_setup_teardown(test_told, file_tree_make, file_tree_remove),
-        cmocka_unit_test_setup_teardown(test_meanwhile, file_tree_make, file_tree_remove),
-        cmocka_unit_test_setup_teardown(test_advice, file_tree_make, file_tree_remove),
-        cmocka_unit_test_setup_teardown(test_no_advice, file_tree_make, file_tree_remove),
+        cmocka_unit_test_setup_teardown(test_nothing_told, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_told, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_meanwhile, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_advice, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_no_advice, make_folder, remove_folder),
         cmocka_unit_test(test_team),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "folder_fixture.h"
 #include "gbench.h"
 
 /* ---- The program that measures ---- */
@@ -430,16 +431,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_is_skipped_says_why),   cmocka_unit_test(flags_are_judged),
         cmocka_unit_test(files_are_whole_or_told),    cmocka_unit_test(exceptions_stay_inside),
     };
-    char folder[] = "/tmp/dodeca-gbench.XXXXXX";
     self = realpath(argv[0], NULL);
-    if (!self || !mkdtemp(folder) || chdir(folder) != 0) {
+    if (!self || make_folder(NULL) != 0 || chdir(folder) != 0) {
         perror("test_gbench");
         return 1;
     }
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    (void)remove("out");
-    (void)remove("err");
-    (void)remove("file.json");
-    (void)rmdir(folder);
-    return failed;
+    return remove_folder(NULL) ? 1 : failed;
 }

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "files.h"
+#include "folder_fixture.h"
 #include "matrix.h"
 #include "mirror.h"
 
@@ -69,8 +70,7 @@ static const struct {
      "# Changes nothing.\n# source: sync/word.c\n# caught: serial\ns/nowhere/here/\n"},
 };
 
-static char folder[DD_FILE_PATH] = "/tmp/test_hunt_XXXXXX", source[DD_FILE_PATH],
-            shop[DD_FILE_PATH];
+static char source[DD_FILE_PATH], shop[DD_FILE_PATH];
 
 static void put(const char *name, const char *text)
 {
@@ -80,7 +80,6 @@ static void put(const char *name, const char *text)
 
 static int make_tree(void **state)
 {
-    (void)state;
     static const char *const folders[] = {"",
                                           "core",
                                           "core/sync",
@@ -92,7 +91,7 @@ static int make_tree(void **state)
                                           "harness/unit",
                                           "harness/defects",
                                           "harness/defects/protocol"};
-    if (!mkdtemp(folder))
+    if (make_folder(state))
         return 1;
     dd_path(source, folder, "tree");
     dd_path(shop, folder, "shop");
@@ -107,14 +106,6 @@ static int make_tree(void **state)
         return 1;
     free(plant);
     return chmod(path, 0755);
-}
-
-static int remove_tree(void **state)
-{
-    (void)state;
-    char command[DD_FILE_PATH + 16];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
 }
 
 /* One hunt from opening to closing. */
@@ -274,6 +265,22 @@ static void two_cannot_work_in_one_shop(void **state)
     rmdir(inside);
 }
 
+/* The copy drops what the original lacks: never in a folder where somebody keeps something. */
+static void a_shop_is_nobody_elses_folder(void **state)
+{
+    (void)state;
+    dd_workshop w;
+    char message[DD_DEFECT_MESSAGE], home[DD_FILE_PATH], theirs[DD_FILE_PATH];
+    assert_false(dd_workshop_open(&w, source, folder, C_COMPILER, -1, message));
+    assert_non_null(strstr(message, "name a new or an empty folder"));
+    assert_int_equal(mkdir(dd_path(home, folder, "home"), 0755), 0);
+    assert_int_equal(mkdir(dd_path(theirs, home, "source"), 0755), 0);
+    assert_false(dd_workshop_open(&w, source, home, C_COMPILER, -1, message));
+    assert_int_equal(rmdir(theirs), 0);
+    assert_true(dd_workshop_open(&w, source, home, C_COMPILER, -1, message));
+    dd_workshop_close(&w);
+}
+
 /* What goes from the tree goes from the copy; prose leaves the revision alone. */
 static void the_mirror_follows(void **state)
 {
@@ -302,7 +309,8 @@ int main(void)
         cmocka_unit_test(an_interrupted_hunt_restores),
         cmocka_unit_test(a_trial_that_fails_untouched_sources_is_none),
         cmocka_unit_test(two_cannot_work_in_one_shop),
+        cmocka_unit_test(a_shop_is_nobody_elses_folder),
         cmocka_unit_test(the_mirror_follows),
     };
-    return cmocka_run_group_tests(tests, make_tree, remove_tree);
+    return cmocka_run_group_tests(tests, make_tree, remove_folder);
 }

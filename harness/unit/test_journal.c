@@ -2,6 +2,7 @@
  * Journals: what is read back is what was run, to the last bit; a journal that was cut off anywhere
  * loses the run in progress and no other; what is not the same sweep is refused with its name; and
  * nothing that a file can hold brings the reader down. */
+#include "folder_fixture.h"
 #include "report.h"
 #include "report_fixture.h"
 #include "sweep_journal.h"
@@ -12,7 +13,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +24,7 @@ static const char *const sets[] = {"steps=5", "data=bytes:/a=b"};
 /* A folder with the journal of the fixture's sweep. */
 typedef struct planted {
     fixture *f;
-    char dir[64], file[128], journal[128];
+    char file[128], journal[128];
     char message[DD_JOURNAL_MESSAGE_MAX];
     char *text; /* of the journal */
     size_t bytes;
@@ -34,24 +34,6 @@ static void must(bool held, const char *message)
 {
     if (!held)
         fail_msg("%s", message);
-}
-
-static char *read_file(const char *path, size_t *bytes)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = fopen(path, "r");
-    assert_non_null(f);
-    const ssize_t n = getdelim(&text, &size, EOF, f);
-    *bytes = n < 0 ? 0 : (size_t)n;
-    fclose(f);
-    return text;
-}
-
-static void write_file(const char *path, const char *text, size_t bytes)
-{
-    FILE *f = fopen(path, "w");
-    assert_true(f && fwrite(text, 1, bytes, f) == bytes && fclose(f) == 0);
 }
 
 /* Every run that the sweep has, in the order of repeats. */
@@ -73,10 +55,9 @@ static int plant(void **state)
     dd_journal *j;
     assert_true(p && set_up(&f) == 0);
     p->f = f;
-    strcpy(p->dir, "/tmp/dodeca-journal-XXXXXX");
-    assert_non_null(mkdtemp(p->dir));
-    snprintf(p->file, sizeof p->file, "%s/a.yaml", p->dir);
-    snprintf(p->journal, sizeof p->journal, "%s/" DD_JOURNAL_NAME, p->dir);
+    assert_int_equal(make_folder(state), 0);
+    snprintf(p->file, sizeof p->file, "%s/a.yaml", folder);
+    snprintf(p->journal, sizeof p->journal, "%s/" DD_JOURNAL_NAME, folder);
     write_file(p->file, "steps: 5\n", 9);
     p->f->scenario.file = p->file;
     /* numbers that only survive if no digit is lost, and what few runs have */
@@ -94,7 +75,7 @@ static int plant(void **state)
     strcpy(lacking->end.message, "this CPU has no AVX2");
     strcpy(lacking->reason, "this CPU has no AVX2");
     p->f->sweep->started = 1;
-    must(dd_journal_take(p->dir, &j, p->message), p->message);
+    must(dd_journal_take(folder, &j, p->message), p->message);
     must(dd_journal_begin(j, p->f->sweep, sets, 2, &machine, p->message), p->message);
     add_all(p, j);
     dd_journal_close(j);
@@ -109,16 +90,16 @@ static int uproot(void **state)
     void *f = p->f;
     (void)remove(p->journal);
     (void)remove(p->file);
-    assert_int_equal(rmdir(p->dir), 0);
+    assert_int_equal(count_files(), 0); /* nothing else was left there */
     free(p->text);
     free(p);
-    return tear_down(&f);
+    return tear_down(&f) || remove_folder(state);
 }
 
 /* A sweep laid out anew, with what the journal gives back; NULL: refused. */
 static dd_sweep *restore(planted *p, const dd_machine *on, dd_journal **j)
 {
-    if (!dd_journal_open(p->dir, j, p->message))
+    if (!dd_journal_open(folder, j, p->message))
         return NULL;
     dd_sweep *sweep = dd_sweep_open(&p->f->scenario);
     assert_non_null(sweep);
@@ -346,11 +327,11 @@ static void test_one_writer(void **state)
 {
     planted *p = *state;
     dd_journal *j;
-    must(dd_journal_open(p->dir, &j, p->message), p->message);
+    must(dd_journal_open(folder, &j, p->message), p->message);
     const pid_t other = fork();
     if (other == 0) {
         dd_journal *second;
-        const bool opened = dd_journal_open(p->dir, &second, p->message);
+        const bool opened = dd_journal_open(folder, &second, p->message);
         _exit(opened || !strstr(p->message, "another dodeca is writing there"));
     }
     int status;

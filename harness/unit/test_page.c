@@ -2,6 +2,7 @@
  * The report's page without a browser and without gnuplot: what is read of a results folder and
  * what is refused, that the page is whole, well-formed and asks for nothing, and that whatever
  * labels hold stays text, for browsers and for gnuplot. The folder is harness/unit/page. */
+#include "folder_fixture.h"
 #include "page.h"
 
 #include <math.h>
@@ -14,29 +15,7 @@
 
 #include <cmocka.h>
 
-static char folder[64]; /* of this test */
-
 /* ---- Files ---- */
-
-static char *read_whole(const char *path)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *f = fopen(path, "re");
-    assert_non_null(f);
-    assert_true(getdelim(&text, &size, '\0', f) > 0);
-    fclose(f);
-    return text;
-}
-
-static void write_whole(const char *name, const char *text)
-{
-    char path[128];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    FILE *f = fopen(path, "we");
-    assert_non_null(f);
-    assert_true(fputs(text, f) >= 0 && fclose(f) == 0);
-}
 
 /* Copies the fixture into the test's folder, in one file the first `from` replaced by `to`. */
 static void copy(const char *changed, const char *from, const char *to)
@@ -45,7 +24,7 @@ static void copy(const char *changed, const char *from, const char *to)
     for (size_t i = 0; i < 2; i++) {
         char path[512];
         snprintf(path, sizeof path, "%s/%s", FIXTURE, names[i]);
-        char *text = read_whole(path);
+        char *text = read_file(path, NULL);
         if (changed && strcmp(changed, names[i]) == 0) {
             char *at = strstr(text, from), *other = NULL;
             assert_non_null(at);
@@ -54,24 +33,9 @@ static void copy(const char *changed, const char *from, const char *to)
             free(text);
             text = other;
         }
-        write_whole(names[i], text);
+        put_file(names[i], text);
         free(text);
     }
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    strcpy(folder, "/tmp/dodeca-page.XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf %s", folder);
-    return system(command);
 }
 
 /* ---- Reading ---- */
@@ -143,11 +107,10 @@ static void test_refusals(void **state)
             fail_msg("%s in place of %s: \"%s\", not \"%s\"", cases[i].to, cases[i].from, message,
                      cases[i].says);
     }
-    char message[DD_PAGE_MESSAGE_MAX], path[128];
+    char message[DD_PAGE_MESSAGE_MAX];
     dd_page_results r;
     copy(NULL, NULL, NULL);
-    snprintf(path, sizeof path, "%s/speedup.json", folder);
-    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(file_named("speedup.json")), 0);
     assert_false(dd_page_results_open(&r, folder, message));
     dd_page_results_close(&r);
     assert_non_null(strstr(message, "speedup.json: No such file"));
@@ -297,18 +260,18 @@ static void test_absent(void **state)
     copy("run.json", "\"log\": \"logs/", "\"log\": \"logs/../../etc/");
     char path[128];
     snprintf(path, sizeof path, "%s/run.json", folder);
-    char *run = read_whole(path);
+    char *run = read_file(path, NULL);
     for (char *p = run; (p = strstr(p, "\"time\": {"));)
         memcpy(p, "\"emit\"", 6);
     for (char *p = run; (p = strstr(p, "\"complete\": true"));)
         memcpy(p, "\"complete\":false", 16);
-    write_whole("run.json", run);
+    put_file("run.json", run);
     free(run);
     snprintf(path, sizeof path, "%s/speedup.json", folder);
-    char *speedup = read_whole(path);
+    char *speedup = read_file(path, NULL);
     for (char *p = speedup; (p = strstr(p, "\"lock_free\": {"));)
         memcpy(p, "\"lockXfree\"", 11);
-    write_whole("speedup.json", speedup);
+    put_file("speedup.json", speedup);
     free(speedup);
     char message[DD_PAGE_MESSAGE_MAX], *text = NULL;
     size_t size;
@@ -378,23 +341,23 @@ static void test_gnuplot_fails(void **state)
     dd_plot plot = {.name = "a", .title = strdup("b"), .height = 9, .commands = strdup("plot 1\n")};
     snprintf(path, sizeof path, "%s/plots", folder);
     assert_int_equal(mkdir(path, 0777), 0);
-    write_whole("plots/old.png", "old");
+    put_file("plots/old.png", "old");
     setenv("PATH", folder, 1);
     assert_int_equal(dd_plots_draw(&plot, 1, folder, message, sizeof message), DD_PLOT_NO_PROGRAM);
     assert_non_null(strstr(message, "gnuplot cannot be run"));
-    write_whole("gnuplot", "#!/bin/sh\necho\necho 'line 3: planted refusal'\nexit 1\n");
+    put_file("gnuplot", "#!/bin/sh\necho\necho 'line 3: planted refusal'\nexit 1\n");
     snprintf(path, sizeof path, "%s/gnuplot", folder);
     assert_int_equal(chmod(path, 0755), 0);
     assert_int_equal(dd_plots_draw(&plot, 1, folder, message, sizeof message), DD_PLOT_FAILED);
     assert_string_equal(message, "gnuplot refused the plots: line 3: planted refusal");
-    write_whole("gnuplot", "#!/bin/sh\nexit 0\n");
+    put_file("gnuplot", "#!/bin/sh\nexit 0\n");
     assert_int_equal(dd_plots_draw(&plot, 1, folder, message, sizeof message), DD_PLOT_FAILED);
     assert_string_equal(message, "gnuplot made no picture of a");
     setenv("PATH", before, 1);
     snprintf(path, sizeof path, "%s/plots.tmp", folder);
     assert_int_not_equal(access(path, F_OK), 0);
     snprintf(path, sizeof path, "%s/plots/old.png", folder);
-    kept = read_whole(path);
+    kept = read_file(path, NULL);
     assert_string_equal(kept, "old");
     free(kept);
     free(before);

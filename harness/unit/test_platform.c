@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "cpu.h"
-#include "file_tree.h"
+#include "folder_fixture.h"
 #include "pages.h"
 #include "platform.h"
 #include "system_limits.h"
@@ -269,65 +269,65 @@ static void test_topology_follows_affinity(void **state)
 static void test_quota_v2(void **state)
 {
     (void)state;
-    assert_int_equal(dd_cpu_quota(file_tree_root), UINT32_MAX); /* nothing to read */
-    file_tree_put("proc/self/mountinfo",
-                  "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
-                  "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n");
-    file_tree_put("proc/self/cgroup", "0::/user.slice/job\n");
-    file_tree_put("sys/fs/cgroup/user.slice/job/cpu.max", "max 100000\n");
-    assert_int_equal(dd_cpu_quota(file_tree_root), UINT32_MAX);
-    file_tree_put("sys/fs/cgroup/user.slice/job/cpu.max", "650000 100000\n");
-    assert_int_equal(dd_cpu_quota(file_tree_root), 6);
-    file_tree_put("sys/fs/cgroup/user.slice/cpu.max", "350000 100000\n"); /* an ancestor binds */
-    assert_int_equal(dd_cpu_quota(file_tree_root), 3);
-    file_tree_put("sys/fs/cgroup/cpu.max", "50000 100000\n");
-    assert_int_equal(dd_cpu_quota(file_tree_root), 1);
+    assert_int_equal(dd_cpu_quota(folder), UINT32_MAX); /* nothing to read */
+    put_file("proc/self/mountinfo",
+             "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
+             "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n");
+    put_file("proc/self/cgroup", "0::/user.slice/job\n");
+    put_file("sys/fs/cgroup/user.slice/job/cpu.max", "max 100000\n");
+    assert_int_equal(dd_cpu_quota(folder), UINT32_MAX);
+    put_file("sys/fs/cgroup/user.slice/job/cpu.max", "650000 100000\n");
+    assert_int_equal(dd_cpu_quota(folder), 6);
+    put_file("sys/fs/cgroup/user.slice/cpu.max", "350000 100000\n"); /* an ancestor binds */
+    assert_int_equal(dd_cpu_quota(folder), 3);
+    put_file("sys/fs/cgroup/cpu.max", "50000 100000\n");
+    assert_int_equal(dd_cpu_quota(folder), 1);
 }
 
 static void test_quota_v1(void **state)
 {
     (void)state;
-    file_tree_put(
+    put_file(
         "proc/self/mountinfo",
         "31 23 0:28 / /sys/fs/cgroup ro - tmpfs tmpfs ro,mode=755\n"
         "33 31 0:30 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"
         "32 31 0:29 /docker/4f /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n");
-    file_tree_put("proc/self/cgroup", "9:name=systemd:/\n"
-                                      "3:cpuset:/docker/4f\n"
-                                      "2:cpu,cpuacct:/docker/4f\n");
-    file_tree_put("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "50000\n");
-    file_tree_put("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
-    assert_int_equal(dd_cpu_quota(file_tree_root), UINT32_MAX);
-    file_tree_put("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us",
-                  "200000\n"); /* seen from inside docker */
-    assert_int_equal(dd_cpu_quota(file_tree_root), 4);
+    put_file("proc/self/cgroup", "9:name=systemd:/\n"
+                                 "3:cpuset:/docker/4f\n"
+                                 "2:cpu,cpuacct:/docker/4f\n");
+    put_file("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "50000\n");
+    put_file("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
+    assert_int_equal(dd_cpu_quota(folder), UINT32_MAX);
+    put_file("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us",
+             "200000\n"); /* seen from inside docker */
+    assert_int_equal(dd_cpu_quota(folder), 4);
 }
 
 static void test_limits(void **state)
 {
     (void)state;
     dd_limits l;
-    dd_limits_read(file_tree_root, &l); /* nothing to read */
+    dd_limits_read(folder, &l); /* nothing to read */
     assert_true(l.group.most == DD_NO_LIMIT && l.system.most == DD_NO_LIMIT);
     assert_true(l.memory_bytes > 1 << 20 && l.memory_bytes < DD_NO_LIMIT); /* the machine's */
-    file_tree_put("proc/self/mountinfo",
-                  "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n"
-                  "33 31 0:30 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
-                  "35 31 0:32 /docker/4f /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
-    file_tree_put("proc/self/cgroup", "8:pids:/\n4:memory:/docker/4f\n0::/a/b\n");
-    file_tree_put("proc/loadavg", "0.00 0.01 0.05 2/394 14805\n");
-    file_tree_put("proc/sys/kernel/threads-max", "192730\n");
-    file_tree_put("proc/sys/kernel/pid_max", "32768\n");
-    file_tree_put("proc/sys/vm/max_map_count", "65530\n");
-    file_tree_put("sys/fs/cgroup/memory/memory.limit_in_bytes", "9437184\n");
-    file_tree_put("sys/fs/cgroup/a/b/memory.max", "max\n");
-    file_tree_put("sys/fs/cgroup/a/memory.max", "10485760\n");
-    file_tree_put("sys/fs/cgroup/pids/pids.max", "max\n");
-    file_tree_put("sys/fs/cgroup/a/b/pids.max", "2000\n");
-    file_tree_put("sys/fs/cgroup/a/b/pids.current", "10\n");
-    file_tree_put("sys/fs/cgroup/a/pids.max", "5000\n"); /* more, but less of it is left */
-    file_tree_put("sys/fs/cgroup/a/pids.current", "4900\n");
-    dd_limits_read(file_tree_root, &l);
+    put_file("proc/self/mountinfo",
+             "30 23 0:26 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw\n"
+             "33 31 0:30 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
+             "35 31 0:32 /docker/4f /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
+    put_file("proc/self/cgroup", "8:pids:/\n4:memory:/docker/4f\n0::/a/b\n");
+    put_file("proc/loadavg", "0.00 0.01 0.05 2/394 14805\n");
+    put_file("proc/sys/kernel/threads-max", "192730\n");
+    put_file("proc/sys/kernel/pid_max", "32768\n");
+    put_file("proc/sys/vm/max_map_count", "65530\n");
+    put_file("sys/fs/cgroup/memory/memory.limit_in_bytes", "9437184\n");
+    put_file("sys/fs/cgroup/a/b/memory.max", "max\n");
+    put_file("sys/fs/cgroup/a/memory.max", "10485760\n");
+    put_file("sys/fs/cgroup/pids/pids.max", "max\n");
+    put_file("sys/fs/cgroup/a/b/pids.max", "2000\n");
+    put_file("sys/fs/cgroup/a/b/pids.current", "10\n");
+    put_file("sys/fs/cgroup/a/pids.max", "5000\n"); /* more, but less of it is left */
+    put_file("sys/fs/cgroup/a/pids.current", "4900\n");
+    dd_limits_read(folder, &l);
     assert_true(l.memory_bytes == 9437184);
     assert_true(l.group.most == 5000 && l.group.used == 4900);
     assert_true(l.system.most == 32768 && l.system.used == 394);
@@ -370,9 +370,9 @@ int main(void)
         cmocka_unit_test(test_pinning),
         cmocka_unit_test(test_order_of_cpus),
         cmocka_unit_test(test_topology_follows_affinity),
-        cmocka_unit_test_setup_teardown(test_limits, file_tree_make, file_tree_remove),
-        cmocka_unit_test_setup_teardown(test_quota_v2, file_tree_make, file_tree_remove),
-        cmocka_unit_test_setup_teardown(test_quota_v1, file_tree_make, file_tree_remove),
+        cmocka_unit_test_setup_teardown(test_limits, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_quota_v2, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_quota_v1, make_folder, remove_folder),
         cmocka_unit_test(test_available_follows_affinity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  * they end. Whatever happens, the weights are those of the oracle at the same step. */
 #define _GNU_SOURCE /* mkstemp */
 #include "elastic_fixture.h"
+#include "folder_fixture.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -179,16 +180,13 @@ static void states_are_kept(void **state)
 static void epochs_end_where_they_end(void **state)
 {
     (void)state;
-    char path[] = "/tmp/dodeca-test-process-XXXXXX", spec[64];
-    const int file = mkstemp(path);
-    assert_true(file >= 0);
+    char bytes[500], spec[sizeof one_file + 8];
     for (int i = 0; i < 500; i++)
-        assert_int_equal(write(file, &"all work and no play "[i % 21], 1), 1);
-    close(file);
-    snprintf(spec, sizeof spec, "bytes:%s", path);
+        bytes[i] = "all work and no play "[i % 21];
+    write_file(one_file, bytes, sizeof bytes);
+    snprintf(spec, sizeof spec, "bytes:%s", one_file);
     dd_data *text;
     assert_int_equal(dd_data_open(spec, 1, &text, NULL), DD_OK);
-    unlink(path);
     dd_config config = elastic();
     config.lane_depth = 1;
     config.batch = 12;
@@ -258,7 +256,7 @@ int main(void)
         cmocka_unit_test(restored_runs_go_on_as_they_did),
         cmocka_unit_test(checkpoints_are_of_one_moment),
         cmocka_unit_test(states_are_kept),
-        cmocka_unit_test(epochs_end_where_they_end),
+        cmocka_unit_test_setup_teardown(epochs_end_where_they_end, make_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, open_data, close_data);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The results folder: files that other programs can read whatever the labels and reasons hold, and
  * nothing half-written, on a full disk neither. */
+#include "folder_fixture.h"
 #include "report.h"
 #include "report_fixture.h"
 
@@ -117,9 +118,8 @@ static void test_folder(void **state)
     const fixture *f = *state;
     static const char *const names[] = {"run.json",     "speedup.md", "speedup.csv",
                                         "speedup.json", "junit.xml",  "logs/cell-4-repeat-1.log"};
-    char dir[] = "/tmp/dodeca-report-XXXXXX", deep[64], path[512];
-    assert_non_null(mkdtemp(dir));
-    snprintf(deep, sizeof deep, "%s/a/b", dir);
+    const char *deep = file_named("a/b");
+    char path[512];
     dd_report report;
     assert_true(open_and_begin(&report, f->sweep, deep));
     dd_report_write(&report, f->sweep);
@@ -132,32 +132,27 @@ static void test_folder(void **state)
         snprintf(path, sizeof path, "%s/%s", deep, names[i]);
         unlink(path);
     }
-    snprintf(path, sizeof path, "%s/logs", deep);
-    rmdir(path);
+    assert_int_equal(rmdir(file_named("a/b/logs")), 0); /* nothing else was left there */
+    assert_int_equal(rmdir(deep), 0);
     /* a file where the folder should be; this holds for root, too */
-    snprintf(path, sizeof path, "%s/file", deep);
-    fclose(fopen(path, "w"));
-    assert_false(open_and_begin(&report, f->sweep, path));
-    assert_non_null(strstr(report.failure, path));
-    unlink(path);
-    rmdir(deep);
-    snprintf(path, sizeof path, "%s/a", dir);
-    rmdir(path);
-    assert_int_equal(rmdir(dir), 0);
+    put_file("a/b/file", "");
+    const char *no_folder = file_named("a/b/file");
+    assert_false(open_and_begin(&report, f->sweep, no_folder));
+    assert_non_null(strstr(report.failure, no_folder));
 }
 
 /* In a file system of 1 MiB and 16 files. */
 static void test_full_disk(void **state)
 {
     const fixture *f = *state;
-    char dir[] = "/tmp/dodeca-report-XXXXXX", path[512], text[16] = "";
+    char path[512], text[16] = "";
     dd_report report;
-    assert_non_null(mkdtemp(dir));
+    const char *dir = file_named("disk");
+    assert_int_equal(mkdir(dir, 0777), 0);
     /* in a name space of our own, so that it goes with us whatever happens */
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", dir, "tmpfs", 0, "size=1m,nr_inodes=16") != 0) {
         print_message("SKIP: no small file system can be mounted: %s\n", strerror(errno));
-        rmdir(dir);
         skip();
     }
     /* what an earlier run left is as it was */
@@ -202,7 +197,6 @@ static void test_full_disk(void **state)
     assert_false(exists(dir, "there/deep"));
     assert_true(exists(dir, "there/junit.xml"));
     assert_int_equal(umount(dir), 0);
-    assert_int_equal(rmdir(dir), 0);
 }
 
 static void test_log_names(void **state)
@@ -222,5 +216,5 @@ int main(void)
         WITH_FIXTURE(test_junit),     WITH_FIXTURE(test_json),          WITH_FIXTURE(test_folder),
         WITH_FIXTURE(test_full_disk), cmocka_unit_test(test_log_names),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

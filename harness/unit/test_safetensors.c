@@ -7,6 +7,7 @@
 #include "safetensors.h"
 
 #include "counted_alloc.h"
+#include "folder_fixture.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -15,36 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static char folder[] = "/tmp/dodeca-test-safetensors-XXXXXX";
-static char path[sizeof folder + 16];
-
-static int make_folder(void **state)
-{
-    (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    (void)snprintf(path, sizeof path, "%s/file", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    unlink(path);
-    return rmdir(folder);
-}
-
-static void write_file(const void *bytes, size_t n)
-{
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes, 1, n, f), n);
-    assert_int_equal(fclose(f), 0);
-}
 
 /* A container of this header, and so many bytes behind it: 0, 1, 2, … */
 static size_t compose(const char *header, size_t n_data, uint8_t out[8192])
@@ -63,7 +38,7 @@ static void assert_says(const dd_error *error, const char *words)
 {
     assert_null(strchr(error->message, '\n'));
     char list[256];
-    (void)snprintf(list, sizeof list, "%s|%s", words, path);
+    (void)snprintf(list, sizeof list, "%s|%s", words, one_file);
     char *rest = NULL;
     for (char *word = strtok_r(list, "|", &rest); word; word = strtok_r(NULL, "|", &rest))
         if (!strstr(error->message, word))
@@ -74,7 +49,7 @@ static void assert_refused(const char *words)
 {
     dd_safetensors *s = NULL;
     dd_error error = {""};
-    assert_int_equal(dd_safetensors_open(path, &s, &error), DD_ERR_DATA);
+    assert_int_equal(dd_safetensors_open(one_file, &s, &error), DD_ERR_DATA);
     assert_null(s);
     assert_says(&error, words);
 }
@@ -93,10 +68,10 @@ static void test_reading(void **state)
     (void)state;
     uint8_t bytes[8192];
     const size_t n = compose(good, 21, bytes);
-    write_file(bytes, n);
+    write_file(one_file, bytes, n);
     dd_safetensors *s;
     dd_error error;
-    assert_int_equal(dd_safetensors_open(path, &s, &error), DD_OK);
+    assert_int_equal(dd_safetensors_open(one_file, &s, &error), DD_OK);
     assert_int_equal(dd_safetensors_n(s), 4);
     static const char *const order[] = {"a", "b", "none", "one"};
     for (uint32_t i = 0; i < 4; i++) {
@@ -129,7 +104,7 @@ static void test_reading(void **state)
     assert_memory_equal(part, ((const uint8_t[]){11, 12, 13, 14}), 4);
 
     /* the file shrinks while it is open */
-    assert_int_equal(truncate(path, (off_t)n - 2), 0);
+    assert_int_equal(truncate(one_file, (off_t)n - 2), 0);
     assert_int_equal(dd_safetensors_read(s, b, 8, 4, part, &error), DD_ERR_DATA);
     assert_says(&error, "shrank");
     dd_safetensors_close(s);
@@ -144,10 +119,10 @@ static void test_empty_tensor(void **state)
     uint8_t bytes[8192];
     static const char header[] = "{\"x\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]},"
                                  "\"y\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}";
-    write_file(bytes, compose(header, 4, bytes));
+    write_file(one_file, bytes, compose(header, 4, bytes));
     dd_safetensors *s;
     dd_error error;
-    assert_int_equal(dd_safetensors_open(path, &s, &error), DD_OK);
+    assert_int_equal(dd_safetensors_open(one_file, &s, &error), DD_OK);
     assert_string_equal(dd_safetensors_at(s, 0)->name, "y");
     dd_safetensors_close(s);
 }
@@ -178,9 +153,9 @@ static void test_round_trip(void **state)
     uint8_t *bytes = calloc(1, end);
     assert_non_null(bytes);
     memcpy(bytes, again, size);
-    write_file(bytes, end);
+    write_file(one_file, bytes, end);
     dd_safetensors *s;
-    assert_int_equal(dd_safetensors_open(path, &s, &error), DD_OK);
+    assert_int_equal(dd_safetensors_open(one_file, &s, &error), DD_OK);
     assert_int_equal(dd_safetensors_n(s), N);
     for (uint32_t i = 0; i < N; i++) {
         const dd_safetensor *t = dd_safetensors_find(s, name[i]);
@@ -268,7 +243,7 @@ static void test_bad_headers(void **state)
     };
     uint8_t bytes[8192];
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        write_file(bytes, compose(bad[i].header, bad[i].n_data, bytes));
+        write_file(one_file, bytes, compose(bad[i].header, bad[i].n_data, bytes));
         assert_refused(bad[i].words);
     }
     assert_int_equal(n_live, 0);
@@ -293,15 +268,14 @@ static void test_bad_lengths(void **state)
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         memcpy(bytes, &bad[i].length, 8);
-        write_file(bytes, n);
+        write_file(one_file, bytes, n);
         assert_refused(bad[i].words);
     }
-    unlink(path);
+    unlink(one_file);
     assert_refused("cannot be opened: No such file");
-    char *file = strrchr(path, '/');
-    *file = '\0';
+    assert_int_equal(mkdir(one_file, 0777), 0);
     assert_refused("is a directory, not a regular file");
-    *file = '/';
+    assert_int_equal(rmdir(one_file), 0);
 }
 
 /* Every prefix of a good file is refused, and the whole with a byte more. */
@@ -311,11 +285,11 @@ static void test_truncated(void **state)
     uint8_t bytes[8192];
     const size_t n = compose(good, 21, bytes);
     for (size_t i = 0; i < n; i++) {
-        write_file(bytes, i);
+        write_file(one_file, bytes, i);
         assert_refused("");
     }
     bytes[n] = 0;
-    write_file(bytes, n + 1);
+    write_file(one_file, bytes, n + 1);
     assert_refused("tensors end at byte");
 }
 
@@ -330,11 +304,11 @@ static void test_flipped(void **state)
         for (size_t k = 0; k < sizeof with; k++) {
             const uint8_t was = bytes[i];
             bytes[i] = with[k];
-            write_file(bytes, n);
+            write_file(one_file, bytes, n);
             bytes[i] = was;
             dd_safetensors *s;
             dd_error error = {""};
-            if (dd_safetensors_open(path, &s, &error) == DD_OK)
+            if (dd_safetensors_open(one_file, &s, &error) == DD_OK)
                 dd_safetensors_close(s);
             else
                 assert_says(&error, "");
@@ -391,7 +365,7 @@ static bool open_good(void)
 {
     dd_safetensors *s;
     dd_error error = {""};
-    const dd_status st = dd_safetensors_open(path, &s, &error);
+    const dd_status st = dd_safetensors_open(one_file, &s, &error);
     if (st != DD_OK) {
         /* jansson takes a text that it has no memory for sometimes for one that is malformed */
         if (st != DD_ERR_DATA || json_fails_at < 0) {
@@ -410,7 +384,7 @@ static void test_without_memory(void **state)
 {
     (void)state;
     uint8_t bytes[8192];
-    write_file(bytes, compose(good, 21, bytes));
+    write_file(one_file, bytes, compose(good, 21, bytes));
     json_set_alloc_funcs(json_malloc, json_free);
     n_allocations = 0;
     assert_true(open_good());

@@ -27,11 +27,16 @@
 
 /* ---- System calls that fail ---- */
 
+enum { CALLS = 256 };
+
 static long n_calls, failing = -1; /* the call of this number fails */
 static int failing_with;
+static const char *called[CALLS]; /* the first so many, by name */
 
-static bool fails(void)
+static bool fails(const char *name)
 {
+    if (n_calls < CALLS)
+        called[n_calls] = name;
     if (n_calls++ != failing)
         return false;
     errno = failing_with;
@@ -43,7 +48,7 @@ static bool fails(void)
     result __wrap_##name declared;                                                                 \
     result __wrap_##name declared                                                                  \
     {                                                                                              \
-        return fails() ? (result)-1 : __real_##name(__VA_ARGS__);                                  \
+        return fails(#name) ? (result)-1 : __real_##name(__VA_ARGS__);                             \
     }
 FAILING(int, fstat, (int fd, struct stat *out), fd, out)
 FAILING(int, ftruncate, (int fd, off_t n), fd, n)
@@ -59,7 +64,7 @@ int __wrap_open(const char *path, int flags, int mode);
 /* The mode that is not passed is not looked at either. */
 int __wrap_open(const char *path, int flags, int mode)
 {
-    return fails() ? -1 : __real_open(path, flags, mode);
+    return fails("open") ? -1 : __real_open(path, flags, mode);
 }
 
 /* ---- Saves ---- */
@@ -268,12 +273,52 @@ static void every_failing_call_is_told(void **state)
         }
 }
 
+/* ---- Synced ---- */
+
+/* Of the calls from number `from` on the first one of that name, or where there is none n_calls. */
+static long next_call(const char *name, long from)
+{
+    while (from < n_calls && strcmp(called[from], name) != 0)
+        from++;
+    return from;
+}
+
+/* What a loss of power would show and no kill does: the file is on the disk before anything is
+ * named anew, and the names are before the save is told to have ended. */
+static void synced_before_named_and_after(void **state)
+{
+    (void)state;
+    dd_config config = smallest();
+    config.workers = 1;
+    for (uint32_t keep = 1; keep <= 3; keep++) {
+        dd_trainer *t = open_trainer(&config);
+        empty_folder();
+        for (uint32_t i = 0; i < 4; i++) {
+            step_ok(t);
+            n_calls = 0;
+            save_ok(t, file_named("c"), keep);
+            wait_ok(t);
+            assert_true(n_calls < CALLS);
+            const long file = next_call("fsync", 0);
+            assert_true(next_call("pwrite", 0) < file && next_call("pwrite", file) == n_calls);
+            assert_true(next_call("link", 0) > file && next_call("rename", 0) > file);
+            long named = next_call("rename", file);
+            assert_true(named < n_calls);
+            for (long next; (next = next_call("rename", named + 1)) < n_calls;)
+                named = next;
+            assert_true(next_call("fsync", named) < n_calls);
+        }
+        dd_trainer_close(t);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(killed_at_every_system_call),
         cmocka_unit_test(the_next_save_cleans_up),
         cmocka_unit_test(every_failing_call_is_told),
+        cmocka_unit_test(synced_before_named_and_after),
     };
     return cmocka_run_group_tests(tests, open_folder, close_folder);
 }

@@ -12,35 +12,19 @@
 
 #include <cmocka.h>
 
+#include "folder_fixture.h"
 #include "scenario.h"
 
-static char folder[] = "/tmp/dodeca-scenario-XXXXXX";
-static char file[128];
-
-static int make_folder(void **state)
+static const char *file(void)
 {
-    (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    (void)snprintf(file, sizeof file, "%s/a.yaml", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    (void)remove(file);
-    return rmdir(folder);
+    return file_named("a.yaml");
 }
 
 static bool open_text(const char *text, size_t bytes, const char *const *sets, size_t n_sets,
                       dd_scenario **out, char *message)
 {
-    FILE *f = fopen(file, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(text, 1, bytes, f), bytes);
-    assert_int_equal(fclose(f), 0);
-    return dd_scenario_open(file, sets, n_sets, out, message);
+    write_file(file(), text, bytes);
+    return dd_scenario_open(file(), sets, n_sets, out, message);
 }
 
 static void test_cells_in_file_order(void **state)
@@ -63,7 +47,7 @@ static void test_cells_in_file_order(void **state)
         fail_msg("%s", message);
     assert_string_equal(s->name, "some-name_1.2");
     assert_string_equal(s->about, "two lines");
-    assert_string_equal(s->file, file);
+    assert_string_equal(s->file, file());
     assert_int_equal(s->n_swept, 3);
     assert_string_equal(s->swept[0]->name, "workers");
     assert_string_equal(s->swept[2]->name, "barrier");
@@ -308,7 +292,7 @@ static void test_faults_have_a_line(void **state)
         if (open_text(bad[i].text, strlen(bad[i].text), NULL, 0, &s, message))
             fail_msg("accepted: %s", bad[i].text);
         assert_null(s);
-        (void)snprintf(where, sizeof where, bad[i].line ? "%s:%u: " : "%s: ", file, bad[i].line);
+        (void)snprintf(where, sizeof where, bad[i].line ? "%s:%u: " : "%s: ", file(), bad[i].line);
         if (strncmp(message, where, strlen(where)) != 0 || !strstr(message, bad[i].message) ||
             strchr(message, '\n'))
             fail_msg("%s gives \"%s\", not line %u \"%s\"", bad[i].text, message, bad[i].line,

@@ -3,6 +3,7 @@
  * pass to finite differences in double precision, its float arithmetic to its double build, its
  * fold tree to a plain restatement. */
 #define _POSIX_C_SOURCE 200809L
+#include "folder_fixture.h"
 #include "gpt2_by_hand.h"
 #include "random.h"
 #include "serial_fixture.h"
@@ -179,11 +180,8 @@ static void test_float_gradient_is_accurate(void **state)
 static void test_causality(void **state)
 {
     (void)state;
-    char file[] = "/tmp/dodeca-test-serial-XXXXXX", spec[64];
-    int fd = mkstemp(file);
-    assert_true(fd >= 0);
-    close(fd);
-    snprintf(spec, sizeof spec, "bytes:%s", file);
+    char spec[sizeof one_file + 8];
+    snprintf(spec, sizeof spec, "bytes:%s", one_file);
     static uint8_t text[200];
     dd_config config = odd_config();
     config.seq = 7;
@@ -196,10 +194,7 @@ static void test_causality(void **state)
             text[i] = (uint8_t)(i * i % 67);
         if (round == 1)
             text[first[VICTIM] + PLACE] ^= 1;
-        FILE *f = fopen(file, "wb");
-        assert_non_null(f);
-        assert_int_equal(fwrite(text, 1, sizeof text, f), sizeof text);
-        assert_int_equal(fclose(f), 0);
+        write_file(one_file, text, sizeof text);
         dd_data *data;
         assert_int_equal(dd_data_open(spec, 1, &data, NULL), DD_OK);
         assert_int_equal(dd_data_split_get(data, T, B, &split, NULL), DD_OK);
@@ -217,7 +212,6 @@ static void test_causality(void **state)
         fastest()->close(o);
         dd_data_close(data);
     }
-    unlink(file);
 }
 
 /* ---- Lanes and folds ---- */
@@ -329,7 +323,7 @@ int main(void)
         cmocka_unit_test(test_loss_without_weights),
         cmocka_unit_test(test_gradient_by_finite_differences),
         cmocka_unit_test(test_float_gradient_is_accurate),
-        cmocka_unit_test(test_causality),
+        cmocka_unit_test_setup_teardown(test_causality, make_folder, remove_folder),
         cmocka_unit_test(test_fold_tree),
         cmocka_unit_test(test_lane_depths),
     };

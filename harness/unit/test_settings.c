@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "folder_fixture.h"
 #include "nearest.h"
 #include "settings.h"
 
@@ -383,13 +384,10 @@ static void test_keys_of_subjects(void **state)
 static void test_king_james_or_else(void **state)
 {
     (void)state;
-    char folder[] = "/tmp/dodeca-settings-XXXXXX", path[600], used[DD_SPEC_MAX],
-         note[DD_MESSAGE_MAX];
-    char message[DD_MESSAGE_MAX];
+    char used[DD_SPEC_MAX], note[DD_MESSAGE_MAX], message[DD_MESSAGE_MAX];
     dd_data *data = NULL;
     dd_error error;
     dd_settings s;
-    assert_non_null(mkdtemp(folder));
     assert_int_equal(setenv("XDG_CACHE_HOME", folder, 1), 0);
     dd_settings_default(&s);
     assert_true(dd_settings_set(&s, "data", "kjv", message));
@@ -404,15 +402,13 @@ static void test_king_james_or_else(void **state)
     assert_non_null(strstr(note, "training on builtin instead"));
     dd_data_close(data);
 
-    (void)snprintf(path, sizeof path, "mkdir %s/dodeca && seq 10000 >%s/dodeca/kjv.txt", folder,
-                   folder);
-    assert_int_equal(system(path), 0);
+    static char text[50000];
+    memset(text, 'a', sizeof text - 1);
+    put_file("dodeca/kjv.txt", text);
     assert_int_equal(dd_settings_open_data(&s, &data, used, note, &error), DD_OK);
     assert_non_null(strstr(used, "/dodeca/kjv.txt"));
     assert_string_equal(note, "");
     dd_data_close(data);
-    (void)snprintf(path, sizeof path, "rm -r %s", folder);
-    assert_int_equal(system(path), 0);
 }
 
 static void test_nearest(void **state)
@@ -449,7 +445,7 @@ int main(void)
         cmocka_unit_test(test_finish),
         cmocka_unit_test(test_most_repeats),
         cmocka_unit_test(test_keys_of_subjects),
-        cmocka_unit_test(test_king_james_or_else),
+        cmocka_unit_test_setup_teardown(test_king_james_or_else, make_folder, remove_folder),
         cmocka_unit_test(test_nearest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

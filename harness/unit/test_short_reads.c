@@ -3,6 +3,7 @@
  * size promised more: by a read() of our own, at every byte. */
 #define _POSIX_C_SOURCE 200809L
 #include "dodeca.h"
+#include "folder_fixture.h"
 #include "tokens.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -51,29 +51,23 @@ ssize_t __wrap_read(int fd, void *to, size_t bytes)
 
 /* ---- Two good files ---- */
 
-static char path[] = "/tmp/dodeca-test-short-reads-XXXXXX";
-static char spec[2][64]; /* the same bytes, as a shard and as they are */
+static char spec[2][sizeof one_file + 8]; /* the same bytes, as a shard and as they are */
 
 static int make_file(void **state)
 {
-    (void)state;
     int32_t header[HEADER_BYTES / 4] = {20240520, 1, TOKENS};
-    uint16_t token[TOKENS];
-    for (unsigned i = 0; i < TOKENS; i++)
-        token[i] = (uint16_t)(i + 1);
-    const int file = mkstemp(path);
-    if (file < 0 || write(file, header, sizeof header) != sizeof header ||
-        write(file, token, sizeof token) != sizeof token || close(file) != 0)
+    uint8_t bytes[SHARD_BYTES];
+    memcpy(bytes, header, HEADER_BYTES);
+    for (unsigned i = 0; i < TOKENS; i++) {
+        const uint16_t token = (uint16_t)(i + 1);
+        memcpy(bytes + HEADER_BYTES + 2 * i, &token, 2);
+    }
+    if (make_folder(state) != 0)
         return -1;
-    snprintf(spec[0], sizeof spec[0], "tokens:%s", path);
-    snprintf(spec[1], sizeof spec[1], "bytes:%s", path);
+    write_file(one_file, bytes, sizeof bytes);
+    snprintf(spec[0], sizeof spec[0], "tokens:%s", one_file);
+    snprintf(spec[1], sizeof spec[1], "bytes:%s", one_file);
     return 0;
-}
-
-static int remove_file(void **state)
-{
-    (void)state;
-    return unlink(path);
 }
 
 /* ---- Tests ---- */
@@ -144,5 +138,5 @@ int main(void)
         cmocka_unit_test(test_a_file_that_cannot_be_read_on),
         cmocka_unit_test(test_pieces_and_interruptions),
     };
-    return cmocka_run_group_tests(tests, make_file, remove_file);
+    return cmocka_run_group_tests(tests, make_file, remove_folder);
 }

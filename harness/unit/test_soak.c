@@ -2,6 +2,7 @@
  * Soaks: what is drawn, what is kept of rounds, and that planted defects are caught. Two functions
  * of core/ are planted by the linker's --wrap: a fold that is left out now and then, and a collapse
  * that says it was carried out and was not. */
+#include "folder_fixture.h"
 #include "gradient.h"
 #include "soak.h"
 #include "soak_report.h"
@@ -12,13 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 #include <jansson.h>
-
-static char folder[64];
 
 /* ---- What is planted ---- */
 
@@ -64,14 +62,10 @@ static const char small[] = "name: small\n"
 
 static dd_scenario *open_text(const char *text)
 {
-    char file[128], message[DD_SCENARIO_MESSAGE_MAX];
+    char message[DD_SCENARIO_MESSAGE_MAX];
     dd_scenario *scenario = NULL;
-    snprintf(file, sizeof file, "%s/a.yaml", folder);
-    FILE *f = fopen(file, "w");
-    assert_non_null(f);
-    fputs(text, f);
-    fclose(f);
-    if (!dd_scenario_open(file, NULL, 0, &scenario, message))
+    put_file("a.yaml", text);
+    if (!dd_scenario_open(file_named("a.yaml"), NULL, 0, &scenario, message))
         fail_msg("%s", message);
     return scenario;
 }
@@ -225,16 +219,13 @@ static void test_interrupted(void **state)
 
 /* ---- The report ---- */
 
-static char *read_whole(const char *name)
+/* What a file of the report holds: whether it is these words. */
+static bool says(const char *name, const char *words)
 {
-    static char text[1 << 20];
-    char path[256];
-    snprintf(path, sizeof path, "%s/out/%s", folder, name);
-    FILE *f = fopen(path, "r");
-    assert_non_null(f);
-    text[fread(text, 1, sizeof text - 1, f)] = '\0';
-    fclose(f);
-    return text;
+    char *text = read_file(file_named(name), NULL);
+    const bool found = strstr(text, words);
+    free(text);
+    return found;
 }
 
 static void test_report(void **state)
@@ -243,16 +234,14 @@ static void test_report(void **state)
     dd_scenario *s = open_text(small);
     dd_soak soak;
     dd_report report;
-    char out[128];
-    snprintf(out, sizeof out, "%s/out", folder);
     folds_lost = true;
     run(s, 1, 2, -1, &soak);
     folds_lost = false;
-    assert_true(dd_report_open_folder(&report, s->name, out, false));
+    assert_true(dd_report_open_folder(&report, s->name, file_named("out"), false));
     dd_soak_report_write(&report, &soak);
     assert_string_equal(report.failure, "");
 
-    json_t *json = json_loads(read_whole("run.json"), 0, NULL);
+    json_t *json = json_load_file(file_named("out/run.json"), 0, NULL);
     assert_non_null(json);
     assert_string_equal(json_string_value(json_object_get(json, "kind")), "soak");
     assert_int_equal(json_array_size(json_object_get(json, "rounds")), 2);
@@ -263,32 +252,15 @@ static void test_report(void **state)
     assert_string_equal(json_string_value(json_object_get(failure, "again")), "again 2");
     assert_string_equal(json_string_value(json_object_get(failure, "check")), "serial-equivalence");
     json_decref(json);
-    assert_non_null(strstr(read_whole("soak.md"), "again: `again 2`"));
-    assert_non_null(strstr(read_whole("soak.md"), "2 rounds in "));
-    assert_non_null(strstr(read_whole("junit.xml"), "failures=\"2\" errors=\"0\" skipped=\"0\""));
+    assert_true(says("out/soak.md", "again: `again 2`"));
+    assert_true(says("out/soak.md", "2 rounds in "));
+    assert_true(says("out/junit.xml", "failures=\"2\" errors=\"0\" skipped=\"0\""));
+    static const char *const names[] = {"out/run.json", "out/soak.md", "out/junit.xml"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        assert_int_equal(unlink(file_named(names[i])), 0);
+    assert_int_equal(rmdir(file_named("out")), 0); /* nothing else was left there */
     dd_soak_close(&soak);
     dd_scenario_close(s);
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    snprintf(folder, sizeof folder, "/tmp/dodeca-soak-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    static const char *const files[] = {"a.yaml", "out/run.json", "out/soak.md", "out/junit.xml"};
-    char path[256];
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, files[i]);
-        unlink(path);
-    }
-    snprintf(path, sizeof path, "%s/out", folder);
-    rmdir(path);
-    return rmdir(folder);
 }
 
 int main(void)

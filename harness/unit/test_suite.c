@@ -19,6 +19,7 @@
 #include "build_info.h"
 #include "commands.h"
 #include "cpu.h"
+#include "folder_fixture.h"
 #include "kernels.h"
 
 /* ---- The subcommand ---- */
@@ -307,15 +308,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(wrong_results_are_not_timed),
         cmocka_unit_test(bad_usage_is_told),
     };
-    char folder[] = "/tmp/dodeca-suite.XXXXXX";
     self = realpath(argv[0], NULL);
-    if (!self || !mkdtemp(folder) || chdir(folder) != 0) {
+    if (!self || make_folder(NULL) != 0 || chdir(folder) != 0) {
         perror("test_suite");
         return 1;
     }
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    (void)remove("out");
-    (void)remove("err");
-    (void)rmdir(folder);
-    return failed;
+    return remove_folder(NULL) ? 1 : failed;
 }

@@ -7,35 +7,26 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "folder_fixture.h"
 #include "trace_check.h"
 #include "trace_file.h"
 #include "trainer_fixture.h"
 
 enum { LANES = 11 }; /* of a batch of as many sequences */
 
-static char path[64];
-
 static int open_all(void **state)
 {
-    char folder[] = "/tmp/dodeca-trace-XXXXXX";
-    if (!mkdtemp(folder))
-        return 1;
-    (void)snprintf(path, sizeof path, "%s/trace.json", folder);
-    return open_data(state);
+    return make_folder(state) || open_data(state);
 }
 
 static int close_all(void **state)
 {
-    *strrchr(path, '/') = '\0';
-    (void)rmdir(path);
-    return close_data(state);
+    return close_data(state) || remove_folder(state);
 }
 
 static dd_config small(uint32_t workers)
@@ -54,7 +45,7 @@ static dd_trace_file *open_trace(dd_trainer *t)
 {
     dd_error error;
     dd_trace_file *f = NULL;
-    if (dd_trace_file_open(path, "a test", t, &f, &error) != DD_OK)
+    if (dd_trace_file_open(one_file, "a test", t, &f, &error) != DD_OK)
         fail_msg("%s", error.message);
     return f;
 }
@@ -75,8 +66,8 @@ static json_t *trace_of(dd_trace_file *f)
     json_error_t at;
     if (dd_trace_file_close(f, &error) != DD_OK)
         fail_msg("%s", error.message);
-    json_t *trace = json_load_file(path, JSON_REJECT_DUPLICATES, &at);
-    assert_int_equal(unlink(path), 0);
+    json_t *trace = json_load_file(one_file, JSON_REJECT_DUPLICATES, &at);
+    assert_int_equal(unlink(one_file), 0);
     if (!trace)
         fail_msg("line %d: %s", at.line, at.text);
     return trace;
@@ -291,7 +282,7 @@ static void files_are_not_overwritten(void **state)
     dd_error error;
     dd_trainer *t = open_trainer(&config);
     dd_trace_file *f = open_trace(t), *other = NULL;
-    assert_int_equal(dd_trace_file_open(path, "", t, &other, &error), DD_ERR_DATA);
+    assert_int_equal(dd_trace_file_open(one_file, "", t, &other, &error), DD_ERR_DATA);
     assert_non_null(strstr(error.message, "there is such a file"));
     assert_int_equal(dd_trace_file_open("/nowhere/there", "", t, &other, &error), DD_ERR_DATA);
     json_decref(trace_of(f));

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "folder_fixture.h"
 #include "train.h"
 #include "train_line.h"
 
@@ -151,15 +152,11 @@ static void only_discarded_steps_in_a_row_end_a_run(void **state)
 static void bits_per_byte_of_a_uniform_model_are_eight(void **state)
 {
     (void)state;
-    char path[] = "/tmp/dodeca-bits-XXXXXX", spec[64];
-    const int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    for (int i = 0; i < 2000; i++) {
-        const char byte = (char)("kissing spheres"[i % 15]);
-        assert_int_equal(write(fd, &byte, 1), 1);
-    }
-    close(fd);
-    (void)snprintf(spec, sizeof spec, "bytes:%s", path);
+    char bytes[2000], spec[sizeof one_file + 8];
+    for (int i = 0; i < 2000; i++)
+        bytes[i] = "kissing spheres"[i % 15];
+    write_file(one_file, bytes, sizeof bytes);
+    (void)snprintf(spec, sizeof spec, "bytes:%s", one_file);
 
     dd_config config;
     dd_data *data;
@@ -180,7 +177,6 @@ static void bits_per_byte_of_a_uniform_model_are_eight(void **state)
     free(zeros);
     dd_trainer_close(trainer);
     dd_data_close(data);
-    (void)unlink(path);
 
     dd_train t = {0};
     strcpy(t.used, spec);
@@ -201,7 +197,8 @@ int main(void)
         cmocka_unit_test(time_left_counts_steps_and_validations),
         cmocka_unit_test(speed_is_of_this_run),
         cmocka_unit_test(only_discarded_steps_in_a_row_end_a_run),
-        cmocka_unit_test(bits_per_byte_of_a_uniform_model_are_eight),
+        cmocka_unit_test_setup_teardown(bits_per_byte_of_a_uniform_model_are_eight, make_folder,
+                                        remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,9 +3,9 @@
  * once, by wrappers: the old file stays what it was, or the new one is whole, and nothing else is
  * left. That a kill leaves the same is shown by the tests of checkpoints. */
 #define _DEFAULT_SOURCE
+#include "folder_fixture.h"
 #include "whole_file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -61,55 +61,11 @@ int __wrap_link(const char *from, const char *to)
     return fails() ? -1 : __real_link(from, to);
 }
 
-/* ---- The folder ---- */
-
-static char folder[] = "/tmp/dodeca-test-whole-file-XXXXXX";
-static char path[sizeof folder + 16];
-
 static const char *beside(const char *suffix)
 {
-    static char name[sizeof path + 32];
-    (void)snprintf(name, sizeof name, "%s%s", path, suffix);
+    static char name[sizeof one_file + 32];
+    (void)snprintf(name, sizeof name, "%s%s", one_file, suffix);
     return name;
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    if (!mkdtemp(folder))
-        return -1;
-    (void)snprintf(path, sizeof path, "%s/file", folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return rmdir(folder);
-}
-
-static unsigned n_files(void)
-{
-    unsigned n = 0;
-    DIR *d = opendir(folder);
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    closedir(d);
-    return n - 2;
-}
-
-static void empty_folder(void)
-{
-    DIR *d = opendir(folder);
-    assert_non_null(d);
-    for (struct dirent *e; (e = readdir(d));) {
-        char name[sizeof folder + 300];
-        (void)snprintf(name, sizeof name, "%s/%s", folder, e->d_name);
-        (void)(unlink(name) && rmdir(name));
-    }
-    closedir(d);
-    assert_int_equal(n_files(), 0);
 }
 
 static void assert_holds(const char *name, const char *text)
@@ -130,7 +86,7 @@ static dd_status save(const char *text, uint32_t keep, dd_error *error)
     dd_whole_file *file = NULL;
     const size_t n = strlen(text), half = n / 2;
     *error = (dd_error){""};
-    dd_status st = dd_whole_file_create(path, &file, error);
+    dd_status st = dd_whole_file_create(one_file, &file, error);
     if (st != DD_OK)
         return st;
     st = dd_whole_file_write(file, half, text + half, n - half, error);
@@ -150,19 +106,19 @@ static void test_replacing(void **state)
     dd_error error;
     empty_folder();
     assert_int_equal(save("first", 1, &error), DD_OK);
-    assert_holds(path, "first");
+    assert_holds(one_file, "first");
     assert_int_equal(save("2nd", 1, &error), DD_OK);
-    assert_holds(path, "2nd");
-    assert_int_equal(n_files(), 1);
+    assert_holds(one_file, "2nd");
+    assert_int_equal(count_files(), 1);
 
     dd_whole_file *file;
-    assert_int_equal(dd_whole_file_create(path, &file, &error), DD_OK);
+    assert_int_equal(dd_whole_file_create(one_file, &file, &error), DD_OK);
     assert_int_equal(dd_whole_file_write(file, 0, "third", 5, &error), DD_OK);
-    assert_holds(path, "2nd");
+    assert_holds(one_file, "2nd");
     dd_whole_file_abandon(file);
     dd_whole_file_abandon(NULL);
-    assert_holds(path, "2nd");
-    assert_int_equal(n_files(), 1);
+    assert_holds(one_file, "2nd");
+    assert_int_equal(count_files(), 1);
 
     /* a name alone lies in the folder that one is in */
     char old[1024];
@@ -171,7 +127,7 @@ static void test_replacing(void **state)
     assert_int_equal(dd_whole_file_create("file", &file, &error), DD_OK);
     assert_int_equal(dd_whole_file_commit(file, 1, &error), DD_OK);
     assert_int_equal(chdir(old), 0);
-    assert_holds(path, "");
+    assert_holds(one_file, "");
 }
 
 static void rotate_five(unsigned keep)
@@ -181,7 +137,7 @@ static void rotate_five(unsigned keep)
     static const char *const texts[] = {"a", "b", "c", "d", "e"};
     for (unsigned i = 0; i < 5; i++) {
         assert_int_equal(save(texts[i], keep, &error), DD_OK);
-        assert_int_equal(n_files(), i < keep ? i + 1 : keep);
+        assert_int_equal(count_files(), i < keep ? i + 1 : keep);
         for (unsigned g = 0; g <= i && g < keep; g++) {
             char suffix[8] = "";
             if (g)
@@ -205,9 +161,9 @@ static void test_generations(void **state)
     dd_error error;
     rotate_five(3);
     unlink(beside(".1"));
-    assert_int_equal(__real_link(path, beside(".1")), 0);
+    assert_int_equal(__real_link(one_file, beside(".1")), 0);
     assert_int_equal(save("f", 3, &error), DD_OK);
-    assert_holds(path, "f");
+    assert_holds(one_file, "f");
     assert_holds(beside(".1"), "e");
     assert_holds(beside(".2"), "c");
 }
@@ -222,8 +178,8 @@ static void test_stale(void **state)
     fputs("half of something longer", f);
     fclose(f);
     assert_int_equal(save("new", 1, &error), DD_OK);
-    assert_holds(path, "new");
-    assert_int_equal(n_files(), 1);
+    assert_holds(one_file, "new");
+    assert_int_equal(count_files(), 1);
 }
 
 static void test_two_writers(void **state)
@@ -232,16 +188,16 @@ static void test_two_writers(void **state)
     dd_error error;
     empty_folder();
     dd_whole_file *one, *two = NULL;
-    assert_int_equal(dd_whole_file_create(path, &one, &error), DD_OK);
-    assert_int_equal(dd_whole_file_create(path, &two, &error), DD_ERR_DATA);
+    assert_int_equal(dd_whole_file_create(one_file, &one, &error), DD_OK);
+    assert_int_equal(dd_whole_file_create(one_file, &two, &error), DD_ERR_DATA);
     assert_null(two);
     assert_non_null(strstr(error.message, "being written by somebody else"));
     assert_int_equal(dd_whole_file_write(one, 0, "one", 3, &error), DD_OK);
     assert_int_equal(dd_whole_file_commit(one, 1, &error), DD_OK);
-    assert_holds(path, "one");
-    assert_int_equal(n_files(), 1);
+    assert_holds(one_file, "one");
+    assert_int_equal(count_files(), 1);
     assert_int_equal(save("two", 1, &error), DD_OK);
-    assert_holds(path, "two");
+    assert_holds(one_file, "two");
 }
 
 static void assert_refused(const char *words)
@@ -256,24 +212,24 @@ static void test_refused(void **state)
 {
     (void)state;
     empty_folder();
-    assert_int_equal(mkdir(path, 0777), 0);
+    assert_int_equal(mkdir(one_file, 0777), 0);
     assert_refused("is a directory");
-    rmdir(path);
-    assert_int_equal(mkfifo(path, 0666), 0);
+    rmdir(one_file);
+    assert_int_equal(mkfifo(one_file, 0666), 0);
     assert_refused("is a device, pipe or socket");
-    unlink(path);
-    assert_int_equal(symlink("elsewhere", path), 0);
+    unlink(one_file);
+    assert_int_equal(symlink("elsewhere", one_file), 0);
     assert_refused("is a symbolic link");
-    unlink(path);
+    unlink(one_file);
     assert_int_equal(symlink("elsewhere", beside(".dodeca-tmp")), 0);
     assert_refused("cannot be written");
     unlink(beside(".dodeca-tmp"));
     assert_int_equal(mkfifo(beside(".dodeca-tmp"), 0666), 0);
     assert_refused(""); /* not hang */
     unlink(beside(".dodeca-tmp"));
-    assert_int_equal(n_files(), 0);
+    assert_int_equal(count_files(), 0);
 
-    char none[sizeof path + 16];
+    char none[sizeof one_file + 16];
     (void)snprintf(none, sizeof none, "%s/none/file", folder);
     dd_whole_file *file;
     assert_int_equal(dd_whole_file_create("", &file, NULL), DD_ERR_ARGUMENT);
@@ -284,8 +240,8 @@ static void test_refused(void **state)
     assert_int_equal(save("old", 2, &error), DD_OK);
     assert_int_equal(mkdir(beside(".1"), 0777), 0);
     assert_int_equal(save("new", 2, &error), DD_ERR_DATA);
-    assert_holds(path, "old");
-    assert_int_equal(n_files(), 2);
+    assert_holds(one_file, "old");
+    assert_int_equal(count_files(), 2);
 }
 
 /* A disk that is full, as far as this process is concerned. */
@@ -305,8 +261,8 @@ static void test_full(void **state)
     signal(SIGXFSZ, SIG_DFL);
     assert_int_equal(st, DD_ERR_DATA);
     assert_non_null(strstr(error.message, "File too large"));
-    assert_holds(path, "old");
-    assert_int_equal(n_files(), 1);
+    assert_holds(one_file, "old");
+    assert_int_equal(count_files(), 1);
 }
 
 /* Each call of a save fails once: nothing is half done. */
@@ -334,12 +290,12 @@ static void test_every_call_fails(void **state)
             assert_int_equal(st, DD_ERR_DATA);
             assert_non_null(strstr(error.message, "Input/output error"));
             /* the last is the folder's sync, which comes when all is done */
-            assert_holds(path, k == calls - 1 ? "f" : "e");
+            assert_holds(one_file, k == calls - 1 ? "f" : "e");
             n_refused++;
             assert_int_not_equal(access(beside(".dodeca-tmp"), F_OK), 0);
             /* and the next save finds nothing in its way */
             assert_int_equal(save("g", 3, &error), DD_OK);
-            assert_holds(path, "g");
+            assert_holds(one_file, "g");
             assert_holds(beside(".1"), k == calls - 1 ? "f" : "e");
         }
         assert_int_equal(n_refused, calls);
@@ -350,14 +306,14 @@ static void test_every_call_fails(void **state)
     fail_call = 1;
     fail_with = EINTR;
     assert_int_equal(save("h", 1, &error), DD_OK);
-    assert_holds(path, "h");
+    assert_holds(one_file, "h");
     n_calls = 0;
     assert_int_equal(save("i", 1, &error), DD_OK);
     fail_call = n_calls - 1;
     n_calls = 0;
     fail_with = EINVAL;
     assert_int_equal(save("j", 1, &error), DD_OK);
-    assert_holds(path, "j");
+    assert_holds(one_file, "j");
     fail_call = -1;
     fail_with = EIO;
     empty_folder();
