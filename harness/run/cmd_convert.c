@@ -13,17 +13,19 @@
 #include "cell_body.h"
 #include "commands.h"
 #include "hash.h"
+#include "hub_config.h"
 #include "model_load.h"
 #include "options.h"
 #include "text.h"
 
-enum { OPTION_TO = DD_OPTION_OWN, OPTION_FORCE };
+enum { OPTION_TO = DD_OPTION_OWN, OPTION_FORCE, OPTION_CONFIG };
 
 typedef struct asked {
     const char *path[2];
     int n;
     dd_file_format to; /* DD_FILE_FORMATS: not said */
-    bool force;
+    bool force, config;
+    char *config_path; /* where there is to be one */
 } asked;
 
 static int complain(int code, const char *message)
@@ -65,10 +67,9 @@ static bool check_folder(const char *out, char message[DD_MESSAGE_MAX])
     return writable;
 }
 
-static bool check_target(const asked *a, char message[DD_MESSAGE_MAX])
+static bool check_target(const asked *a, const char *path, char message[DD_MESSAGE_MAX])
 {
     struct stat in, out, target;
-    const char *path = a->path[1];
     if (lstat(path, &out) != 0)
         return check_folder(path, message);
     if (stat(a->path[0], &in) == 0 && stat(path, &target) == 0 && in.st_dev == target.st_dev &&
@@ -81,6 +82,19 @@ static bool check_target(const asked *a, char message[DD_MESSAGE_MAX])
     if (!a->force)
         return dd_text_refuse(message, "%.200s: is there already; --force replaces it", path);
     return check_folder(path, message);
+}
+
+static bool check_config(asked *a, char message[DD_MESSAGE_MAX])
+{
+    if (!a->config)
+        return true;
+    if (a->to != DD_FILE_SAFETENSORS)
+        return dd_text_refuse(message,
+                              "--config: goes with safetensors; llm.c's file says it all itself");
+    a->config_path = dd_hub_config_path(a->path[1]);
+    if (!a->config_path)
+        return dd_text_refuse(message, "out of memory");
+    return check_target(a, a->config_path, message);
 }
 
 /* ---- The work ---- */
@@ -110,6 +124,8 @@ static int convert(const asked *a)
     int code = dd_model_exit_code(st);
     if (st == DD_OK) {
         st = dd_model_file_write(a->path[1], a->to, &info.shape, weights, &error);
+        if (st == DD_OK && a->config_path)
+            st = dd_hub_config_write(a->config_path, &info.shape, &error);
         code = st == DD_OK             ? DD_EXIT_HELD
                : st == DD_ERR_ARGUMENT ? DD_EXIT_USAGE
                                        : DD_EXIT_ENVIRONMENT; /* no room, for one */
@@ -145,6 +161,9 @@ static error_t parse(int id, char *argument, struct argp_state *state)
     case OPTION_FORCE:
         a->force = true;
         return 0;
+    case OPTION_CONFIG:
+        a->config = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (a->n < 2)
             a->path[a->n] = argument;
@@ -167,6 +186,9 @@ int dd_cmd_convert(int argc, char **argv)
                    "safetensors or llm.c; as the name of OUT ends: .safetensors, .bin");
     dd_options_add(&options, "force", OPTION_FORCE, NULL,
                    "replace OUT, when the new file is whole");
+    dd_options_add(&options, "config", OPTION_CONFIG, NULL,
+                   "also write config.json beside OUT, which libraries that load models from "
+                   "folders want; --force replaces it, too");
     const struct argp argp = {
         .options = options.option,
         .parser = parse,
@@ -176,6 +198,7 @@ int dd_cmd_convert(int argc, char **argv)
             "Examples:\n"
             "  dodeca train --steps 200 --save run.ckpt\n"
             "  dodeca convert run.ckpt model.safetensors\n"
+            "  dodeca convert run.ckpt mine/model.safetensors --config\n"
             "  dodeca convert model.safetensors model.bin\n"
             "  dodeca convert gpt2/model.safetensors gpt2_124M.bin\n"
             "  dodeca convert gpt2_124M.bin out --to safetensors --force\n"
@@ -189,13 +212,16 @@ int dd_cmd_convert(int argc, char **argv)
             "it to go on training.\n"
             "\n"
             "Exit: 0 written; 2 bad usage, IN is no model that dodeca can hold, or OUT may not be "
-            "there; 3 writing OUT failed, or memory does not suffice. Then OUT is as it was.",
+            "there; 3 writing OUT failed, or memory does not suffice. Then OUT is as it was; it is "
+            "whole if config.json alone could not be written.",
     };
     asked a = {.to = DD_FILE_FORMATS};
     if (argp_parse(&argp, argc, argv, 0, NULL, &a) != 0)
         return DD_EXIT_USAGE;
     char message[DD_MESSAGE_MAX];
-    if (!choose_format(&a, message) || !check_target(&a, message))
-        return complain(DD_EXIT_USAGE, message);
-    return convert(&a);
+    const bool may = choose_format(&a, message) && check_target(&a, a.path[1], message) &&
+                     check_config(&a, message);
+    const int code = may ? convert(&a) : complain(DD_EXIT_USAGE, message);
+    free(a.config_path);
+    return code;
 }

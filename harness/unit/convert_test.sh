@@ -49,6 +49,25 @@ grep -qE '^step +2$' out || fail 'inspect of a checkpoint tells no step'
 grep -qE '^lr +0\.001$' out || fail 'inspect of a checkpoint tells no learning rate'
 expect 0 'padded to     128 rows of wte' inspect a.bin
 
+# ---- the folder that other libraries load: a config.json beside, which is read again, heads and all
+mkdir hub
+expect 0 "weights-hash: $hash" convert run.ckpt hub/model.safetensors --config
+python3 - <<'END' || fail 'config.json: not what GPT-2 has there'
+import json
+c = json.load(open('hub/config.json'))
+want = dict(n_layer=2, n_head=2, n_embd=12, vocab_size=64, n_positions=8, model_type='gpt2',
+            architectures=['GPT2LMHeadModel'], activation_function='gelu_new', layer_norm_epsilon=1e-05,
+            tie_word_embeddings=True, torch_dtype='float32', bos_token_id=None, eos_token_id=None)
+assert c == want, c
+END
+expect 0 "weights-hash: $hash" convert hub/model.safetensors d.bin
+cmp a.bin d.bin || fail 'safetensors with a config.json -> llm.c is not the same file'
+sed -i 's/"n_head": 2/"n_head": 3/' hub/config.json
+refuse 'config.json: is there already; --force replaces it' convert run.ckpt hub/again.safetensors --config
+expect 0 "weights-hash: $hash" convert run.ckpt hub/model.safetensors --config --force
+grep -qF '"n_head": 2' hub/config.json || fail '--force does not replace config.json'
+refuse '--config: goes with safetensors' convert run.ckpt e.bin --config
+
 # ---- a NaN and an infinity are counted: in lnfb, the last tensor of llm.c's file
 cp a.bin spoilt.bin
 size=$(stat -c %s spoilt.bin)
