@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Writes a config.json with the settings that make of GPT-2's tensors the model that dodeca has.
- * What no setting here tells, the length of a context for one, is the shape's. */
+ * Writes a config.json: the shape, and the settings that make of GPT-2's tensors the model that
+ * dodeca has. */
 #include "hub_config.h"
 
 #include <jansson.h>
