@@ -60,14 +60,33 @@ static void pack_left(const dd_matmul *m, dd_row_tiles t, const float *a, size_t
         }
 }
 
+/* Whether the rows of a tile, as they lie, share one set of an L1 that has eight ways or twelve. */
+static bool rows_collide(const dd_matmul *m)
+{
+    return DD_TILE_ROWS > 8 && m->a_col == 1 && m->a_row * sizeof *m->a % 4096 == 0;
+}
+
+/* Floats from row to row of a copy whose rows do not. */
+static size_t spread_pitch(size_t K)
+{
+    return (K / DD_TILE_COLS + 2) * DD_TILE_COLS;
+}
+
+static void spread_left(const dd_matmul *m, const float *a, size_t rows, size_t K, float *out)
+{
+    for (size_t i = 0; i < rows; i++)
+        memcpy(out + i * spread_pitch(K), a + i * m->a_row, K * sizeof *a);
+}
+
 /* rows x cols chains over one stretch of k. Parts of k go through `held`; the first one starts from
  * `from`, the last one ends at `to`. */
 typedef struct block {
     const dd_matmul *m;
     dd_row_tiles tiles;
     size_t cols, K, parts;
-    const float *a; /* as it lies */
-    const float *packed;
+    const float *a; /* as it lies, or spread */
+    size_t a_row;
+    const float *packed; /* or NULL */
     const float *panels;
     size_t panel_pitch;
     const float *from;
@@ -118,8 +137,8 @@ static dd_tile tile_of(const block *b, const part *p, size_t q, size_t r, size_t
     t.rows = b->tiles.rows + (q < b->tiles.longer);
     t.cols = dd_least(b->cols - j, TILE_WIDTH);
     if (!b->packed) {
-        t.a = b->a + r * m->a_row + p->k0 * m->a_col;
-        t.a_row = m->a_row;
+        t.a = b->a + r * b->a_row + p->k0 * m->a_col;
+        t.a_row = b->a_row;
         t.a_col = m->a_col;
     } else {
         t.a = b->packed + q * tile_pitch(b->K) + p->k0 * t.rows;
@@ -194,9 +213,11 @@ typedef struct stretch {
 static void multiply_stretch(const dd_matmul *m, const stretch *s, workspace *w)
 {
     const bool last = s->k0 + s->K == m->K, resumes = s->k0 > 0 || m->sink == DD_RESUME;
-    /* rows that are contiguous lie well enough; few columns would not pay for packing */
-    const bool in_place = m->a_col == 1 || s->cols < 64;
-    const size_t row_parts = dd_parts_of(s->rows, LEFT / tile_pitch(s->K) * DD_TILE_ROWS);
+    /* rows that are contiguous lie well enough, if apart; few columns would not pay for a copy */
+    const bool pays = s->cols >= 64, spread = pays && rows_collide(m);
+    const bool packed = pays && m->a_col != 1;
+    const size_t tiles = LEFT / (spread ? DD_TILE_ROWS * spread_pitch(s->K) : tile_pitch(s->K));
+    const size_t row_parts = dd_parts_of(s->rows, tiles * DD_TILE_ROWS);
     block b = {.m = m, .cols = s->cols, .K = s->K, .parts = dd_parts_of(s->K, KC)};
     if (m->b) {
         DD_SET_NAME(pack_panels)
@@ -209,9 +230,11 @@ static void multiply_stretch(const dd_matmul *m, const stretch *s, workspace *w)
     }
     for (size_t i = 0; i < row_parts; i++) {
         const size_t r = dd_cut(s->rows, i, row_parts, DD_TILE_ROWS);
+        const size_t rows = dd_cut(s->rows, i + 1, row_parts, DD_TILE_ROWS) - r;
         float *mid = s->mid + r * s->mid_row;
-        b.tiles = dd_row_tiles_of(dd_cut(s->rows, i + 1, row_parts, DD_TILE_ROWS) - r);
+        b.tiles = dd_row_tiles_of(rows);
         b.a = m->a + (s->r0 + r) * m->a_row + s->k0 * m->a_col;
+        b.a_row = m->a_row;
         if (resumes) {
             b.from = mid;
             b.from_row = s->mid_row;
@@ -224,9 +247,13 @@ static void multiply_stretch(const dd_matmul *m, const stretch *s, workspace *w)
         b.to = last ? m->c + (s->r0 + r) * m->c_row + s->j0 : mid;
         b.to_row = last ? m->c_row : s->mid_row;
         b.fold = last && m->sink == DD_FOLD;
-        if (!in_place) {
+        if (packed) {
             pack_left(m, b.tiles, b.a, m->M - s->r0 - r, s->K, w->left);
             b.packed = w->left;
+        } else if (spread) {
+            spread_left(m, b.a, rows, s->K, w->left);
+            b.a = w->left;
+            b.a_row = spread_pitch(s->K);
         }
         if (b.parts == 1 && m->b)
             by_rows(&b);

@@ -10,10 +10,12 @@
 #include <assert.h>
 #include <string.h>
 
-/* Rows of a matrix made at once: about PIECE elements, which stay in a second-level cache until
- * they are measured, in multiples of what register tiles of 6 and of 14 rows divide. */
+/* Rows of a matrix made at once, in multiples of what register tiles of 6 and of 14 rows divide:
+ * about PIECE elements, which stay in a second-level cache until they are measured; but LEAST at
+ * least, since each call reads all of x, which is larger the wider the rows are. */
 #define PIECE 65536
-#define ROWS 42
+#define ROWS 84
+#define LEAST (2 * ROWS)
 
 struct dd_owner_scratch {
     uint64_t bytes;
@@ -27,8 +29,8 @@ struct dd_owner_scratch {
 /* Rows made at once of a matrix of K columns. */
 static uint64_t rows_at_once(uint64_t K)
 {
-    const uint64_t rows = PIECE / K / (2 * ROWS) * (2 * ROWS);
-    return rows ? rows : ROWS;
+    const uint64_t rows = PIECE / K / ROWS * ROWS;
+    return rows > LEAST ? rows : LEAST;
 }
 
 /* Floats of them, of any matrix. */
