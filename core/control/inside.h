@@ -174,7 +174,7 @@ struct dd_team {
 
     /* Node Zero's own; read by callers while nothing is asked */
     _Alignas(DD_CACHE_LINE) dd_formation *formation;
-    uint64_t n_changes, n_requests, idle_cpu_ns, idle_wall_ns;
+    uint64_t n_changes, n_requests, idle_cpu_ns, idle_most_cpu_ns, idle_wall_ns;
     dd_order_mail *held;  /* a request taken and not yet answered */
     bool until_epoch_end; /* to be paused there */
     bool at_epoch_end;    /* the last step ended an epoch, and none was begun since */

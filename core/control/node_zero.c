@@ -91,7 +91,10 @@ static dd_status run_generation(dd_member *self, dd_request request)
     self->clock_ns = wall_ns;
     dd_node_zero_publish_(self, doing, NULL);
     collect_all(self, DD_WAIT_B); /* until B; until U, where somebody acts for it */
-    team->idle_cpu_ns += dd_thread_cpu_ns() - cpu_ns;
+    const uint64_t idle_cpu_ns = dd_thread_cpu_ns() - cpu_ns;
+    team->idle_cpu_ns += idle_cpu_ns;
+    if (idle_cpu_ns > team->idle_most_cpu_ns)
+        team->idle_most_cpu_ns = idle_cpu_ns;
     team->idle_wall_ns += dd_now_ns() - wall_ns;
     if (!team->climb)
         cross_points(self, doing);

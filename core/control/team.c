@@ -231,10 +231,11 @@ uint64_t dd_team_heartbeat(const dd_team *team)
     return beats;
 }
 
-void dd_team_idle(const dd_team *team, uint64_t *cpu_ns, uint64_t *wall_ns)
+void dd_team_idle(const dd_team *team, uint64_t *cpu_ns, uint64_t *most_cpu_ns, uint64_t *wall_ns)
 {
     DD_READ(&team->idle_cpu_ns, sizeof team->idle_cpu_ns);
     *cpu_ns = team->idle_cpu_ns;
+    *most_cpu_ns = team->idle_most_cpu_ns;
     *wall_ns = team->idle_wall_ns;
 }
 

@@ -169,9 +169,9 @@ uint32_t dd_team_n_threads(const dd_team *team); /* made so far; any thread, any
 void dd_team_report(const dd_team *team, uint32_t thread, dd_thread_report *out);
 uint64_t dd_team_heartbeat(const dd_team *team); /* sum over all threads */
 
-/* CPU time of Node Zero while lanes ran, and the wall time of that, over all requests. Between
- * requests only, as is dd_team_requests: those completed.                                       */
-void dd_team_idle(const dd_team *team, uint64_t *cpu_ns, uint64_t *wall_ns);
+/* CPU time of Node Zero while lanes ran, over all requests and the most in one, and the wall time
+ * of them all. Between requests only, as is dd_team_requests: those completed.                  */
+void dd_team_idle(const dd_team *team, uint64_t *cpu_ns, uint64_t *most_cpu_ns, uint64_t *wall_ns);
 uint64_t dd_team_requests(const dd_team *team);
 
 /* options.trace: what a thread did when. Callbacks add to their own thread's, and the caller takes

@@ -454,12 +454,13 @@ typedef struct dd_trainer_info {
     uint32_t most_segments;    /* in use by one worker, at most 3 D + 1; with owner 0 */
     uint64_t requests;         /* completed: steps, validation batches, replays */
     uint64_t lanes_done, lanes_cancelled, steals, folds; /* of all threads */
-    uint64_t control_lanes;          /* lanes that a control, Node Zero included, processed: 0 */
-    uint64_t node_zero_lane_cpu_ns;  /* CPU time of Node Zero while lanes ran, all requests */
-    uint64_t node_zero_lane_wall_ns; /* and the time that passed */
-    uint64_t snapshot_pages;         /* of the last checkpoint command: in all, */
-    uint64_t snapshot_pages_copied;  /* and copied because they were about to be written */
-    uint32_t guard_keys;             /* protection keys in use; 0: none to be had, or no guard */
+    uint64_t control_lanes;         /* lanes that a control, Node Zero included, processed: 0 */
+    uint64_t node_zero_lane_cpu_ns; /* CPU time of Node Zero while lanes ran, all requests */
+    uint64_t node_zero_lane_most_cpu_ns; /* and the most in one of them */
+    uint64_t node_zero_lane_wall_ns;     /* and the time that passed, all requests */
+    uint64_t snapshot_pages;             /* of the last checkpoint command: in all, */
+    uint64_t snapshot_pages_copied;      /* and copied because they were about to be written */
+    uint32_t guard_keys;   /* protection keys in use; 0: none to be had, or no guard */
     double guard_share;    /* of segments in use that a key protects, mean over requests */
     const char *guard_why; /* guard: why keys are not used; "" otherwise */
 } dd_trainer_info;

@@ -103,7 +103,8 @@ void dd_trainer_info_get(const dd_trainer *t, dd_trainer_info *out)
     info_of_members(t, out);
     info_of_threads(t, out);
     out->trace_bytes = (uint64_t)out->n_threads * t->config.trace * sizeof(dd_moment);
-    dd_team_idle(t->team, &out->node_zero_lane_cpu_ns, &out->node_zero_lane_wall_ns);
+    dd_team_idle(t->team, &out->node_zero_lane_cpu_ns, &out->node_zero_lane_most_cpu_ns,
+                 &out->node_zero_lane_wall_ns);
     if (t->snapshot)
         out->snapshot_pages = dd_snapshot_pages(t->snapshot, &out->snapshot_pages_copied);
     if (t->guard)

@@ -24,8 +24,12 @@ dd_verdict dd_judge_node_zero_idle_(const dd_settings *settings, const dd_run *r
         return DD_FAIL;
     }
     /* Spinning would take all of the time between A and B, a lane at least a share of the step's
-     * work. Sleeping costs two switches, which short steps must be granted as an absolute time. */
+     * work. Sleeping costs two switches, which short steps must be granted as an absolute time. One
+     * request of several is left out, the costliest: a virtual machine that is halted while Node
+     * Zero falls asleep charges that to it, 18 ms once in 1,244 runs of 200 steps. */
     double cpu_ns = (double)info->node_zero_lane_cpu_ns;
+    if (info->requests > 1)
+        cpu_ns -= (double)info->node_zero_lane_most_cpu_ns;
     double share_ns = DD_NODE_ZERO_CPU_SHARE * (double)info->node_zero_lane_wall_ns;
     double fixed_ns = (double)DD_NODE_ZERO_CPU_NS * (double)info->requests;
     double requests = (double)info->requests;

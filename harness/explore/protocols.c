@@ -213,6 +213,8 @@ static const dd_team_case spawn_failing = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANE
                                            .max_workers = 2, .may_fail = true, .first = spawn};
 static const dd_team_case spawn_between = {TEAM(PTHREAD, TREE, 1, 0, 2, TWO_LANES),
                                            .max_workers = 2, .between = spawn};
+static const dd_team_case spawn_any_time = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES),
+                                            .max_workers = 2, .sender = {spawn}};
 static const dd_team_case terminate_first = {TEAM(PTHREAD, TREE, 2, 1, 1, TWO_LANES),
                                              .first = terminate};
 static const dd_team_case terminate_tree = {TEAM(TREE, TREE, 2, 1, 0, TWO_LANES),
@@ -426,6 +428,8 @@ const dd_program dd_protocols[] = {
 
     {TEAMS("spawn", "a worker becomes a control of two, then a step", spawn_first, 1, 1),
      CHANGES(1)},
+    {TEAMS("spawn-any-time", "as spawn, at any moment of a step", spawn_any_time, 1, 1), REDUCED_SC,
+     SLOW, CHANGES(1)},
     {TEAMS("spawn-failing", "the same; any thread or allocation cannot be had", spawn_failing, 1,
            1),
      .thread_failures = 1, .alloc_failures = 1, SLOW, CHANGES(1)},

@@ -163,6 +163,8 @@ static json_t *effective_json(const dd_run_end *end, bool *ok)
     dd_json_put(o, "steals", dd_json_whole(info->steals), ok);
     dd_json_put(o, "control_lanes", dd_json_whole(info->control_lanes), ok);
     dd_json_put(o, "node_zero_lane_cpu_ns", dd_json_whole(info->node_zero_lane_cpu_ns), ok);
+    dd_json_put(o, "node_zero_lane_most_cpu_ns", dd_json_whole(info->node_zero_lane_most_cpu_ns),
+                ok);
     dd_json_put(o, "node_zero_lane_wall_ns", dd_json_whole(info->node_zero_lane_wall_ns), ok);
     if (end->storm.pauses + end->storm.stops + end->storm.cancels + end->storm.refused +
             end->storm.changes + end->storm.checkpoints + end->storm.rebalances >

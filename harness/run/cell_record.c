@@ -134,6 +134,7 @@ static const field info_fields[] = {
     INFO_WIDE(folds),
     INFO_WIDE(control_lanes),
     INFO_WIDE(node_zero_lane_cpu_ns),
+    INFO_WIDE(node_zero_lane_most_cpu_ns),
     INFO_WIDE(node_zero_lane_wall_ns),
     INFO_WIDE(snapshot_pages),
     INFO_WIDE(snapshot_pages_copied),

@@ -223,6 +223,15 @@ static void test_node_zero(void **state)
     must_judge(&r, "node-zero-idle", DD_FAIL, "no lane");
     r.run.end.info.node_zero_lane_wall_ns *= 100; /* the same is little beside a longer step */
     must_judge(&r, "node-zero-idle", DD_PASS, "no lane");
+    make_good(&r); /* the machine stood still once */
+    r.run.end.info.node_zero_lane_cpu_ns += 3ull * STEPS * DD_NODE_ZERO_CPU_NS;
+    r.run.end.info.node_zero_lane_most_cpu_ns = 3ull * STEPS * DD_NODE_ZERO_CPU_NS;
+    must_judge(&r, "node-zero-idle", DD_PASS, "no lane");
+    r.run.end.info.node_zero_lane_most_cpu_ns /= 2; /* twice */
+    must_judge(&r, "node-zero-idle", DD_FAIL, "no lane");
+    r.run.end.info.requests = 1; /* of one request nothing is left out */
+    r.run.end.info.node_zero_lane_most_cpu_ns = r.run.end.info.node_zero_lane_cpu_ns;
+    must_judge(&r, "node-zero-idle", DD_FAIL, "no lane");
     make_good(&r);
     r.run.end.info.requests = 0;
     must_judge(&r, "node-zero-idle", DD_SKIP, "no step");

@@ -54,9 +54,10 @@ static void whole_protocol(team_fixture *f, uint32_t rounds)
     }
     assert_int_equal(dd_team_requests(f->team), rounds + (rounds + 2) / 3);
     assert_int_equal(dd_team_state(f->team), DD_STATE_RUNNING);
-    uint64_t cpu_ns, wall_ns;
-    dd_team_idle(f->team, &cpu_ns, &wall_ns);
+    uint64_t cpu_ns, most_ns, wall_ns;
+    dd_team_idle(f->team, &cpu_ns, &most_ns, &wall_ns);
     assert_true(wall_ns > 0 && cpu_ns <= wall_ns);
+    assert_true(most_ns > 0 && most_ns < cpu_ns);
     team_fixture_close(f);
 }
 
