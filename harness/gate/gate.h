@@ -109,8 +109,8 @@ typedef struct dd_duel_result {
 } dd_duel_result;
 
 /* Runs pairs, the first first and the second first in turn (ABBA), `least` and then until it is
- * decided, DD_PAIRS_MAX at most. A process's time is the median of what it prints, the first two
- * left out. *loser: whose command did not run.                                               */
+ * decided, DD_PAIRS_MAX at most. A process's time is the lower quartile of what it prints, the
+ * first two left out. *loser: whose command did not run.                                     */
 dd_gate_end dd_duel_run(const dd_gate *g, const dd_duel *duel, dd_duel_result *out, int *loser,
                         char why[DD_GATE_WHY]);
 

@@ -26,7 +26,7 @@ static const char *const groups[] = {"products", "attention",  "layernorm", "act
 static const dd_simd sets[] = {DD_SIMD_OFF, DD_SIMD_AVX2, DD_SIMD_AVX512, DD_SIMD_NEON};
 
 #define TRAIN "dodeca train --data bytes:data --validate 0 --json "
-#define NANO TRAIN "--model nano --batch 12 --seq 16 --steps 9 "
+#define NANO TRAIN "--model nano --batch 12 --seq 16 --steps 16 "
 #define MICRO TRAIN "--model micro --batch 12 --seq 64 --steps 5 "
 
 static const char serial_work[] =

@@ -91,10 +91,11 @@ void dd_gate_print(const dd_gate_result *r, const dd_gate_side *base, const dd_g
                 r->counter == DD_COUNTER_CALLGRIND ? ", which knows no AVX-512" : "");
     if (has(r, DD_GATE_TIME))
         fprintf(out,
-                "%stime: medians over processes that take turns on %u core%s. ratio: head / base, "
-                "the median over\n%s  pairs; a regression where its 95 %% interval lies above the "
-                "limit, twice.\n",
-                item, r->cores, r->cores == 1 ? "" : "s", markdown ? "" : item);
+                "%stime: medians over processes that take turns on %u core%s, of each its lower "
+                "quartile.\n%s  ratio: head / base, the median over pairs; a regression where its "
+                "95 %% interval lies\n%s  above the limit, twice.\n",
+                item, r->cores, r->cores == 1 ? "" : "s", markdown ? "" : item,
+                markdown ? "" : item);
     if (has(r, DD_GATE_FLOOR))
         fprintf(out,
                 "%sfloor: the first (in column base) / the second (head), both of head; fails "
