@@ -16,7 +16,7 @@
 #define TIME_LIMIT 1.03
 
 /* Pairs before anything is decided: a floor is further from what is usual than 3 %. */
-enum { LEAST_TIME = 20, LEAST_FLOOR = 10 };
+enum { LEAST_TIME = 15, LEAST_FLOOR = 10 };
 
 /* ---- The work ---- */
 
