@@ -68,6 +68,7 @@ else
     [[ -z $runs ]] || bad_usage "--runs belongs to --self-test"
 fi
 [[ -z $json || -d $(dirname "$json") ]] || bad_usage "--json: there is no folder to write $json in"
+[[ ! -d $json ]] || bad_usage "--json: $json is a folder"
 
 # ---- which revisions -----------------------------------------------------------------------------------------
 

@@ -161,15 +161,16 @@ static int compare(dd_gate *g, const options *o, dd_counter counter, const dd_ga
     if (g->stopped)
         return 1;
     dd_gate_print(&r, &side[0], &side[1], false, stdout);
+    int code = dd_gate_exit_code(&r);
     if (o->json) {
         FILE *f = fopen(o->json, "w");
         const bool written = f && dd_gate_json(&r, &side[0], &side[1], f);
         if ((f && fclose(f) != 0) || !written) {
             fprintf(stderr, "perf_gate_tool: cannot write %s\n", o->json);
-            return 3;
+            code = code ? code : 3; /* a regression is told all the same */
         }
     }
-    return dd_gate_exit_code(&r);
+    return code;
 }
 
 static int count(dd_gate *g, const options *o, dd_counter counter, const dd_gate_side side[])

@@ -81,7 +81,10 @@ static void write_times(const dd_page_results *r, const dd_page_row *row, FILE *
         fprintf(out, "<small>%zu outlying</small>", row->n_outliers);
     if (row->wide)
         fputs("<small>wide</small>", out);
-    fprintf(out, "</td><td class=\"n\">%.0f</td>", row->tokens_per_s);
+    if (isfinite(row->tokens_per_s))
+        fprintf(out, "</td><td class=\"n\">%.0f</td>", row->tokens_per_s);
+    else
+        fputs("</td><td class=\"n\">–</td>", out);
     for (size_t k = 0; k < DD_N_GAINS; k++)
         if (has_gain(r, k))
             write_gain(&row->gain[k], out);

@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -119,17 +120,55 @@ typedef struct folders {
     char old[PATH_BYTES], new[PATH_BYTES];
 } folders;
 
-/* Removes a folder of files; one that is not there is well. */
+/* Not by way of a symbolic link. NULL with errno */
+static DIR *open_folder(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    if (fd >= 0 && !folder)
+        close(fd);
+    return folder;
+}
+
+/* What this file writes, and gnuplot for it. */
+static bool is_ours(const char *name)
+{
+    const char *end = strrchr(name, '.');
+    return strcmp(name, "plots.gp") == 0 || strcmp(name, "gnuplot.log") == 0 ||
+           (end && (strcmp(end, ".svg") == 0 || strcmp(end, ".png") == 0));
+}
+
+/* Removes our files and the folder, unless there are others in it; none at all is well. */
 static void remove_folder(const char *path)
 {
-    DIR *folder = opendir(path);
+    DIR *folder = open_folder(path);
     const struct dirent *entry;
     while (folder && (entry = readdir(folder)))
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+        if (is_ours(entry->d_name))
             (void)unlinkat(dirfd(folder), entry->d_name, 0);
     if (folder)
         closedir(folder);
     (void)rmdir(path);
+}
+
+/* Moves all files to a folder that may be there and hold others.  returns  false with errno */
+static bool move_files(const char *from, const char *to)
+{
+    if (mkdir(to, 0777) && errno != EEXIST)
+        return false;
+    DIR *source = open_folder(from), *target = open_folder(to);
+    bool moved = source && target;
+    const struct dirent *entry;
+    while (moved && (entry = readdir(source)))
+        if (is_ours(entry->d_name))
+            moved = !renameat(dirfd(source), entry->d_name, dirfd(target), entry->d_name);
+    const int error = errno;
+    if (source)
+        closedir(source);
+    if (target)
+        closedir(target);
+    errno = error;
+    return moved;
 }
 
 /* The whole of a small file; NULL with errno. */
@@ -235,7 +274,10 @@ static dd_plot_end draw_in(dd_plot *plot, size_t n, const folders *f, char *mess
     if (end != DD_PLOT_DRAWN)
         return end;
     remove_folder(f->old);
-    return rename(f->new, f->old) ? fail(f->old, message, size) : DD_PLOT_DRAWN;
+    if (!move_files(f->new, f->old))
+        return fail(f->old, message, size);
+    remove_folder(f->new);
+    return DD_PLOT_DRAWN;
 }
 
 dd_plot_end dd_plots_draw(dd_plot *plot, size_t n, const char *dir, char *message, size_t size)

@@ -3,6 +3,7 @@
  * number for. */
 #include "report_json.h"
 #include "build_info.h"
+#include "sweep_times.h"
 #include "time_json.h"
 
 #include <math.h>
@@ -277,7 +278,7 @@ static json_t *sweep_json(const dd_report *report, const dd_sweep *sweep, bool *
     dd_json_put(o, "file", dd_json_text(sweep->scenario->file), ok);
     dd_json_put(o, "started", dd_json_text(when), ok);
     dd_json_put(o, "wall_ns", dd_json_whole(sweep->wall_ns), ok);
-    dd_json_put(o, "complete", json_boolean(sweep->runs_done == sweep->runs_due), ok);
+    dd_json_put(o, "complete", json_boolean(dd_sweep_is_complete(sweep)), ok);
     dd_json_put(o, "interrupted", json_boolean(sweep->interrupted), ok);
     dd_json_put(o, "verdict", dd_json_text(dd_verdict_name(dd_sweep_verdict(sweep))), ok);
     dd_json_put(o, "machine", dd_machine_json(&report->machine, ok), ok);

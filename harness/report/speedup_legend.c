@@ -240,8 +240,13 @@ static void write_reasons(const dd_speedup *s, bool markdown, FILE *out)
         }
         if (before)
             continue;
-        fprintf(out, "%s%s %s", markdown ? "- " : "  ", dd_verdict_name(row->cell->verdict),
-                row->cell->plan->label[0] ? row->cell->plan->label : s->sweep->scenario->name);
+        const char *label =
+            row->cell->plan->label[0] ? row->cell->plan->label : s->sweep->scenario->name;
+        fprintf(out, "%s%s ", markdown ? "- " : "  ", dd_verdict_name(row->cell->verdict));
+        if (markdown)
+            dd_text_markdown(label, out);
+        else
+            fputs(label, out);
         if (same > 1)
             fprintf(out, " and %zu more", same - 1);
         fputs(": ", out);

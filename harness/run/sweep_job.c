@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "sweep_times.h"
 #include "trace_cells.h"
 
 /* A report is written after every run; that of a large sweep, which takes longer than a moment,
@@ -189,7 +190,7 @@ int dd_sweep_job_run(dd_sweep_job *job, int stop_fd)
     if (shuffle && job->scenario->n_cells > 1)
         fprintf(stderr, "%s: %zu cells, in each repeat in another order, drawn from shuffle %llu\n",
                 job->scenario->name, job->scenario->n_cells, (unsigned long long)shuffle);
-    if (job->sweep->runs_done < job->sweep->runs_due && dd_report_forget_page(&job->report))
+    if (!dd_sweep_is_complete(job->sweep) && dd_report_forget_page(&job->report))
         fprintf(stderr,
                 "%s: %s/report.html showed the results so far and is removed; \"dodeca report\" "
                 "makes it anew\n",

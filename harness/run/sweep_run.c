@@ -120,6 +120,21 @@ static bool has_tolerance(const dd_sweep_oracle *oracle)
     return oracle->settings.subject == DD_SUBJECT_PLUGIN && oracle->settings.tolerance > 0;
 }
 
+/* Cells that were run beside an oracle that did not end, and are not run again with it. */
+static void judge_earlier(dd_sweep *sweep, const dd_sweep_oracle *oracle)
+{
+    for (size_t i = 0; i < sweep->scenario->n_cells; i++) {
+        dd_sweep_cell *cell = &sweep->cells[i];
+        if (&sweep->oracles[cell->oracle] != oracle)
+            continue;
+        cell->verdict = DD_SKIP;
+        for (uint32_t r = 0; r < cell->n_repeats; r++) {
+            dd_sweep_judge_repeat(sweep, cell, r);
+            cell->verdict = dd_verdict_join(cell->verdict, cell->repeats[r].verdict);
+        }
+    }
+}
+
 /* Also a plug-in's reference. */
 static void run_oracle(execution *x, dd_sweep_oracle *oracle)
 {
@@ -133,6 +148,7 @@ static void run_oracle(execution *x, dd_sweep_oracle *oracle)
               (weights){.leave = oracle->weights}, &oracle->run);
     if (x->sweep->interrupted)
         return;
+    judge_earlier(x->sweep, oracle);
     if (oracle->run.outcome == DD_RUN_ENDED && oracle->run.end.data_note[0])
         dd_progress_say(&x->progress, "%s", oracle->run.end.data_note);
     dd_progress_say(&x->progress, "[%llu/%llu] %s: %s (%.1f s)%s%s",

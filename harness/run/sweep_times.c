@@ -84,3 +84,11 @@ dd_cell_end dd_cell_end_get(const dd_sweep *sweep, const dd_sweep_cell *cell)
         return DD_CELL_LATE;
     return DD_CELL_OPEN;
 }
+
+bool dd_sweep_is_complete(const dd_sweep *sweep)
+{
+    for (size_t i = 0; i < sweep->scenario->n_cells; i++)
+        if (dd_cell_end_get(sweep, &sweep->cells[i]) == DD_CELL_OPEN)
+            return false;
+    return sweep->runs_done == sweep->runs_due;
+}

@@ -30,6 +30,8 @@ typedef enum dd_cell_end {
 /* "open", "repeats", "narrow", "repeats-max", "minutes-max", "failed". */
 const char *dd_cell_end_name(dd_cell_end end);
 dd_cell_end dd_cell_end_get(const dd_sweep *sweep, const dd_sweep_cell *cell);
+/* No run is left to do: none is due, and no cell is open. */
+bool dd_sweep_is_complete(const dd_sweep *sweep);
 
 /* What all runs so far took together, oracles included: what minutes-max is compared with, and so
  * the same after an interruption. */

@@ -30,6 +30,12 @@ for plot in speedup-1 simd-1 lock-free-1 total-1 phases-1; do
     grep -q "id=\"plot-$plot\"" quick/report.html || fail "$plot is not in the page"
 done
 (cd quick/plots && gnuplot plots.gp) || fail 'plots.gp does not draw again'
+touch quick/plots/notes.txt
+expect 0 'quick/report.html' report quick
+[[ -e quick/plots/notes.txt && -e quick/plots/total-1.svg ]] || fail 'a file of the user among the plots is gone'
+mkdir figures && touch figures/own.svg && cp -r "$tests/page" linked && ln -s ../figures linked/plots
+expect 2 'linked/plots: Not a directory' report linked
+[[ -e figures/own.svg ]] || fail 'a file behind a link is gone'
 cp quick/report.html before.html
 sed -i 's/"format": 1/"format": 9/' quick/run.json
 expect 2 'quick/run.json: format must be 1' report quick

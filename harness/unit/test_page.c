@@ -228,6 +228,7 @@ static void test_page(void **state)
             fail_msg("the page asks for something: %.60s", strstr(text, foreign[i]));
     /* whatever a label holds is text */
     assert_null(strstr(text, "a<b>"));
+    assert_null(strstr(text, ">nan<")); /* a plug-in tells no tokens */
     assert_true(count(text, "a&lt;b&gt; &amp; &quot;c&quot; 'd' `e` % \xc3\xa9") >= 4);
     assert_non_null(strstr(text, "<title>small &amp; &lt;quick&gt;: dodeca report</title>"));
     /* the answer first: what held, how fast, against what */

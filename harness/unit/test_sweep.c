@@ -66,6 +66,30 @@ static void test_sweep_goes_on(void **state)
     dd_sweep_close(sweep);
 }
 
+/* One cell is run again, and with it the oracle, which had crashed: all cells are judged by it. */
+static void test_late_oracle(void **state)
+{
+    (void)state;
+    drop_handlers();
+    dd_scenario scenario;
+    dd_scenario_cell cells[N_CELLS];
+    make_scenario(&scenario, cells, 1);
+    for (uint32_t i = 0; i < N_CELLS; i++)
+        cells[i].settings.config.workers = i == 1 ? 2 : 0; /* the second has wrong bits */
+    dd_sweep *sweep = dd_sweep_open(&scenario);
+    assert_non_null(sweep);
+    dd_sweep_options options = {.stop_fd = -1, .train = body_mixed, .serial = body_faults};
+    dd_sweep_run_all(sweep, &options);
+    assert_int_not_equal(dd_sweep_verdict(sweep), DD_PASS);
+    dd_sweep_forget(sweep, 0);
+    options.serial = body_good;
+    dd_sweep_run_all(sweep, &options);
+    for (size_t i = 0; i < N_CELLS; i++)
+        assert_int_equal(sweep->cells[i].verdict, i == 1 ? DD_FAIL : DD_PASS);
+    assert_true(dd_sweep_is_complete(sweep));
+    dd_sweep_close(sweep);
+}
+
 /* What the first cell suffers on purpose, the oracle that it shares does not. */
 static void test_oracle_is_left_alone(void **state)
 {
@@ -91,17 +115,18 @@ typedef struct diary {
     dd_sweep_place place[256];
     int stop_fd;       /* raised after `stop_after` runs */
     size_t stop_after; /* 0: never */
+    size_t n_complete; /* runs after which none was left to do */
 } diary;
 
 static void note(void *user, const dd_sweep *sweep, const dd_sweep_place *done)
 {
     diary *d = user;
     const uint64_t one = 1;
-    (void)sweep;
     if (!done)
         return;
     assert_true(d->n < 256);
     d->place[d->n++] = *done;
+    d->n_complete += dd_sweep_is_complete(sweep);
     if (d->n == d->stop_after)
         assert_int_equal(write(d->stop_fd, &one, sizeof one), sizeof one);
 }
@@ -164,6 +189,7 @@ static void test_repeats_until_narrow(void **state)
     assert_int_equal(dd_cell_end_get(sweep, &sweep->cells[1]), DD_CELL_AT_MOST);
     assert_int_equal(sweep->runs_done, sweep->runs_due);
     assert_int_equal(sweep->runs_done, d.n);
+    assert_int_equal(d.n_complete, 1);
     dd_sweep_close(sweep);
 
     cells[0].settings.minutes_max = cells[1].settings.minutes_max = 1e-9; /* over at once */
@@ -253,6 +279,7 @@ static void test_goes_on(void **state)
         assert_true(sweep->interrupted);
         assert_int_equal(d.n, stop);
         dd_sweep_judge(sweep); /* as a restored one is */
+        assert_false(dd_sweep_is_complete(sweep));
         options.stop_fd = -1;
         dd_sweep_run_all(sweep, &options);
         assert_int_equal(d.n, whole.n);
@@ -262,6 +289,7 @@ static void test_goes_on(void **state)
                 fail_msg("stopped after run %zu, run %zu is another", stop, i);
         }
         assert_false(sweep->interrupted);
+        assert_true(dd_sweep_is_complete(sweep));
         assert_int_equal(dd_sweep_verdict(sweep), DD_PASS);
         dd_sweep_close(sweep);
         close(d.stop_fd);
@@ -308,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_sweep_goes_on),       cmocka_unit_test(test_oracle_is_left_alone),
         cmocka_unit_test(test_sweep_interrupted),   cmocka_unit_test(test_repeats_until_narrow),
         cmocka_unit_test(test_rounds_are_shuffled), cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_late_oracle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
