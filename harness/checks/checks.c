@@ -95,8 +95,7 @@ static const dd_check checks[] = {
      has_threads, dd_judge_lanes_once_, DD_CHECK_USUAL},
     {"node-zero-idle", 'z',
      "Node Zero ran no lane and used at most 2 % CPU, or 100 us a step, between Points A and B, "
-     "the "
-     "costliest step left out",
+     "its costliest step left out",
      has_spheres, dd_judge_node_zero_idle_, DD_CHECK_USUAL},
     {"controls-idle", 'i', "no sphere processed a lane while it had children", has_spheres,
      dd_judge_controls_idle_, DD_CHECK_USUAL},

@@ -3,14 +3,13 @@
  * is drawn. */
 #include "plot.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "table.h"
 #include "tool.h"
 
@@ -120,54 +119,33 @@ typedef struct folders {
     char old[PATH_BYTES], new[PATH_BYTES];
 } folders;
 
-/* Not by way of a symbolic link. NULL with errno */
-static DIR *open_folder(const char *path)
+const char *const dd_plot_files[] = {"plots.gp", "*.svg", "*.png", "gnuplot.log", NULL};
+
+static bool move_file(const folders *f, const char *name, const char *ending)
 {
-    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
-    if (fd >= 0 && !folder)
-        close(fd);
-    return folder;
+    char from[PATH_BYTES], to[PATH_BYTES];
+    (void)snprintf(from, sizeof from, "%.3900s/%.64s%s", f->new, name, ending);
+    (void)snprintf(to, sizeof to, "%.3900s/%.64s%s", f->old, name, ending);
+    return rename(from, to) == 0;
 }
 
-/* What this file writes, and gnuplot for it. */
-static bool is_ours(const char *name)
+/* The new files take the old ones' places, in a folder that may hold others.
+ * returns  false with errno */
+static bool replace_files(const dd_plot *plot, size_t n, const folders *f)
 {
-    const char *end = strrchr(name, '.');
-    return strcmp(name, "plots.gp") == 0 || strcmp(name, "gnuplot.log") == 0 ||
-           (end && (strcmp(end, ".svg") == 0 || strcmp(end, ".png") == 0));
-}
-
-/* Removes our files and the folder, unless there are others in it; none at all is well. */
-static void remove_folder(const char *path)
-{
-    DIR *folder = open_folder(path);
-    const struct dirent *entry;
-    while (folder && (entry = readdir(folder)))
-        if (is_ours(entry->d_name))
-            (void)unlinkat(dirfd(folder), entry->d_name, 0);
-    if (folder)
-        closedir(folder);
-    (void)rmdir(path);
-}
-
-/* Moves all files to a folder that may be there and hold others.  returns  false with errno */
-static bool move_files(const char *from, const char *to)
-{
-    if (mkdir(to, 0777) && errno != EEXIST)
+    struct stat info;
+    dd_folder_clear(f->old, dd_plot_files);
+    if (mkdir(f->old, 0777) && errno != EEXIST)
         return false;
-    DIR *source = open_folder(from), *target = open_folder(to);
-    bool moved = source && target;
-    const struct dirent *entry;
-    while (moved && (entry = readdir(source)))
-        if (is_ours(entry->d_name))
-            moved = !renameat(dirfd(source), entry->d_name, dirfd(target), entry->d_name);
-    const int error = errno;
-    if (source)
-        closedir(source);
-    if (target)
-        closedir(target);
-    errno = error;
+    if (lstat(f->old, &info) != 0)
+        return false;
+    if (!S_ISDIR(info.st_mode)) {
+        errno = ENOTDIR;
+        return false;
+    }
+    bool moved = move_file(f, "plots", ".gp");
+    for (size_t i = 0; i < n && moved; i++)
+        moved = move_file(f, plot[i].name, ".svg") && move_file(f, plot[i].name, ".png");
     return moved;
 }
 
@@ -273,11 +251,7 @@ static dd_plot_end draw_in(dd_plot *plot, size_t n, const folders *f, char *mess
     }
     if (end != DD_PLOT_DRAWN)
         return end;
-    remove_folder(f->old);
-    if (!move_files(f->new, f->old))
-        return fail(f->old, message, size);
-    remove_folder(f->new);
-    return DD_PLOT_DRAWN;
+    return replace_files(plot, n, f) ? DD_PLOT_DRAWN : fail(f->old, message, size);
 }
 
 dd_plot_end dd_plots_draw(dd_plot *plot, size_t n, const char *dir, char *message, size_t size)
@@ -285,14 +259,13 @@ dd_plot_end dd_plots_draw(dd_plot *plot, size_t n, const char *dir, char *messag
     folders f;
     (void)snprintf(f.old, sizeof f.old, "%.3900s/plots", dir);
     (void)snprintf(f.new, sizeof f.new, "%.3900s/plots.tmp", dir);
-    remove_folder(f.new); /* of a run that was killed */
+    dd_folder_clear(f.new, dd_plot_files); /* of a run that was killed */
     if (n == 0) {
-        remove_folder(f.old);
+        dd_folder_clear(f.old, dd_plot_files);
         return DD_PLOT_DRAWN;
     }
     const dd_plot_end end = draw_in(plot, n, &f, message, size);
-    if (end != DD_PLOT_DRAWN)
-        remove_folder(f.new);
+    dd_folder_clear(f.new, dd_plot_files);
     return end;
 }
 

@@ -31,10 +31,12 @@ typedef enum dd_plot_end {
     DD_PLOT_FAILED      /* gnuplot refused, or files could not be written */
 } dd_plot_end;
 
-/* Draws them all. DIR/plots holds NAME.svg, NAME.png and the script plots.gp afterwards, and
- * nothing else; if it fails it is as it was before. errors   one line of message tells what failed
- */
+/* Draws them all. DIR/plots holds NAME.svg, NAME.png and the script plots.gp afterwards, beside
+ * what else a user has put there; if drawing fails it is as it was before.
+ * errors   one line of message tells what failed                                                */
 dd_plot_end dd_plots_draw(dd_plot *plot, size_t n, const char *dir, char *message, size_t size);
+/* Patterns of the names of all that it writes; NULL ends them. */
+extern const char *const dd_plot_files[];
 void dd_plots_close(dd_plot *plot, size_t n); /* frees what each owns */
 
 /* Text as a gnuplot string, quoted: nothing in it is a command, a substitution or mark-up.

@@ -2,10 +2,10 @@
  * Files of the results folder. */
 #include "report.h"
 #include "build_info.h"
+#include "folder.h"
+#include "plot.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fnmatch.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -288,28 +288,18 @@ static bool remove_file(const dd_report *report, const char *name)
     return unlink(path) == 0;
 }
 
-/* Removes what was written into a folder below, and the folder if nothing else is in it. */
 static void remove_below(const dd_report *report, const char *folder, const char *const *patterns)
 {
     char path[DD_PATH_MAX];
     snprintf(path, sizeof path, "%s/%s", report->dir, folder);
-    DIR *dir = opendir(path);
-    const struct dirent *entry;
-    while (dir && (entry = readdir(dir)))
-        for (const char *const *p = patterns; *p; p++)
-            if (fnmatch(*p, entry->d_name, 0) == 0)
-                (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    if (dir)
-        closedir(dir);
-    (void)rmdir(path);
+    dd_folder_clear(path, patterns);
 }
 
 bool dd_report_forget_page(const dd_report *report)
 {
-    static const char *const plots[] = {"plots.gp", "*.svg", "*.png", NULL};
     if (!remove_file(report, "report.html"))
         return false;
-    remove_below(report, "plots", plots);
+    remove_below(report, "plots", dd_plot_files);
     return true;
 }
 

@@ -83,6 +83,15 @@ void dd_sweep_judge_repeat(const dd_sweep *sweep, dd_sweep_cell *cell, uint32_t 
                                    &sweep->oracles[cell->oracle].run, first, row->check);
 }
 
+void dd_sweep_judge_cell(const dd_sweep *sweep, dd_sweep_cell *cell)
+{
+    cell->verdict = DD_SKIP;
+    for (uint32_t r = 0; r < cell->n_repeats; r++) {
+        dd_sweep_judge_repeat(sweep, cell, r);
+        cell->verdict = dd_verdict_join(cell->verdict, cell->repeats[r].verdict);
+    }
+}
+
 dd_sweep *dd_sweep_open(const dd_scenario *scenario)
 {
     dd_sweep *sweep = calloc(1, sizeof *sweep);
@@ -133,14 +142,10 @@ void dd_sweep_judge(dd_sweep *sweep)
         sweep->runs_done += sweep->oracles[i].run.outcome != DD_RUN_NOT_RUN;
     for (size_t i = 0; i < sweep->scenario->n_cells; i++) {
         dd_sweep_cell *cell = &sweep->cells[i];
-        cell->verdict = DD_SKIP;
+        dd_sweep_judge_cell(sweep, cell);
         sweep->runs_due += cell->n_repeats;
-        for (uint32_t r = 0; r < cell->n_repeats; r++) {
-            const dd_sweep_run *row = &cell->repeats[r];
-            dd_sweep_judge_repeat(sweep, cell, r);
-            cell->verdict = dd_verdict_join(cell->verdict, row->verdict);
-            sweep->runs_done += row->run.outcome != DD_RUN_NOT_RUN;
-        }
+        for (uint32_t r = 0; r < cell->n_repeats; r++)
+            sweep->runs_done += cell->repeats[r].run.outcome != DD_RUN_NOT_RUN;
     }
 }
 

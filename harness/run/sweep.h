@@ -93,6 +93,9 @@ dd_verdict dd_sweep_verdict(const dd_sweep *sweep);
 /* Judges one repeat, which was run, beside its oracle and the repeats before it. */
 void dd_sweep_judge_repeat(const dd_sweep *sweep, dd_sweep_cell *cell, uint32_t repeat);
 
+/* All of them, which makes the cell's verdict. */
+void dd_sweep_judge_cell(const dd_sweep *sweep, dd_sweep_cell *cell);
+
 /* ---- For what was run before ---- */
 
 /* One more repeat, not run.  requires  room: fewer than the settings' repeats_max               */

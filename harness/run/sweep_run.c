@@ -123,16 +123,9 @@ static bool has_tolerance(const dd_sweep_oracle *oracle)
 /* Cells that were run beside an oracle that did not end, and are not run again with it. */
 static void judge_earlier(dd_sweep *sweep, const dd_sweep_oracle *oracle)
 {
-    for (size_t i = 0; i < sweep->scenario->n_cells; i++) {
-        dd_sweep_cell *cell = &sweep->cells[i];
-        if (&sweep->oracles[cell->oracle] != oracle)
-            continue;
-        cell->verdict = DD_SKIP;
-        for (uint32_t r = 0; r < cell->n_repeats; r++) {
-            dd_sweep_judge_repeat(sweep, cell, r);
-            cell->verdict = dd_verdict_join(cell->verdict, cell->repeats[r].verdict);
-        }
-    }
+    for (size_t i = 0; i < sweep->scenario->n_cells; i++)
+        if (&sweep->oracles[sweep->cells[i].oracle] == oracle)
+            dd_sweep_judge_cell(sweep, &sweep->cells[i]);
 }
 
 /* Also a plug-in's reference. */
