@@ -17,5 +17,8 @@ void dd_philox(uint64_t seed, uint64_t index, uint32_t purpose, uint32_t out[4])
 
 /* Element e of tensor k at its start: Irwin-Hall normal of unit variance times scale. */
 float dd_random_normal(uint64_t seed, uint32_t tensor, uint64_t element, float scale);
+/* Elements first .. first + n - 1, several at once. */
+void dd_random_normals(uint64_t seed, uint32_t tensor, uint64_t first, uint64_t n, float scale,
+                       float *out);
 
 #endif

@@ -148,9 +148,9 @@ void dd_weights_start(const dd_layout *layout, uint64_t seed, float *weights)
         uint64_t n = layout->offset[k + 1] - layout->offset[k];
         bool gain = k == DD_LN1W || k == DD_LN2W || k == DD_LNFW;
         float scale = k == DD_ATTPROJW || k == DD_FCPROJW ? residual : plain;
-        for (uint64_t e = 0; e < n; e++)
-            w[e] = tensors[k].decayed ? dd_random_normal(seed, (uint32_t)k, e, scale)
-                   : gain             ? 1.0f
-                                      : 0.0f;
+        if (tensors[k].decayed)
+            dd_random_normals(seed, (uint32_t)k, 0, n, scale, w);
+        for (uint64_t e = 0; e < n && !tensors[k].decayed; e++)
+            w[e] = gain ? 1.0f : 0.0f;
     }
 }

@@ -38,8 +38,8 @@ void dd_gate_close(dd_gate *g);
 
 typedef enum dd_gate_end {
     DD_GATE_RAN,
-    DD_GATE_LACKS,     /* there is no such program, it knows no such work (exit 2) or says that the
-                          machine cannot do it (exit 3) */
+    DD_GATE_LACKS,     /* there is no such program, or it knows no such work (exit 2) */
+    DD_GATE_UNABLE,    /* it says that this machine cannot do it (exit 3) */
     DD_GATE_BROKE,     /* it failed in another way, or crashed */
     DD_GATE_LATE,      /* it took more than two minutes: the machine is busy, or it hangs */
     DD_GATE_UNCOUNTED, /* it ran, and was not counted */
@@ -81,7 +81,7 @@ bool dd_perf_close_(int fd, double *count);
 
 /* ---- Times in pairs (gate_pairs.c) ---- */
 
-enum { DD_PAIRS_MAX = 40, DD_PAIRS_STRIDE = 5 };
+enum { DD_PAIRS_MAX = 40, DD_PAIRS_STRIDE = 5, DD_PAIRS_LOST = 20 /* at least, to be lost */ };
 
 typedef enum dd_side_of { DD_BELOW, DD_UNDECIDED, DD_ABOVE } dd_side_of;
 
@@ -109,8 +109,8 @@ typedef struct dd_duel_result {
 } dd_duel_result;
 
 /* Runs pairs, the first first and the second first in turn (ABBA), `least` and then until it is
- * decided, DD_PAIRS_MAX at most. A process's time is the lower quartile of what it prints, the
- * first two left out. *loser: whose command did not run.                                     */
+ * decided, lost after DD_PAIRS_LOST at the soonest, DD_PAIRS_MAX at most. A process's time is the
+ * lower quartile of what it prints, the first two left out. *loser: whose command did not run. */
 dd_gate_end dd_duel_run(const dd_gate *g, const dd_duel *duel, dd_duel_result *out, int *loser,
                         char why[DD_GATE_WHY]);
 

@@ -86,6 +86,8 @@ dd_gate_end dd_duel_run(const dd_gate *g, const dd_duel *duel, dd_duel_result *o
         n++;
         if (n >= duel->least && (n - duel->least) % DD_PAIRS_STRIDE == 0)
             out->side = dd_gate_decide(log_ratio, n, duel->limit, &out->low, &out->high);
+        if (out->side == DD_ABOVE && n < DD_PAIRS_LOST)
+            out->side = DD_UNDECIDED;
     }
     out->pairs = n;
     out->ns[0] = median(ns[0], n);

@@ -137,7 +137,7 @@ static dd_gate_end ending(const dd_tool *tool, dd_tool_end end, const char *prog
     first_words(tool->err, line);
     (void)snprintf(why, DD_GATE_WHY, "%s ended with %d%s%s", program, end.status, *line ? ": " : "",
                    line);
-    return end.status == 2 || end.status == 3 ? DD_GATE_LACKS : DD_GATE_BROKE;
+    return end.status == 2 ? DD_GATE_LACKS : end.status == 3 ? DD_GATE_UNABLE : DD_GATE_BROKE;
 }
 
 dd_gate_end dd_gate_run(const dd_gate *g, const dd_gate_side *side, const char *under,

@@ -63,6 +63,23 @@ static void test_normal_moments(void **state)
     assert_true(dd_random_normal(1, 2, 3, 0.02f) == z * 0.02f);
 }
 
+/* Many at once are those one by one, where indices grow past 32 bits and for every rest. */
+static void test_normals(void **state)
+{
+    (void)state;
+    static const uint64_t first[] = {0, 5, 0x7FFFFFFA, 0xFFFFFFFFFFF};
+    float many[41];
+    for (size_t f = 0; f < sizeof first / sizeof *first; f++)
+        for (uint64_t n = 0; n <= 40; n++) {
+            many[n] = -1;
+            dd_random_normals(0xFEDCBA9876543210, 3, first[f], n, 0.02f, many);
+            for (uint64_t e = 0; e < n; e++)
+                assert_true(many[e] ==
+                            dd_random_normal(0xFEDCBA9876543210, 3, first[f] + e, 0.02f));
+            assert_true(many[n] == -1);
+        }
+}
+
 static void test_hash_known_answer(void **state)
 {
     (void)state;
@@ -79,6 +96,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_philox_known_answers),
         cmocka_unit_test(test_normal_moments),
+        cmocka_unit_test(test_normals),
         cmocka_unit_test(test_hash_known_answer),
     };
     return cmocka_run_group_tests_name("random", tests, NULL, NULL);
