@@ -151,7 +151,8 @@ if $list; then
     done
     exit 0
 fi
-git diff --quiet HEAD -- . ':!results' || die 2 "the tree has changes that are not committed: a result must name its revision"
+[[ -z $(git status --porcelain -- . ':!results') ]] ||
+    die 2 "the tree has changes or files that are not committed: a result must name its revision"
 
 # ---- parts of steps ------------------------------------------------------------------------------------
 

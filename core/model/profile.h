@@ -27,11 +27,13 @@ typedef enum dd_profile_phase {
     DD_PROFILE_PHASES
 } dd_profile_phase;
 
+typedef struct dd_profile_sum {
+    uint64_t ns, calls, work;
+} dd_profile_sum;
+
 /* A cache line apart from others. */
 typedef struct dd_profile {
-    _Alignas(DD_CACHE_LINE) struct {
-        uint64_t ns, calls, work;
-    } phase[DD_PROFILE_PHASES];
+    _Alignas(DD_CACHE_LINE) dd_profile_sum phase[DD_PROFILE_PHASES];
     dd_timeline *timeline; /* of the thread that has it now; NULL: none */
 } dd_profile;
 
@@ -44,15 +46,21 @@ static inline uint64_t dd_profile_begin(const dd_profile *profile)
     return profile ? dd_now_ns() : 0;
 }
 
+/* Something that began then has ended; `sum` is the caller's alone. */
+static inline void dd_profile_add(dd_profile_sum *sum, uint64_t begin_ns, uint64_t work)
+{
+    sum->ns += dd_now_ns() - begin_ns;
+    sum->calls++;
+    sum->work += work;
+}
+
 /* It has ended. */
 static inline void dd_profile_end(dd_profile *profile, dd_profile_phase phase, uint64_t begin_ns,
                                   uint64_t work)
 {
     if (!profile)
         return;
-    profile->phase[phase].ns += dd_now_ns() - begin_ns;
-    profile->phase[phase].calls++;
-    profile->phase[phase].work += work;
+    dd_profile_add(&profile->phase[phase], begin_ns, work);
     dd_timeline_end(profile->timeline, DD_TRACE_PHASE, phase, begin_ns, 0, 0, 0);
 }
 

@@ -143,31 +143,16 @@ static void run_lane(void *user, uint32_t worker, uint32_t lane, uint32_t n_lane
     lane_gradient(t, worker, lane, n_lanes, segment, fold);
 }
 
-static uint64_t shared_begin(const dd_trainer *t)
-{
-    return dd_profile_begin(t->profiling ? t->profile : NULL);
-}
-
-/* Adds what a thread of any role has just done. */
-static void shared_end(const dd_trainer *t, dd_shared_phase *phase, uint64_t begin_ns,
-                       uint64_t work)
-{
-    if (!t->profiling)
-        return;
-    dd_u64_fetch_add(&phase->ns, dd_now_ns() - begin_ns, DD_RELAXED);
-    dd_u64_fetch_add(&phase->calls, 1, DD_RELAXED);
-    dd_u64_fetch_add(&phase->work, work, DD_RELAXED);
-}
-
 static void run_fold(void *user, uint32_t thread, uint32_t into, uint32_t from)
 {
     dd_trainer *t = user;
     (void)thread;
     gain(t, into);
-    const uint64_t begin = shared_begin(t);
+    const uint64_t begin = dd_profile_begin(t->profiling ? t->profile : NULL);
     dd_segment_fold(t->model.kernels, &t->model.layout, &t->segments.at[into],
                     &t->segments.at[from]);
-    shared_end(t, &t->folds, begin, 3 * t->P * sizeof(float));
+    if (t->profiling)
+        dd_profile_add(&t->fold_sums[into], begin, 3 * t->P * sizeof(float));
 }
 
 static void run_root(void *user, uint32_t thread, uint32_t segment)
@@ -176,11 +161,13 @@ static void run_root(void *user, uint32_t thread, uint32_t segment)
     dd_timeline *timeline = dd_team_timeline(t->team, thread);
     dd_segment *root = &t->segments.at[segment];
     gain(t, segment);
-    const uint64_t begin = shared_begin(t), traced_begin = dd_timeline_begin(timeline);
+    const uint64_t begin = dd_profile_begin(t->profiling ? t->profile : NULL);
+    const uint64_t traced_begin = dd_timeline_begin(timeline);
     dd_segment_root(t->model.kernels, &t->model.layout, root);
     give_up(t, segment);
     dd_norm_blocks(t->model.kernels, &t->model.layout, root->dense, t->block_sums);
-    shared_end(t, &t->norms, begin, t->P * sizeof(float));
+    if (t->profiling)
+        dd_profile_add(&t->norm_sum, begin, t->P * sizeof(float));
     dd_timeline_end(timeline, DD_TRACE_PHASE, DD_PROFILE_NORM, traced_begin, 0, 0, 0);
 }
 

@@ -115,25 +115,25 @@ void dd_trainer_info_get(const dd_trainer *t, dd_trainer_info *out)
 
 /* ---- Time ---- */
 
+static void add_sum(dd_phase_info *to, const dd_profile_sum *sum)
+{
+    to->ns += sum->ns;
+    to->calls += sum->calls;
+    to->work += sum->work;
+}
+
 bool dd_trainer_phase_get(const dd_trainer *t, uint32_t i, dd_phase_info *out)
 {
     if (!t->profiled || i >= DD_PROFILE_PHASES)
         return false;
     *out = (dd_phase_info){0};
     out->name = dd_profile_name((dd_profile_phase)i, &out->flops);
-    for (uint32_t w = 0; w < t->config.max_workers; w++) {
-        out->ns += t->profile[w].phase[i].ns;
-        out->calls += t->profile[w].phase[i].calls;
-        out->work += t->profile[w].phase[i].work;
-    }
-    const dd_shared_phase *shared = i == DD_PROFILE_FOLD   ? &t->folds
-                                    : i == DD_PROFILE_NORM ? &t->norms
-                                                           : NULL;
-    if (shared) {
-        out->ns += dd_u64_load(&shared->ns, DD_RELAXED);
-        out->calls += dd_u64_load(&shared->calls, DD_RELAXED);
-        out->work += dd_u64_load(&shared->work, DD_RELAXED);
-    }
+    for (uint32_t w = 0; w < t->config.max_workers; w++)
+        add_sum(out, &t->profile[w].phase[i]);
+    for (uint32_t s = 0; i == DD_PROFILE_FOLD && t->fold_sums && s < t->segments.n; s++)
+        add_sum(out, &t->fold_sums[s]);
+    if (i == DD_PROFILE_NORM)
+        add_sum(out, &t->norm_sum);
     return true;
 }
 

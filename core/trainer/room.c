@@ -158,7 +158,8 @@ static uint64_t count_other(const dd_trainer *t, const dd_room *r)
     return sizeof *t + t->n_blocks * sizeof *t->block_sums +
            t->config.batch * sizeof *t->first_token +
            t->n_lanes * (sizeof *t->lane_result + sizeof *t->lane_tokens + sizeof *t->lane_number) +
-           t->non_empty_lanes * sizeof *t->sequences + owned * sizeof *t->segment_owner +
+           t->non_empty_lanes * sizeof *t->sequences +
+           owned * (sizeof *t->segment_owner + sizeof *t->fold_sums) +
            r->workers * sizeof *t->profile;
 }
 

@@ -100,7 +100,8 @@ static dd_status open_segments(dd_trainer *t)
 {
     const dd_shape *s = &t->config.shape;
     t->segment_owner = dd_alloc(t->room.segments * sizeof *t->segment_owner);
-    if (!t->segment_owner)
+    t->fold_sums = dd_alloc(t->room.segments * sizeof *t->fold_sums);
+    if (!t->segment_owner || !t->fold_sums)
         return DD_ERR_MEMORY;
     const dd_status st = t->config.reduce == DD_REDUCE_SLICED ? open_slice_scratch(t) : DD_OK;
     return st ? st
@@ -142,6 +143,7 @@ void dd_storage_close_(dd_trainer *t)
     if (t->config.reduce == DD_REDUCE_OWNER)
         dd_free(t->gradient);
     dd_free(t->profile);
+    dd_free(t->fold_sums);
     dd_free(t->segment_owner);
     dd_free(t->lane_result);
     dd_free(t->block_sums);

@@ -137,12 +137,6 @@ dd_status dd_trainer_open(const dd_config *config, const dd_data *data, dd_train
     t->guard_why = "";
     dd_trainer_profile_set(t, config->profile);
     dd_u64_init(&t->step, 0);
-    for (int i = 0; i < 2; i++) {
-        dd_shared_phase *phase = i ? &t->norms : &t->folds;
-        dd_u64_init(&phase->ns, 0);
-        dd_u64_init(&phase->calls, 0);
-        dd_u64_init(&phase->work, 0);
-    }
     const uint32_t T = t->config.seq, B = config->batch;
     uint64_t n_tokens;
     t->tokens = dd_data_tokens(data, &n_tokens);
@@ -186,12 +180,6 @@ void dd_trainer_close(dd_trainer *t)
     dd_saving_close_(t);
     dd_team_close(t->team);
     dd_storage_close_(t);
-    for (int i = 0; i < 2; i++) {
-        dd_shared_phase *phase = i ? &t->norms : &t->folds;
-        dd_u64_forget(&phase->ns);
-        dd_u64_forget(&phase->calls);
-        dd_u64_forget(&phase->work);
-    }
     dd_u64_forget(&t->step);
     dd_free(t);
 }

@@ -29,11 +29,6 @@ typedef struct dd_lane_result {
     uint64_t element;
 } dd_lane_result;
 
-/* A phase that threads of any role add to. Atomic, relaxed: it orders nothing. */
-typedef struct dd_shared_phase {
-    dd_atomic_u64 ns, calls, work;
-} dd_shared_phase;
-
 /* The arrays that a checkpoint keeps: (P) each. */
 enum { DD_KEPT_WEIGHTS, DD_KEPT_M, DD_KEPT_V, DD_KEPT_ARRAYS };
 
@@ -80,9 +75,10 @@ struct dd_trainer {
     double slice_loss;           /* `sliced` and `owner`: the worker of the first block, until V */
 
     /* Profile: by whose hands time was spent. The caller reads between requests. */
-    bool profiling, profiled;     /* caller before A: phases are measured; ever were */
-    dd_profile *profile;          /* (max_workers) worker w only */
-    dd_shared_phase folds, norms; /* of whichever threads */
+    bool profiling, profiled;  /* caller before A: phases are measured; ever were */
+    dd_profile *profile;       /* (max_workers) worker w only */
+    dd_profile_sum *fold_sums; /* (segments.n) of folds into it: who may write the segment */
+    dd_profile_sum norm_sum;   /* as block_sums, where one thread completes the root */
 
     /* Guard. Node Zero before A, unless said otherwise. */
     dd_guard *guard;         /* NULL: off */

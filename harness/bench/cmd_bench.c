@@ -2,6 +2,7 @@
  * `dodeca bench`: what is timed is what was compared before. Options only; the work is done by
  * suite.h, kernel_bench.h and order_bench.h. */
 #include <stdio.h>
+#include <string.h>
 
 #include "commands.h"
 #include "gbench.h"
@@ -204,6 +205,9 @@ int dd_cmd_bench(int argc, char **argv)
     static dd_options options;
     wanted w = {.o = {.threads = 1, .rounds = 5, .seed = 1}};
     const int given = argc;
+    bool empty_file = false; /* which Google Benchmark takes for none */
+    for (int i = 1; i < argc; i++)
+        empty_file |= strcmp(argv[i], "--benchmark_out=") == 0;
     const gb_status status = gb_init(&argc, argv);
     if (status == GB_BAD_VALUE || status == GB_FAILED) {
         fprintf(stderr, "dodeca bench: %s\n",
@@ -214,6 +218,10 @@ int dd_cmd_bench(int argc, char **argv)
                                       "--benchmark_repetitions 1 or more, --benchmark_min_time "
                                       "more than 0, --benchmark_min_warmup_time 0 or more");
         return status == GB_FAILED ? DD_EXIT_ENVIRONMENT : DD_EXIT_USAGE;
+    }
+    if (empty_file) {
+        fputs("dodeca bench: --benchmark_out: the file has no name\n", stderr);
+        return DD_EXIT_USAGE;
     }
     w.library = argc != given;
     add_options(&options);

@@ -25,6 +25,7 @@ typedef struct bench {
     dd_contender by[DD_CONTENDERS_MAX];
     size_t n_by;
     bool differs, no_memory;
+    dd_error lack; /* of threads; "" */
 } bench;
 
 /* ---- Who runs ---- */
@@ -134,7 +135,8 @@ static bool admit(bench *b, const dd_case *c, dd_contender *by, dd_operands *o)
     }
 }
 
-static void run_round(bench *b, const dd_case *c, dd_operands *o, dd_threads_at_once *together,
+/* returns  false: the threads are not to be had */
+static bool run_round(bench *b, const dd_case *c, dd_operands *o, dd_threads_at_once *together,
                       const bool *admitted, samples *all, uint32_t r)
 {
     const double bandwidth = c->flops > 0 ? 0 : dd_operands_probe(o, WINDOW_NS);
@@ -147,11 +149,13 @@ static void run_round(bench *b, const dd_case *c, dd_operands *o, dd_threads_at_
         } else {
             s->ns[r] = dd_operands_time(o, b->by[i].set, WINDOW_NS);
             s->limit[r] = c->flops > 0 ? dd_peak_at_work(b->by[i].set) : bandwidth;
-            if (together)
-                s->to_one[r] = dd_threads_ratio(together, b->by[i].set, WINDOW_NS);
+            if (together && dd_threads_ratio(together, b->by[i].set, WINDOW_NS, &s->to_one[r],
+                                             &b->lack) != DD_OK)
+                return false;
         }
         s->share[r] = work_of(c) / (s->ns[r] * 1e-9) / s->limit[r];
     }
+    return true;
 }
 
 static bool finish_row(bench *b, const dd_case *c, const dd_contender *by, samples *s,
@@ -188,7 +192,7 @@ static bool run_case(bench *b, const dd_case *c)
         admitted[i] = admit(b, c, &b->by[i], &o);
     bool ok = b->o->threads < 2 || dd_threads_open(&o, b->o->threads, &together);
     for (uint32_t r = 0; ok && r < b->o->rounds; r++)
-        run_round(b, c, &o, together, admitted, all, r);
+        ok = run_round(b, c, &o, together, admitted, all, r);
     if (ok && !b->o->json)
         dd_table_case(b->o, c);
     for (size_t i = 0; ok && i < b->n_by; i++)
@@ -296,7 +300,8 @@ static int run_cases(bench *b)
         if (!dd_bench_chosen(b->o, &b->cases.at[i]))
             continue;
         if (!run_case(b, &b->cases.at[i])) {
-            fputs("dodeca bench: out of memory\n", stderr);
+            fprintf(stderr, "dodeca bench: %s\n",
+                    b->lack.message[0] ? b->lack.message : "out of memory");
             return DD_EXIT_ENVIRONMENT;
         }
     }

@@ -2,8 +2,11 @@
  * Threads that start a case together and are timed to the last one's end. */
 #include "threads_at_once.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "error.h"
 #include "platform.h"
 
 enum { WAIT, RUN, LEAVE };
@@ -68,7 +71,8 @@ static void run(void *arg)
     r->end = dd_now_ns();
 }
 
-double dd_threads_ratio(dd_threads_at_once *t, const dd_kernels *set, uint64_t at_least_ns)
+dd_status dd_threads_ratio(dd_threads_at_once *t, const dd_kernels *set, uint64_t at_least_ns,
+                           double *ratio, dd_error *error)
 {
     runner *first = &t->runner[0];
     uint64_t before = dd_now_ns(), alone = 0;
@@ -81,12 +85,14 @@ double dd_threads_ratio(dd_threads_at_once *t, const dd_kernels *set, uint64_t a
     dd_atomic_u32 go;
     dd_u32_init(&go, WAIT);
     uint32_t created = 1;
-    for (bool ok = true; ok && created < t->n; created += ok) {
+    int why = 0;
+    for (; created < t->n; created++) {
         runner *r = &t->runner[created];
         r->set = set;
         r->go = &go;
         r->passes = passes;
-        ok = dd_thread_create(&r->thread, "bench", 0, run, r) == 0;
+        if ((why = dd_thread_create(&r->thread, "bench", 0, run, r)) != 0)
+            break;
     }
     const bool all = created == t->n;
     dd_u32_store(&go, all ? RUN : LEAVE, DD_RELEASE);
@@ -104,5 +110,10 @@ double dd_threads_ratio(dd_threads_at_once *t, const dd_kernels *set, uint64_t a
         end = r->end > end ? r->end : end;
     }
     dd_u32_forget(&go);
-    return all ? (double)t->n * (double)alone / (double)(end - begin) : 0;
+    if (!all)
+        return dd_error_set(error, DD_ERR_THREAD,
+                            "thread %" PRIu32 " of %" PRIu32 " cannot be made: %s", created + 1,
+                            t->n, strerror(why));
+    *ratio = (double)t->n * (double)alone / (double)(end - begin);
+    return DD_OK;
 }

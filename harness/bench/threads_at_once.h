@@ -13,9 +13,10 @@ typedef struct dd_threads_at_once dd_threads_at_once;
 bool dd_threads_open(dd_operands *o, uint32_t n, dd_threads_at_once **out);
 void dd_threads_close(dd_threads_at_once *t); /* NULL allowed */
 
-/* The work that n threads do at once over what the caller does alone, measured one after the other
- * for about at_least_ns each: n on a machine that gives every thread a core and bandwidth.
- * returns  0 if a thread cannot be created                                                  */
-double dd_threads_ratio(dd_threads_at_once *t, const dd_kernels *set, uint64_t at_least_ns);
+/* *ratio: the work that n threads do at once over what the caller does alone, measured one after
+ * the other for about at_least_ns each: n on a machine that gives every thread a core and
+ * bandwidth. errors   DD_ERR_THREAD: one of them cannot be created */
+dd_status dd_threads_ratio(dd_threads_at_once *t, const dd_kernels *set, uint64_t at_least_ns,
+                           double *ratio, dd_error *error);
 
 #endif

@@ -94,15 +94,24 @@ static error_t parse(int id, char *text, struct argp_state *state)
         take_checks(r, text, state);
         return 0;
     case OPTION_SOURCE:
-        r->source = text;
-        return 0;
     case OPTION_BUILD:
-        r->build = text;
+        if (!text[0])
+            argp_failure(state, DD_EXIT_USAGE, 0,
+                         "--%s: the folder has no name; \".\" is the one you are in",
+                         id == OPTION_SOURCE ? "source" : "build");
+        *(id == OPTION_SOURCE ? &r->source : &r->build) = text;
         return 0;
     case ARGP_KEY_ARG:
         if (r->n_names == NAMES_MAX)
             argp_error(state, "more than %d names", NAMES_MAX);
         r->name[r->n_names++] = text;
+        return 0;
+    case ARGP_KEY_END:
+        if (r->list && (r->by_means || r->build || r->resume))
+            argp_error(state, "--list plants nothing: it takes no %s",
+                       r->by_means ? "--checks"
+                       : r->build  ? "--build"
+                                   : "--resume");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

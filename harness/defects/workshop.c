@@ -130,22 +130,25 @@ bool dd_workshop_open(dd_workshop *w, const char *source, const char *folder, co
                  compiler, dd_tool_there("cmake") ? "that is gone" : "there is no cmake");
         return false;
     }
+    const bool was_there = access(folder, F_OK) == 0;
     if (!make_folder(folder, message))
         return false;
-    if (!resolve(source, original) || !resolve(folder, w->folder)) {
+    bool refused = true;
+    if (!resolve(source, original) || !resolve(folder, w->folder))
         snprintf(message, DD_DEFECT_MESSAGE, "the path of %.300s or %.300s is too long", source,
                  folder);
-        return false;
-    }
-    if (is_inside(w->folder, original)) {
+    else if (is_inside(w->folder, original))
         snprintf(message, DD_DEFECT_MESSAGE,
                  "%.300s is inside the sources: its name must begin with \"build\"", w->folder);
-        return false;
-    }
-    if (is_inside(original, w->folder) || !is_ours(w->folder)) {
+    else if (is_inside(original, w->folder) || !is_ours(w->folder))
         snprintf(message, DD_DEFECT_MESSAGE,
                  "%.300s holds other things than a hunt's; name a new or an empty folder",
                  w->folder);
+    else
+        refused = false;
+    if (refused) {
+        if (!was_there)
+            rmdir(folder);
         return false;
     }
     if (!make_folder(dd_path(w->logs, w->folder, "logs"), message) || !take_folder(w, message) ||

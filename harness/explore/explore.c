@@ -4,6 +4,7 @@
 #define _GNU_SOURCE /* asprintf */
 #include "explore.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,21 @@ static void tell_failure(const dd_stage *stage, dd_schedule *failed, dd_explore_
     dd_execution_release(&e);
 }
 
+/* Which limit it was. */
+static char *limit_text(const dd_explore_limits *limits, const dd_explore_result *result)
+{
+    char text[96];
+    if (result->interrupted)
+        return dd_trace_text("interrupted");
+    if (limits->seconds > 0 && result->seconds >= limits->seconds)
+        (void)snprintf(text, sizeof text, "the limit of %g s was reached", limits->seconds);
+    else if (limits->tier <= DD_TIER_BOUNDED)
+        (void)snprintf(text, sizeof text, "given up after %" PRIu64 " states", result->states);
+    else
+        (void)snprintf(text, sizeof text, "given up after %.0f executions", result->executions);
+    return dd_trace_text(text);
+}
+
 void dd_explore(const dd_program *program, const dd_explore_limits *limits,
                 dd_explore_result *result)
 {
@@ -114,7 +130,7 @@ void dd_explore(const dd_program *program, const dd_explore_limits *limits,
         tell_failure(&stage, &failed, result);
     } else if (o == DD_OUTCOME_GIVEN_UP) {
         result->verdict = DD_EXPLORE_LIMIT;
-        result->trace = dd_trace_text(result->interrupted ? "interrupted" : "a limit was reached");
+        result->trace = limit_text(limits, result);
     }
     dd_schedule_release(&failed);
     dd_world_stop();

@@ -20,12 +20,16 @@ expect 2 '"wake-one" is of another kind' defects --kind generated wake-one
 mkdir -p theirs/source && echo kept >theirs/source/letter
 expect 3 'name a new or an empty folder' defects --build "$folder/theirs" wake-one
 [[ $(<theirs/source/letter) == kept ]] || fail 'a folder of somebody else was written to'
+source=$(dirname "$(dirname "$here")")
+expect 3 'is inside the sources' defects --build "$source/core/shop" wake-one
+[[ ! -e $source/core/shop ]] || fail 'a folder that was refused was left among the sources'
+expect 2 '--list plants nothing: it takes no --checks' defects --list --checks unit
+expect 2 'it takes no --build' defects --list --build shop
 expect 3 'there are no sources in' defects --source "$folder/nowhere"
 
 expect 0 'wake-one' defects --build "$folder/shop" wake-one weight-decay-ignored \
     'gen:sync/eventcount.c:dd_eventcount_advance:wake-none:*'
 grep -q '3 defects: 3 caught' out || fail 'not all three were caught'
-source=$(dirname "$(dirname "$here")")
 diff -r "$source/core" "$folder/shop/source/core" >out 2>err || fail 'the copy was not restored'
 
 ((failures == 0))

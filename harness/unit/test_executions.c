@@ -357,6 +357,7 @@ static void searches_can_be_given_up(void **state)
     dd_explore(find(dd_protocols, "mailbox"),
                &(dd_explore_limits){.tier = DD_TIER_DPOR, .runs = 100}, &r);
     assert_true(r.verdict == DD_EXPLORE_LIMIT && r.executions == 100);
+    assert_string_equal(r.trace, "given up after 100 executions\n");
     dd_explore_release(&r);
 }
 

@@ -185,7 +185,11 @@ static void limits_are_no_pass(void **state)
     dd_explore_result r;
     dd_explore(find(dd_protocols, "eventcount"), &(dd_explore_limits){.states = 100}, &r);
     assert_int_equal(r.verdict, DD_EXPLORE_LIMIT);
-    assert_non_null(r.trace);
+    assert_string_equal(r.trace, "given up after 101 states\n");
+    dd_explore_release(&r);
+    dd_explore(find(dd_protocols, "pool"), &(dd_explore_limits){.seconds = 1e-9}, &r);
+    assert_int_equal(r.verdict, DD_EXPLORE_LIMIT);
+    assert_string_equal(r.trace, "the limit of 1e-09 s was reached\n");
     dd_explore_release(&r);
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT
  * `dodeca bench` through Google Benchmark: the JSON it writes, the names in it, and what it does
  * about kernels that are wrong on purpose. With the argument "bench" this is that subcommand; with
- * "broken" its kernels, all but the reference, forget the last element. */
+ * "broken" its kernels, all but the reference, forget the last element, with "threadless" the third
+ * thread of a process cannot be made. */
 #include <argp.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,10 +23,11 @@
 #include "cpu.h"
 #include "folder_fixture.h"
 #include "kernels.h"
+#include "platform.h"
 
 /* ---- The subcommand ---- */
 
-static bool broken;
+static bool broken, threadless;
 static const dd_kernels *real;
 
 static void forgetful_gelu(size_t n, const float *x, float *y)
@@ -59,10 +62,25 @@ const dd_kernels *__wrap_dd_kernels_select(dd_simd simd, const char **why)
     return &forgetful;
 }
 
+int __real_dd_thread_create(dd_thread *t, const char *name, size_t stack_bytes, void (*run)(void *),
+                            void *arg);
+int __wrap_dd_thread_create(dd_thread *t, const char *name, size_t stack_bytes, void (*run)(void *),
+                            void *arg);
+
+int __wrap_dd_thread_create(dd_thread *t, const char *name, size_t stack_bytes, void (*run)(void *),
+                            void *arg)
+{
+    static int n = 1;
+    if (threadless && ++n >= 3)
+        return EAGAIN;
+    return __real_dd_thread_create(t, name, stack_bytes, run, arg);
+}
+
 static int bench(int argc, char **argv)
 {
     static char name[] = "dodeca bench";
     broken = strcmp(argv[0], "broken") == 0;
+    threadless = strcmp(argv[0], "threadless") == 0;
     argv[0] = name;
     argp_err_exit_status = DD_EXIT_USAGE; /* as main() has it */
     return dd_cmd_bench(argc, argv);
@@ -273,6 +291,24 @@ static void wrong_results_are_not_timed(void **state)
     json_decref(root);
 }
 
+/* Numbers of fewer threads than asked for are no numbers. */
+static void missing_threads_are_told(void **state)
+{
+    (void)state;
+    static const char *const arguments[] = {"", " --json"};
+    for (size_t i = 0; i < 2; i++) {
+        char all[160];
+        (void)snprintf(all, sizeof all,
+                       "--kernels --filter 'micro T 128 forward attproj' --rounds 2 --threads 4%s",
+                       arguments[i]);
+        run(3, "threadless", all);
+        assert_string_equal(err, "dodeca bench: thread 3 of 4 cannot be made: Resource temporarily "
+                                 "unavailable\n");
+        assert_null(strstr(out, "times the work of one"));
+        assert_null(strstr(out, "to_one_thread"));
+    }
+}
+
 static void bad_usage_is_told(void **state)
 {
     (void)state;
@@ -300,12 +336,12 @@ static void bad_usage_is_told(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && (strcmp(argv[1], "bench") == 0 || strcmp(argv[1], "broken") == 0))
+    if (argc > 1 && (strcmp(argv[1], "bench") == 0 || strcmp(argv[1], "broken") == 0 ||
+                     strcmp(argv[1], "threadless") == 0))
         return bench(argc - 1, argv + 1);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(json_has_every_part),
-        cmocka_unit_test(names_are_distinct),
-        cmocka_unit_test(wrong_results_are_not_timed),
+        cmocka_unit_test(json_has_every_part),         cmocka_unit_test(names_are_distinct),
+        cmocka_unit_test(wrong_results_are_not_timed), cmocka_unit_test(missing_threads_are_told),
         cmocka_unit_test(bad_usage_is_told),
     };
     self = realpath(argv[0], NULL);
