@@ -39,7 +39,7 @@ static const struct flag {
     {"benchmark_report_aggregates_only", "true|false", "of repetitions mean, median, deviation"},
     {"benchmark_display_aggregates_only", "true|false", "the same, but all of them in the file"},
     {"benchmark_format", "console|json|csv", "what goes to stdout"},
-    {"benchmark_out", "FILE", "the results also in FILE"},
+    {"benchmark_out", "FILE", "the results also in FILE, called FILE.tmp until they are whole"},
     {"benchmark_out_format", "json|console|csv", "what goes there (json)"},
     {"benchmark_color", "auto|true|false", "on the console"},
     {"benchmark_counters_tabular", "true|false", "counters as columns on the console"},

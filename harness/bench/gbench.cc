@@ -5,8 +5,10 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,6 +18,9 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* What a gb_function is handed: the library's state, and how far its loop is. */
 struct gb_state {
@@ -34,6 +39,7 @@ using pointer =
 
 char failure[256];
 std::string out_file, out_format;
+std::string temporary; /* what out_file is called until it is whole; empty: written as it is */
 size_t n_skipped;
 
 void fail(const char *what)
@@ -182,10 +188,56 @@ bool next(gb_state *state, int64_t n, bool batch)
 }
 
 /* The library would end the process, and with another exit code than the caller's. */
+/* ---- The file: under another name until it is whole ---- */
+
+/* What is no regular file, a pipe or a terminal, cannot be replaced. */
+bool can_replace(const std::string &path)
+{
+    struct stat there;
+    return !path.empty() &&
+           (lstat(path.c_str(), &there) == 0 ? S_ISREG(there.st_mode) : errno == ENOENT);
+}
+
 bool can_write(const std::string &path)
 {
     std::FILE *file = std::fopen(path.c_str(), "ab");
     return file && std::fclose(file) == 0;
+}
+
+constexpr int stops[] = {SIGHUP, SIGINT, SIGTERM};
+char unfinished[4096]; /* temporary, for the handler */
+
+void stopped(int number)
+{
+    (void)unlink(unfinished);
+    std::signal(number, SIG_DFL);
+    (void)raise(number);
+}
+
+/* Takes the file away where the process is stopped; who catches a signal himself keeps it. */
+void watch_stops(bool on)
+{
+    if (temporary.empty() || temporary.size() >= sizeof unfinished)
+        return;
+    std::memcpy(unfinished, temporary.c_str(), temporary.size() + 1);
+    for (const int number : stops) {
+        const auto before = std::signal(number, on ? stopped : SIG_DFL);
+        if (before != (on ? SIG_DFL : stopped))
+            std::signal(number, before);
+    }
+}
+
+/* The end of the file: whole, it gets its name. */
+bool put_in_place(bool whole)
+{
+    if (temporary.empty())
+        return whole;
+    if (whole && std::rename(temporary.c_str(), out_file.c_str()) == 0)
+        return true;
+    if (whole)
+        file_errno = errno;
+    (void)unlink(temporary.c_str());
+    return false;
 }
 
 benchmark::Counter counter(double value, unsigned flags)
@@ -216,10 +268,21 @@ gb_status gb_init(int *argc, char **argv)
         out_file = value_of("--benchmark_out=", "BENCHMARK_OUT", *argc, argv);
         out_format = value_of("--benchmark_out_format=", "BENCHMARK_OUT_FORMAT", *argc, argv);
         bad_number = has_bad_number(*argc, argv);
+        temporary = can_replace(out_file) ? out_file + ".tmp" : "";
+        std::string last = "--benchmark_out=" + temporary; /* of several the library takes it */
+        std::vector<char *> all(argv, argv + *argc);
+        if (!temporary.empty())
+            all.push_back(&last[0]);
+        int left = static_cast<int>(all.size());
+        all.push_back(nullptr);
         try {
-            benchmark::Initialize(argc, argv, instead_of_exit);
+            benchmark::Initialize(&left, all.data(), instead_of_exit);
         } catch (const usage_asked_for &) {
             usage = true;
+        }
+        if (!usage) {
+            std::copy(all.begin(), all.begin() + left, argv);
+            *argc = left;
         }
     });
     if (!ok)
@@ -250,17 +313,21 @@ gb_status gb_run(gb_totals *totals)
     n_skipped = 0;
     if (failure[0])
         return GB_FAILED;
-    if (!out_file.empty() && !can_write(out_file))
+    if (!out_file.empty() && !can_write(temporary.empty() ? out_file : temporary))
         return GB_NO_FILE;
     file_failed = false;
+    watch_stops(true);
     guarded([&] {
         const auto file = out_file.empty() ? nullptr : file_reporter(out_format);
         totals->matched = benchmark::RunSpecifiedBenchmarks(nullptr, file.get());
     });
+    watch_stops(false);
     totals->skipped = n_skipped;
+    const bool done = totals->matched && !failure[0];
+    const bool in_place = put_in_place(done && !file_failed);
     if (failure[0])
         return GB_FAILED;
-    if (file_failed) {
+    if (done && !out_file.empty() && !in_place) {
         errno = file_errno;
         return GB_FILE_FAILED;
     }

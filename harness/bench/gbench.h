@@ -59,7 +59,9 @@ typedef enum gb_status {
 /* ---- The program ---- */
 
 /* Takes the library's flags, --benchmark_… and --v, out of argv; what is left is the caller's. They
- * may come from the environment, too (BENCHMARK_FILTER=…), as the library has it.
+ * may come from the environment, too (BENCHMARK_FILTER=…), as the library has it. A file that
+ * --benchmark_out names is called FILE.tmp until it is whole, so that an old one stays until then;
+ * what is there and is no regular file is written as it is.
  * errors   GB_HELP, GB_BAD_VALUE: argv is left half read. GB_FAILED. Any other flag's bad value is
  *          told on stderr and left in argv                                                      */
 gb_status gb_init(int *argc, char **argv);

@@ -2,6 +2,7 @@
  * gbench.h, from both sides: with the argument "measure" this is a program that measures, with
  * every call there is; without it, it runs itself so and looks at what Google Benchmark wrote. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -172,7 +173,14 @@ static void register_all(void)
     gb_args(NULL, NULL, 0); /* what a failed gb_register leaves to its caller */
 }
 
-/* measure [throw] FLAG… */
+static void stop(gb_state *state, void *user)
+{
+    (void)user;
+    while (gb_next(state))
+        (void)raise(SIGTERM);
+}
+
+/* measure [throw|stop] FLAG… */
 static int measure(int argc, char **argv)
 {
     gb_status status = gb_init(&argc, argv);
@@ -181,9 +189,12 @@ static int measure(int argc, char **argv)
     if (status)
         return (int)status;
     const bool throws = argc > 1 && strcmp(argv[1], "throw") == 0;
-    if (gb_report_unrecognized(argc - throws, argv + throws))
+    const bool stops = argc > 1 && strcmp(argv[1], "stop") == 0;
+    if (gb_report_unrecognized(argc - throws - stops, argv + (throws || stops)))
         return 98;
     register_all();
+    if (stops)
+        (void)gb_register("stop", GB_REAL_TIME, stop, NULL);
     gb_context("made_by", "a \"test\"");
     if (throws)
         gb_context(NULL, "a string of nothing, which C++ throws at");
@@ -212,7 +223,7 @@ static void slurp(const char *path, char *to, size_t size)
 static int run(const char *arguments)
 {
     char command[2048];
-    (void)snprintf(command, sizeof command, "'%s' measure %s >out 2>err </dev/null", self,
+    (void)snprintf(command, sizeof command, "'%s' measure %s >out 2>err </dev/null; exit $?", self,
                    arguments);
     const int status = system(command);
     slurp("out", out, sizeof out);
@@ -368,6 +379,27 @@ static void files_are_whole_or_told(void **state)
     }
 }
 
+/* What was there before stays until there is something whole to replace it. */
+static void files_are_replaced_whole(void **state)
+{
+    (void)state;
+    FILE *old = fopen("file.json", "w");
+    assert_non_null(old);
+    assert_true(fputs("old", old) >= 0);
+    assert_int_equal(fclose(old), 0);
+    assert_int_equal(run("--benchmark_filter=nothing --benchmark_out=file.json"), GB_NO_MATCH);
+    assert_int_equal(run("throw --benchmark_filter=^batch --benchmark_out=file.json"), GB_FAILED);
+    assert_int_equal(run("stop --benchmark_filter=^stop --benchmark_out=file.json"), 128 + SIGTERM);
+    slurp("file.json", out, sizeof out);
+    assert_string_equal(out, "old");
+    assert_int_equal(access("file.json.tmp", F_OK), -1);
+    assert_int_equal(symlink("file.json", "link.json"), 0);
+    assert_int_equal(run("--benchmark_filter=^batch --benchmark_out=link.json"), GB_OK);
+    slurp("file.json", out, sizeof out); /* by way of the link, which stays one */
+    assert_non_null(strstr(out, "batch/iterations:20/manual_time"));
+    assert_int_equal(unlink("link.json"), 0);
+}
+
 static void what_is_skipped_says_why(void **state)
 {
     (void)state;
@@ -430,6 +462,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(pauses_do_not_count),        cmocka_unit_test(repetitions_and_files),
         cmocka_unit_test(what_is_skipped_says_why),   cmocka_unit_test(flags_are_judged),
         cmocka_unit_test(files_are_whole_or_told),    cmocka_unit_test(exceptions_stay_inside),
+        cmocka_unit_test(files_are_replaced_whole),
     };
     self = realpath(argv[0], NULL);
     if (!self || make_folder(NULL) != 0 || chdir(folder) != 0) {
