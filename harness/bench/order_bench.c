@@ -57,6 +57,8 @@ bool dd_order_add(dd_order_table *t, const char *what, const char *fixed_as, con
         t->row = grown;
         t->capacity = capacity;
     }
+    if (!t->n && !t->o->json)
+        head();
     dd_order_row *row = &t->row[t->n++];
     for (uint32_t r = 0; r < n; r++)
         ratio[r] = fixed_ns[r] / free_ns[r];
@@ -239,13 +241,11 @@ static bool print_json(const dd_order_table *t)
 int dd_bench_order(const dd_bench_options *o)
 {
     dd_order_table t = {.o = o};
-    if (!o->json)
-        head();
     bool ok =
         dd_order_tiles_(&t) && dd_order_lanes_(&t) && dd_order_folds_(&t) && dd_order_steps_(&t);
-    if (ok && !o->json)
+    if (ok && t.n && !o->json)
         foot();
-    if (ok && o->json)
+    if (ok && (t.n || t.failed) && o->json)
         ok = print_json(&t);
     const size_t n = t.n;
     free(t.row);

@@ -191,11 +191,7 @@ static int run(const asked *a)
     bool good = are_different(a, message);
     for (int i = 0; good && i < a->n_folders; i++)
         good = dd_cost_cells_read(&cells, a->folder[i], message);
-    if (good && cells.n == 0)
-        good = dd_text_refuse(message,
-                              "none of the %zu cells read can be fitted on; `dodeca run "
-                              "scenarios/calibrate.yaml --out DIR` measures enough",
-                              cells.n_read);
+    good = good && dd_cost_cells_any(&cells, message);
     good = good && dd_cost_model_open(&model, &cells, commonest(&cells), message);
     const int code = good ? predict(&cells, &model, a) : complain(DD_EXIT_USAGE, message);
     dd_cost_model_close(&model);
@@ -245,6 +241,9 @@ static error_t parse(int id, char *argument, struct argp_state *state)
         a->json = true;
         return 0;
     case ARGP_KEY_ARG:
+        if (!argument[0])
+            argp_failure(state, DD_EXIT_USAGE, 0,
+                         "\"\": a results folder has a name; \".\" is the one you are in");
         if (a->n_folders == FOLDERS_MAX)
             argp_failure(state, DD_EXIT_USAGE, 0, "more than %d results folders", FOLDERS_MAX);
         a->folder[a->n_folders++] = argument;
@@ -291,7 +290,7 @@ int dd_cmd_predict(int argc, char **argv)
             "placement and fold plan, the coefficients are fitted to the measured cells by least "
             "squares of relative error, none below 0. Cells with more workers than cores, with "
             "a check that did not hold, stealing, guard or disturbances are not fitted on, and "
-            "counted.\n"
+            "counted. A measurement counts once: of a folder and its copy one is to be given.\n"
             "\n"
             "The error is told of cells the fit has not seen: every fifth in turn, and all of a "
             "model shape in turn. Predictions are ranges between two assumptions on memory and "

@@ -10,6 +10,8 @@
 #include <strings.h>
 
 #include "config.h"
+#include "folder.h"
+#include "hash.h"
 #include "spheres.h"
 #include "stats.h"
 #include "text.h"
@@ -32,7 +34,20 @@ const char *dd_cost_left_why(dd_cost_left left)
 void dd_cost_cells_close(dd_cost_cells *c)
 {
     free(c->cell);
+    free(c->mark);
     *c = (dd_cost_cells){0};
+}
+
+bool dd_cost_cells_any(const dd_cost_cells *c, char message[DD_MESSAGE_MAX])
+{
+    if (c->n)
+        return true;
+    (void)dd_text_refuse(message, "none of the %zu cells read can be fitted on", c->n_read);
+    for (int left = 0; left < DD_COST_LEFT_REASONS; left++)
+        if (c->left[left])
+            dd_text_append(message, "; not used, %s: %zu", why[left], c->left[left]);
+    dd_text_append(message, "; `dodeca run scenarios/calibrate.yaml --out DIR` measures enough");
+    return false;
 }
 
 /* ---- One cell ---- */
@@ -144,6 +159,54 @@ static uint32_t group_of(dd_cost_cells *c, const dd_cost_case *it)
     return c->n_groups++;
 }
 
+/* ---- Each measurement once ---- */
+
+static bool add_text(dd_hasher *h, const json_t *json)
+{
+    char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
+    if (!text)
+        return false;
+    dd_hasher_add(h, text, strlen(text));
+    free(text);
+    return true;
+}
+
+static bool mark_of(const json_t *requested, const json_t *repeat, dd_cost_mark *mark)
+{
+    dd_hasher *h = dd_hasher_open();
+    const bool good =
+        h && add_text(h, requested) && add_text(h, json_object_get(repeat, "step_wall_ns"));
+    if (good)
+        dd_hasher_take(h, mark->hash);
+    dd_hasher_close(h);
+    return good;
+}
+
+/* A copy of a folder, or the same sweep some repeats earlier, would have the fit checked on what it
+ * has seen. n_before: marks of the other folders */
+static bool mark_cell(dd_cost_cells *c, size_t n_before, const json_t *json, dd_cost_mark mark,
+                      char message[DD_MESSAGE_MAX])
+{
+    const json_t *repeats = json_object_get(json, "repeats");
+    const size_t n = json_array_size(repeats);
+    dd_cost_mark *grown = realloc(c->mark, (c->n_marks + n) * sizeof *grown);
+    if (!grown)
+        return dd_text_refuse(message, "out of memory");
+    c->mark = grown;
+    for (size_t r = 0; r < n; r++) {
+        if (!mark_of(json_object_get(json, "requested"), json_array_get(repeats, r), &mark))
+            return dd_text_refuse(message, "out of memory");
+        for (size_t i = 0; i < n_before; i++)
+            if (memcmp(c->mark[i].hash, mark.hash, sizeof mark.hash) == 0)
+                return dd_text_refuse(message,
+                                      "the times of its repeat %zu are in cell %zu of %.150s, too: "
+                                      "a measurement counts once; give one of the two folders",
+                                      r + 1, c->mark[i].cell, c->mark[i].folder);
+        c->mark[c->n_marks++] = mark;
+    }
+    return true;
+}
+
 static bool read_cell(dd_cost_cells *c, const json_t *json, char message[DD_MESSAGE_MAX])
 {
     const json_t *requested = json_object_get(json, "requested");
@@ -229,9 +292,11 @@ static bool read_machine(dd_cost_cells *c, const json_t *root, char message[DD_M
     return true;
 }
 
-static bool read_root(dd_cost_cells *c, const json_t *root, char message[DD_MESSAGE_MAX])
+static bool read_root(dd_cost_cells *c, const json_t *root, const char *folder,
+                      char message[DD_MESSAGE_MAX])
 {
     const json_t *cells = json_object_get(root, "cells");
+    const size_t n_before = c->n_marks;
     if (!json_is_array(cells))
         return dd_text_refuse(message, "there are no cells in it: it is not of `dodeca run`");
     if (!read_machine(c, root, message))
@@ -243,23 +308,33 @@ static bool read_root(dd_cost_cells *c, const json_t *root, char message[DD_MESS
     c->cell = grown;
     for (size_t i = 0; i < n; i++) {
         char inner[DD_MESSAGE_MAX];
-        if (!read_cell(c, json_array_get(cells, i), inner))
+        const json_t *cell = json_array_get(cells, i);
+        const dd_cost_mark mark = {.folder = folder, .cell = i + 1};
+        const size_t n_cells = c->n;
+        if (!read_cell(c, cell, inner) ||
+            (c->n > n_cells && !mark_cell(c, n_before, cell, mark, inner))) {
+            c->n_marks = n_before; /* the folder was not read */
             return dd_text_refuse(message, "cell %zu: %.300s", i + 1, inner);
+        }
     }
     return true;
 }
 
 bool dd_cost_cells_read(dd_cost_cells *c, const char *folder, char message[DD_MESSAGE_MAX])
 {
-    char path[4096], inner[DD_MESSAGE_MAX];
+    char path[4096], cause[160], inner[DD_MESSAGE_MAX];
     json_error_t error;
     if (snprintf(path, sizeof path, "%s/run.json", folder) >= (int)sizeof path)
         return dd_text_refuse(message, "%.200s…: the path is too long", folder);
-    json_t *root = json_load_file(path, 0, &error);
+    FILE *file = dd_folder_read(path, cause, sizeof cause);
+    if (!file)
+        return dd_text_refuse(message, "%.250s: %.150s; `dodeca run FILE --out DIR` writes it",
+                              path, cause);
+    json_t *root = json_loadf(file, 0, &error);
+    (void)fclose(file);
     if (!root)
-        return dd_text_refuse(message, "%.250s: %.150s%s", path, error.text,
-                              error.line < 0 ? "; `dodeca run FILE --out DIR` writes it" : "");
-    const bool good = read_root(c, root, inner);
+        return dd_text_refuse(message, "%.250s: line %d: %.150s", path, error.line, error.text);
+    const bool good = read_root(c, root, folder, inner);
     json_decref(root);
     return good || dd_text_refuse(message, "%.200s: %.300s", path, inner);
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT
  * `dodeca report`: a results folder becomes a page. Owns the order of things: all is read and
- * checked, then drawn, then written under a temporary name. */
+ * checked, then drawn and written beside what is there, then put in its place (page_files.h). */
 #include "commands.h"
 #include "page.h"
+#include "page_files.h"
 
 #include <argp.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static int complain(int code, const char *message)
 {
@@ -16,38 +16,42 @@ static int complain(int code, const char *message)
     return code;
 }
 
-/* Under a temporary name first: a reader finds the old page or the new one, whole. */
-static int write_page(const dd_page_results *r, const dd_figures *figures)
+/* Made in memory first: what the system says of the file is told then, and of nothing else. */
+static int write_page(const dd_page_results *r, const dd_figures *figures, dd_page_files *files)
 {
-    char *path = NULL, *temporary = NULL;
-    int code = DD_EXIT_HELD;
-    if (asprintf(&path, "%s/report.html", r->dir) < 0)
-        path = NULL;
-    if (!path || asprintf(&temporary, "%s.tmp", path) < 0)
-        temporary = NULL;
-    FILE *out = temporary ? fopen(temporary, "we") : NULL;
-    const bool written = out && dd_page_write(r, figures, out);
-    const bool closed = out && fclose(out) == 0;
-    if (written && closed && rename(temporary, path) == 0) {
-        printf("%s\n", path);
-    } else {
-        fprintf(stderr, "dodeca report: %s cannot be written: %s\n", path ? path : r->dir,
-                strerror(errno));
-        code = DD_EXIT_USAGE;
-        if (out)
-            (void)unlink(temporary);
+    char message[DD_PAGE_MESSAGE_MAX], *text = NULL;
+    size_t n = 0;
+    FILE *memory = open_memstream(&text, &n);
+    const bool made = memory && dd_page_write(r, figures, memory);
+    if (!memory || fclose(memory) != 0 || !made) {
+        free(text);
+        return complain(DD_EXIT_ENVIRONMENT, "no memory for the page");
     }
-    free(path);
-    free(temporary);
-    return code;
+    FILE *out = fopen(files->page, "we");
+    const bool written = out && fwrite(text, 1, n, out) == n && fflush(out) == 0;
+    int why = errno;
+    if (out && fclose(out) != 0 && written)
+        why = errno;
+    else if (written)
+        why = 0;
+    free(text);
+    if (why) {
+        fprintf(stderr, "dodeca report: %s/report.html cannot be written: %s\n", r->dir,
+                strerror(why));
+        return DD_EXIT_USAGE;
+    }
+    if (!dd_page_files_put(files, message, sizeof message))
+        return complain(DD_EXIT_USAGE, message);
+    printf("%s/report.html\n", r->dir);
+    return DD_EXIT_HELD;
 }
 
-static int draw(const dd_page_results *r, dd_figures *figures)
+static int draw(const dd_page_results *r, dd_figures *figures, dd_page_files *files)
 {
     char message[DD_PAGE_MESSAGE_MAX];
-    switch (dd_plots_draw(figures->plot, figures->n, r->dir, message, sizeof message)) {
+    switch (dd_plots_draw(figures->plot, figures->n, files->plots, message, sizeof message)) {
     case DD_PLOT_DRAWN:
-        return write_page(r, figures);
+        return write_page(r, figures, files);
     case DD_PLOT_NO_PROGRAM:
         fprintf(stderr,
                 "dodeca report: %s; it draws the plots: install Debian's gnuplot-nox "
@@ -61,16 +65,24 @@ static int draw(const dd_page_results *r, dd_figures *figures)
 
 static int report(const char *dir)
 {
-    char message[DD_PAGE_MESSAGE_MAX];
+    char message[DD_PAGE_MESSAGE_MAX], why[DD_PAGE_MESSAGE_MAX];
     dd_page_results r;
     dd_figures figures = {0};
+    dd_page_files files;
     int code;
+    /* first: a run that begins there afterwards is refused, and what is read is shown */
+    const bool held = dd_page_files_open(&files, dir, why, sizeof why);
     if (!dd_page_results_open(&r, dir, message))
         code = complain(DD_EXIT_USAGE, message);
+    else if (!held)
+        code = complain(DD_EXIT_USAGE, why);
     else if (!dd_figures_open(&figures, &r))
         code = complain(DD_EXIT_ENVIRONMENT, "no memory for the plots");
-    else
-        code = draw(&r, &figures);
+    else {
+        dd_page_files_begin(&files);
+        code = draw(&r, &figures, &files);
+    }
+    dd_page_files_close(&files);
     dd_figures_close(&figures);
     dd_page_results_close(&r);
     return code;
@@ -81,6 +93,9 @@ static error_t parse(int id, char *argument, struct argp_state *state)
     const char **dir = state->input;
     switch (id) {
     case ARGP_KEY_ARG:
+        if (!argument[0])
+            argp_failure(state, DD_EXIT_USAGE, 0,
+                         "\"\": the results folder has no name; \".\" is the one you are in");
         if (*dir)
             argp_failure(state, DD_EXIT_USAGE, 0, "\"%s\": there is one folder to report on, %s",
                          argument, *dir);
@@ -103,8 +118,8 @@ int dd_cmd_report(int argc, char **argv)
         .doc =
             "Make one HTML page of a sweep's results: DIR/report.html, with verdicts, speedup "
             "curves, gains, phases, spheres, machine and build. It opens from disk, needs no "
-            "other file and no network, and is replaced whole. Plots are drawn by gnuplot and "
-            "lie in DIR/plots as SVG and PNG, too.\v"
+            "other file and no network. Plots are drawn by gnuplot and lie in DIR/plots as SVG and "
+            "PNG, too; page and plots are replaced together, or stay as they are.\v"
             "DIR is what \"dodeca run\" wrote: run.json and speedup.json are read.\n"
             "\n"
             "Examples:\n"

@@ -167,6 +167,8 @@ static void write_card(const dd_page_results *r, const dd_page_row *row, size_t 
                 gain->to + 1);
         dd_page_text_(dd_page_label(r, &r->cell[gain->to]), out);
         fputs("</dd>", out);
+    } else {
+        fputs("<dd class=\"soft\">of its run that judges, made once</dd>", out);
     }
     fputs("</div>\n", out);
 }

@@ -3,11 +3,12 @@
  * writes the page has nothing left to refuse. */
 #include "page_results.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "folder.h"
 
 /* A document being read: the first thing wrong with it. */
 typedef struct reader {
@@ -265,6 +266,9 @@ static void read_gain(reader *in, const dd_page_results *r, const json_t *ratios
         gain->to = (size_t)whole_of(in, ratio, here, "divided_by", r->n_cells - 1);
     else if (!json_is_string(to))
         refuse(in, "%s.divided_by must be the number of a row, or \"oracle\"", here.text);
+    const json_t *row = json_object_get(ratio, "row"); /* of the oracle */
+    if (json_is_string(to) && row && !json_is_null(row))
+        gain->to = (size_t)whole_of(in, ratio, here, "row", r->n_cells - 1);
 }
 
 static void read_row(reader *in, dd_page_results *r, const json_t *json, place where)
@@ -322,15 +326,15 @@ static void read_speedup(reader *in, dd_page_results *r)
 static json_t *load(reader *in, const char *file)
 {
     in->file = file;
-    char *path = NULL;
+    char *path = NULL, why[128] = "no memory";
     json_error_t error;
     json_t *document = NULL;
     if (in->wrong)
         return NULL;
-    FILE *f = asprintf(&path, "%s/%s", in->dir, file) < 0 ? NULL : fopen(path, "re");
+    FILE *f =
+        asprintf(&path, "%s/%s", in->dir, file) < 0 ? NULL : dd_folder_read(path, why, sizeof why);
     if (!f)
-        refuse(in, "%s; \"dodeca run FILE --out DIR\" writes it into its results folder",
-               strerror(errno));
+        refuse(in, "%s; \"dodeca run FILE --out DIR\" writes it into its results folder", why);
     else if (!(document = json_loadf(f, JSON_REJECT_DUPLICATES, &error)))
         refuse(in, "line %d is not JSON: %.200s", error.line, error.text);
     else if (!json_is_object(document))

@@ -24,7 +24,7 @@ typedef enum dd_gain_kind {
 
 typedef struct dd_gain {
     double x, low, high; /* the other's step / own, and its interval; NaN: not compared */
-    size_t to;           /* the row divided by, from 0; DD_NO_ROW: no row of the table */
+    size_t to;           /* the row divided by, from 0; DD_NO_ROW: the oracle's run that judges */
 } dd_gain;
 
 /* A row of speedup.json. */

@@ -55,6 +55,8 @@ static void write_gain(const dd_gain *gain, FILE *out)
         if (gain->to != DD_NO_ROW)
             fprintf(out, " ÷ <a href=\"#row-%zu\" aria-label=\"divided by row %zu\">%zu</a>",
                     gain->to + 1, gain->to + 1, gain->to + 1);
+        else
+            fputs(" ÷ judge", out);
         fputs("</small>", out);
     } else {
         fputs("–", out);
@@ -140,8 +142,9 @@ static void write_table(const dd_page_results *r, FILE *out)
                    "Step: median over repeats of each repeat’s median step, and the interval that "
                    "holds the median of such repeats in 95 of 100 cases (with five repeats or "
                    "fewer: their range). × something: its step "
-                   "divided by this row’s; ÷ names the row that it is of. Efficiency: × 1 worker, "
-                   "divided by the workers or by the cores, whichever are fewer. + more workers "
+                   "divided by this row’s; ÷ names the row that it is of; ÷ judge: the oracle’s "
+                   "run, made once, that the row was judged by. Efficiency: × 1 worker, divided by "
+                   "the workers or by the cores, whichever are fewer. + more workers "
                    "than cores. Outlying repeats are counted, not left out; wide: the interval did "
                    "not get as narrow as the scenario asks. Hash: of the weights, its beginning.",
                    out);

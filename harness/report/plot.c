@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * Runs gnuplot in a folder of its own beside the old plots, which takes their place when everything
- * is drawn. */
+ * Runs gnuplot in a folder of its own, and looks whether its pictures are whole. */
 #include "plot.h"
 
 #include <errno.h>
@@ -26,11 +25,17 @@ const dd_colour dd_colours[DD_N_COLOURS] = {
 void dd_plot_text(const char *text, bool format, FILE *out)
 {
     fputc('\'', out);
-    for (; *text; text++) {
-        const bool unfit = (unsigned char)*text < ' ' || *text == '`' || *text == 0x7f;
+    while (*text) {
+        const size_t n = dd_text_character(text);
         if (*text == '\'' || (*text == '%' && format))
             fputc(*text, out);
-        fputc(unfit ? '?' : *text, out);
+        if (*text == '\n' || *text == '\r' || *text == '\t')
+            fputc(' ', out);
+        else if (n == 0 || *text == 0x7f)
+            fputc('?', out);
+        else
+            fwrite(text, 1, n, out);
+        text += n ? n : 1;
     }
     fputc('\'', out);
 }
@@ -74,13 +79,48 @@ static const char *past(const char *text, const char *end)
     return found ? found + strlen(end) : text + strlen(text);
 }
 
+/* Where the last element of the document ends, behind which there is nothing; NULL: it is cut. */
+static const char *end_of(const char *document)
+{
+    static const char tag[] = "</svg>";
+    const char *end = NULL;
+    for (const char *p = document; (p = strstr(p, tag)); p++)
+        end = p;
+    return end && end[strlen(tag) + strspn(end + strlen(tag), " \r\n\t")] == '\0' ? end : NULL;
+}
+
+/* Copies to the end. In texts ">" becomes an entity, as gnuplot leaves "]]>" to be, which XML does
+ * not allow. name: ids in tags begin with it; NULL: tags stay as they are */
+static void copy(const char *p, const char *end, const char *name, FILE *out)
+{
+    size_t n;
+    bool tag = false;
+    while (p < end) {
+        if (!tag && name && begins(p, "<title>"))
+            p = past(p, "</title>"); /* names that only gnuplot knows */
+        else if (!tag && name && begins(p, "<desc>"))
+            p = past(p, "</desc>");
+        else if (tag && name && (n = begins(p, "xlink:")))
+            p += n;
+        else if (tag && name &&
+                 ((n = begins(p, " id=\"")) || (n = begins(p, " id='")) ||
+                  (n = begins(p, "href='#")))) {
+            fprintf(out, "%.*s%s-", (int)n, p, name);
+            p += n;
+        } else {
+            fputs(*p == '>' && !tag ? "&gt;" : (char[]){*p, '\0'}, out);
+            tag = *p == '<' || (tag && *p != '>');
+            p++;
+        }
+    }
+}
+
 char *dd_plot_inline(const char *document, const char *name, const char *label)
 {
     char *text = NULL;
-    size_t size, n;
-    const char *p = strstr(document, "<svg");
+    size_t size;
+    const char *p = strstr(document, "<svg"), *end = p ? end_of(p) : NULL;
     const char *inside = p ? strchr(p, '>') : NULL, *box = p ? strstr(p, "viewBox=\"") : NULL;
-    const char *end = inside ? strstr(inside, "</svg>") : NULL;
     FILE *out = end && box && box < inside ? open_memstream(&text, &size) : NULL;
     if (!out)
         return NULL;
@@ -89,22 +129,7 @@ char *dd_plot_inline(const char *document, const char *name, const char *label)
             (int)strcspn(box, "\""), box);
     dd_text_xml(label, out);
     fputs("\">", out);
-    for (p = inside + 1; p < end;) {
-        if (begins(p, "<title>"))
-            p = past(p, "</title>"); /* names that only gnuplot knows */
-        else if (begins(p, "<desc>"))
-            p = past(p, "</desc>");
-        else if ((n = begins(p, "xlink:")))
-            p += n;
-        else if ((n = begins(p, " id=\"")) || (n = begins(p, " id='"))) {
-            fprintf(out, "%.*s%s-", (int)n, p, name);
-            p += n;
-        } else if ((n = begins(p, "href='#"))) {
-            fprintf(out, "%.*s%s-", (int)n, p, name);
-            p += n;
-        } else
-            fputc(*p++, out);
-    }
+    copy(inside + 1, end, name, out);
     fputs("</svg>", out);
     if (fclose(out)) {
         free(text);
@@ -113,49 +138,23 @@ char *dd_plot_inline(const char *document, const char *name, const char *label)
     return text;
 }
 
-/* ---- Folders ---- */
-
-typedef struct folders {
-    char old[PATH_BYTES], new[PATH_BYTES];
-} folders;
+/* ---- Files ---- */
 
 const char *const dd_plot_files[] = {"plots.gp", "*.svg", "*.png", "gnuplot.log", NULL};
 
-static bool move_file(const folders *f, const char *name, const char *ending)
+static FILE *open_file(const char *folder, const char *name, const char *ending, const char *mode)
 {
-    char from[PATH_BYTES], to[PATH_BYTES];
-    (void)snprintf(from, sizeof from, "%.3900s/%.64s%s", f->new, name, ending);
-    (void)snprintf(to, sizeof to, "%.3900s/%.64s%s", f->old, name, ending);
-    return rename(from, to) == 0;
-}
-
-/* The new files take the old ones' places, in a folder that may hold others.
- * returns  false with errno */
-static bool replace_files(const dd_plot *plot, size_t n, const folders *f)
-{
-    struct stat info;
-    dd_folder_clear(f->old, dd_plot_files);
-    if (mkdir(f->old, 0777) && errno != EEXIST)
-        return false;
-    if (lstat(f->old, &info) != 0)
-        return false;
-    if (!S_ISDIR(info.st_mode)) {
-        errno = ENOTDIR;
-        return false;
-    }
-    bool moved = move_file(f, "plots", ".gp");
-    for (size_t i = 0; i < n && moved; i++)
-        moved = move_file(f, plot[i].name, ".svg") && move_file(f, plot[i].name, ".png");
-    return moved;
+    char path[PATH_BYTES];
+    (void)snprintf(path, sizeof path, "%.3900s/%.64s%s", folder, name, ending);
+    return fopen(path, mode);
 }
 
 /* The whole of a small file; NULL with errno. */
 static char *read_file(const char *folder, const char *name, const char *ending)
 {
-    char path[PATH_BYTES], *text = NULL, *ends = NULL;
+    char *text = NULL, *ends = NULL;
     size_t size = 0;
-    (void)snprintf(path, sizeof path, "%.3900s/%.64s%s", folder, name, ending);
-    FILE *f = fopen(path, "re");
+    FILE *f = open_file(folder, name, ending, "re");
     if (f && getdelim(&text, &size, '\0', f) > 0)
         ends = text;
     else
@@ -165,13 +164,42 @@ static char *read_file(const char *folder, const char *name, const char *ending)
     return ends;
 }
 
+static bool is_whole_png(const char *folder, const char *name)
+{
+    static const char begin[8] = "\x89PNG\r\n\x1a\n", end[12] = "\0\0\0\0IEND\xae\x42\x60\x82";
+    char first[sizeof begin], last[sizeof end];
+    FILE *f = open_file(folder, name, ".png", "re");
+    const bool whole =
+        f && fread(first, sizeof first, 1, f) == 1 && fseek(f, -(long)sizeof last, SEEK_END) == 0 &&
+        fread(last, sizeof last, 1, f) == 1 && memcmp(first, begin, sizeof begin) == 0 &&
+        memcmp(last, end, sizeof end) == 0;
+    if (f)
+        fclose(f);
+    return whole;
+}
+
+/* Writes the document anew where a text in it is none in XML.  returns  false: it is cut, or cannot
+ * be written */
+static bool mend_svg(const char *folder, const char *name, const char *document)
+{
+    const char *p = strstr(document, "<svg"), *end = p ? end_of(p) : NULL;
+    if (!end || !strstr(p, "]]>"))
+        return end;
+    FILE *f = open_file(folder, name, ".svg", "we");
+    if (!f)
+        return false;
+    fprintf(f, "%.*s", (int)(p - document), document);
+    copy(p, end, NULL, f);
+    fputs(end, f);
+    const bool failed = ferror(f);
+    return fclose(f) == 0 && !failed;
+}
+
 /* ---- Drawing ---- */
 
 static bool write_script(const dd_plot *plot, size_t n, const char *folder)
 {
-    char path[PATH_BYTES];
-    (void)snprintf(path, sizeof path, "%.3900s/plots.gp", folder);
-    FILE *f = fopen(path, "we");
+    FILE *f = open_file(folder, "plots", ".gp", "we");
     if (!f)
         return false;
     fputs("# Draws the plots of dodeca's report into the current folder: gnuplot plots.gp\n", f);
@@ -193,16 +221,18 @@ static bool write_script(const dd_plot *plot, size_t n, const char *folder)
     return fclose(f) == 0 && written;
 }
 
-/* The first line of what gnuplot said that says something. */
-static void tell_words(const char *folder, char *message, size_t size)
+/* What became of the pictures, and the first line of what gnuplot said that says something. */
+static dd_plot_end tell_words(const char *folder, const char *what, char *message, size_t size)
 {
     char *words = read_file(folder, "gnuplot.log", "");
     const char *line = words ? words : "";
     while (*line && (line[strspn(line, " \t^")] == '\n'))
         line = strchr(line, '\n') + 1;
-    (void)snprintf(message, size, "gnuplot refused the plots: %.*s", (int)strcspn(line, "\n"),
-                   *line ? line : "it said nothing");
+    if (!*line)
+        line = "it said nothing";
+    (void)snprintf(message, size, "%s: %.*s", what, (int)strcspn(line, "\n"), line);
     free(words);
+    return DD_PLOT_FAILED;
 }
 
 static dd_plot_end run_gnuplot(const char *folder, char *message, size_t size)
@@ -218,54 +248,48 @@ static dd_plot_end run_gnuplot(const char *folder, char *message, size_t size)
                        end.ending == DD_TOOL_NOT_RUN ? strerror(end.status) : "not found");
         return DD_PLOT_NO_PROGRAM;
     }
-    if (end.ending == DD_TOOL_ENDED && end.status == 0) {
-        (void)unlink(log);
+    if (end.ending == DD_TOOL_ENDED && end.status == 0)
         return DD_PLOT_DRAWN;
+    if (end.ending != DD_TOOL_LATE)
+        return tell_words(folder, "gnuplot refused the plots", message, size);
+    (void)snprintf(message, size, "gnuplot was not done after %.0f s", LIMIT_S);
+    return DD_PLOT_FAILED;
+}
+
+/* Whether gnuplot, which tells nobody of a full disk, wrote all of the pictures. */
+static bool take_pictures(dd_plot *plot, const char *folder)
+{
+    char *document = read_file(folder, plot->name, ".svg");
+    if (document && mend_svg(folder, plot->name, document))
+        plot->svg = dd_plot_inline(document, plot->name, plot->title);
+    free(document);
+    return plot->svg && is_whole_png(folder, plot->name);
+}
+
+static dd_plot_end draw_in(dd_plot *plot, size_t n, const char *folder, char *message, size_t size)
+{
+    char what[128];
+    if (mkdir(folder, 0777) || !write_script(plot, n, folder)) {
+        (void)snprintf(message, size, "%.400s: %s", folder, strerror(errno));
+        return DD_PLOT_FAILED;
     }
-    if (end.ending == DD_TOOL_LATE)
-        (void)snprintf(message, size, "gnuplot was not done after %.0f s", LIMIT_S);
-    else
-        tell_words(folder, message, size);
-    return DD_PLOT_FAILED;
-}
-
-static dd_plot_end fail(const char *path, char *message, size_t size)
-{
-    (void)snprintf(message, size, "%.400s: %s", path, strerror(errno));
-    return DD_PLOT_FAILED;
-}
-
-static dd_plot_end draw_in(dd_plot *plot, size_t n, const folders *f, char *message, size_t size)
-{
-    if (mkdir(f->new, 0777) || !write_script(plot, n, f->new))
-        return fail(f->new, message, size);
-    const dd_plot_end end = run_gnuplot(f->new, message, size);
-    for (size_t i = 0; i < n && end == DD_PLOT_DRAWN; i++) {
-        char *document = read_file(f->new, plot[i].name, ".svg");
-        plot[i].svg = document ? dd_plot_inline(document, plot[i].name, plot[i].title) : NULL;
-        free(document);
-        if (!plot[i].svg) {
-            (void)snprintf(message, size, "gnuplot made no picture of %s", plot[i].name);
-            return DD_PLOT_FAILED;
+    const dd_plot_end end = run_gnuplot(folder, message, size);
+    for (size_t i = 0; i < n && end == DD_PLOT_DRAWN; i++)
+        if (!take_pictures(&plot[i], folder)) {
+            (void)snprintf(what, sizeof what,
+                           "gnuplot made no whole picture of %s, as on a full disk", plot[i].name);
+            return tell_words(folder, what, message, size);
         }
-    }
-    if (end != DD_PLOT_DRAWN)
-        return end;
-    return replace_files(plot, n, f) ? DD_PLOT_DRAWN : fail(f->old, message, size);
+    return end;
 }
 
-dd_plot_end dd_plots_draw(dd_plot *plot, size_t n, const char *dir, char *message, size_t size)
+dd_plot_end dd_plots_draw(dd_plot *plot, size_t n, const char *folder, char *message, size_t size)
 {
-    folders f;
-    (void)snprintf(f.old, sizeof f.old, "%.3900s/plots", dir);
-    (void)snprintf(f.new, sizeof f.new, "%.3900s/plots.tmp", dir);
-    dd_folder_clear(f.new, dd_plot_files); /* of a run that was killed */
-    if (n == 0) {
-        dd_folder_clear(f.old, dd_plot_files);
+    static const char *const log[] = {"gnuplot.log", NULL};
+    if (n == 0)
         return DD_PLOT_DRAWN;
-    }
-    const dd_plot_end end = draw_in(plot, n, &f, message, size);
-    dd_folder_clear(f.new, dd_plot_files);
+    const dd_plot_end end = draw_in(plot, n, folder, message, size);
+    dd_folder_clear(folder, end == DD_PLOT_DRAWN ? log : dd_plot_files);
     return end;
 }
 

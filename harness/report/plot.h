@@ -31,21 +31,22 @@ typedef enum dd_plot_end {
     DD_PLOT_FAILED      /* gnuplot refused, or files could not be written */
 } dd_plot_end;
 
-/* Draws them all. DIR/plots holds NAME.svg, NAME.png and the script plots.gp afterwards, beside
- * what else a user has put there; if drawing fails it is as it was before.
+/* Draws them all into a folder that it makes: NAME.svg, NAME.png, every one whole, and the script
+ * plots.gp. Without plots there is no folder; if drawing fails it is gone.
  * errors   one line of message tells what failed                                                */
-dd_plot_end dd_plots_draw(dd_plot *plot, size_t n, const char *dir, char *message, size_t size);
+dd_plot_end dd_plots_draw(dd_plot *plot, size_t n, const char *folder, char *message, size_t size);
 /* Patterns of the names of all that it writes; NULL ends them. */
 extern const char *const dd_plot_files[];
 void dd_plots_close(dd_plot *plot, size_t n); /* frees what each owns */
 
-/* Text as a gnuplot string, quoted: nothing in it is a command, a substitution or mark-up.
- * format: where gnuplot takes it for a format, as it does the labels of tics */
+/* Text as a gnuplot string, quoted: nothing in it is a command, a substitution or mark-up; the end
+ * of a line is a blank, and what XML 1.0 cannot hold a '?'. format: where gnuplot takes it for a
+ * format, as it does the labels of tics */
 void dd_plot_text(const char *text, bool format, FILE *out);
 
 /* An SVG document of gnuplot's as one element: without its prolog, its ids made unique by `name`,
  * labelled for those who do not see it.
- * returns  NULL: no memory, or no SVG */
+ * returns  NULL: no memory, or no whole SVG */
 char *dd_plot_inline(const char *document, const char *name, const char *label);
 
 /* Rules of CSS that give inlined plots the page's ink, and dark colours where `dark`. */

@@ -3,7 +3,6 @@
 #include "report.h"
 #include "build_info.h"
 #include "folder.h"
-#include "plot.h"
 
 #include <errno.h>
 #include <string.h>
@@ -130,7 +129,7 @@ static bool write_temporary(dd_report *report, const file *what, const source *f
 {
     char path[DD_PATH_MAX], temporary[DD_PATH_MAX];
     file_paths(report, what->name, path, temporary);
-    FILE *f = fopen(temporary, "we");
+    FILE *f = dd_folder_create(temporary);
     if (!f)
         return fail(report, temporary);
     bool written = what->write(from, f) && !ferror(f);
@@ -194,8 +193,11 @@ void dd_report_markdown_head(const dd_report *report, const dd_scenario *scenari
     fprintf(out, "%s, %u core%s usable, %s. dodeca %s, commit %s, %s, `%s`.%s\n\n", m->cpu,
             m->cores, m->cores == 1 ? "" : "s", m->kernel, dd_build.version, dd_build.commit,
             dd_build.compiler, dd_build.flags, also);
-    if (report->command[0])
-        fprintf(out, "Made by `%s`.\n\n", report->command);
+    if (report->command[0]) {
+        fputs("Made by ", out);
+        dd_text_code(report->command, out);
+        fputs(".\n\n", out);
+    }
 }
 
 static bool write_markdown(const source *from, FILE *out)
@@ -223,7 +225,7 @@ static void write_logs(dd_report *report, const dd_sweep *sweep)
             else
                 dd_report_log_name(name, at, r);
             snprintf(path, sizeof path, "%s/logs", report->dir);
-            if (mkdir(path, 0777) && errno != EEXIST) {
+            if (!dd_folder_make(path)) {
                 fail(report, path);
                 return;
             }
@@ -272,8 +274,9 @@ void dd_report_write(dd_report *report, const dd_sweep *sweep)
 
 /* ---- What is there already ---- */
 
-/* Files of the folder that are not of every sweep. */
-static const char *const others[] = {"runs.jsonl", "soak.md", "report.html"};
+/* Files of the folder that dd_report_begin does not write. The journal is the last, which is the
+ * lock of all. */
+static const char *const others[] = {"soak.md", "report.html", "runs.jsonl"};
 enum { N_OTHERS = sizeof others / sizeof *others };
 
 static const char *result_name(size_t i)
@@ -293,38 +296,48 @@ static void remove_below(const dd_report *report, const char *folder, const char
     char path[DD_PATH_MAX];
     snprintf(path, sizeof path, "%s/%s", report->dir, folder);
     dd_folder_clear(path, patterns);
+    dd_folder_drop_link(path);
 }
 
-bool dd_report_forget_page(const dd_report *report)
+void dd_report_clear(const dd_report *report, const dd_page_files *page, bool but_begun)
 {
-    if (!remove_file(report, "report.html"))
-        return false;
-    remove_below(report, "plots", dd_plot_files);
-    return true;
-}
-
-void dd_report_clear(const dd_report *report, bool but_begun)
-{
-    static const char *const traces[] = {"cell-*.json", NULL};
+    static const char *const traces[] = {"cell-*.json", "cell-*.json.dodeca-tmp", NULL};
     static const char *const logs[] = {"*.log", NULL};
-    (void)dd_report_forget_page(report);
+    (void)dd_page_files_forget(page);
     (void)remove_file(report, "soak.md");
-    for (size_t i = 0; !but_begun && i < N_FILES + N_OTHERS; i++)
-        (void)remove_file(report, result_name(i));
+    for (size_t i = 0; !but_begun && i < N_FILES; i++)
+        (void)remove_file(report, files[i].name);
     remove_below(report, "traces", traces);
     remove_below(report, "logs", logs);
 }
 
-/* The first file of results that is in the folder; NULL: there is none. */
-static const char *holds(const dd_report *report)
+/* Whether there are no results in the folder. own_journal: an empty one is the caller's. */
+static bool is_free(dd_report *report, bool own_journal)
 {
     char path[DD_PATH_MAX];
+    struct stat is;
     for (size_t i = 0; i < N_FILES + N_OTHERS; i++) {
         snprintf(path, sizeof path, "%s/%s", report->dir, result_name(i));
-        if (access(path, F_OK) == 0)
-            return result_name(i);
+        if (lstat(path, &is) != 0 ||
+            (own_journal && i == N_FILES + N_OTHERS - 1 && is.st_size == 0))
+            continue;
+        snprintf(report->failure, sizeof report->failure,
+                 "%.300s holds results already, %s; --replace puts others in their place, --resume "
+                 "goes on with a sweep",
+                 report->dir, result_name(i));
+        return false;
     }
-    return NULL;
+    return true;
+}
+
+bool dd_report_is_free(dd_report *report)
+{
+    return is_free(report, true);
+}
+
+void dd_report_leave(const dd_report *report)
+{
+    remove_folders(report->dir, report->made);
 }
 
 void dd_report_discard(const dd_report *report)
@@ -344,15 +357,7 @@ bool dd_report_open_folder(dd_report *report, const char *name, const char *out,
     }
     if (!(out ? make_folder(report->dir, false, &report->made) : make_own_folder(report, name)))
         return fail(report, report->dir);
-    const char *there = replace || report->made ? NULL : holds(report);
-    if (!there)
-        return true;
-    snprintf(
-        report->failure, sizeof report->failure,
-        "%.300s holds results already, %s; --replace puts others in their place, --resume goes "
-        "on with a sweep",
-        report->dir, there);
-    return false;
+    return replace || report->made || is_free(report, false);
 }
 
 void dd_report_open_again(dd_report *report, const char *dir)
@@ -377,7 +382,7 @@ bool dd_report_file(dd_report *report, const char *name, bool (*write)(const voi
 {
     char path[DD_PATH_MAX], temporary[DD_PATH_MAX];
     file_paths(report, name, path, temporary);
-    FILE *f = fopen(temporary, "we");
+    FILE *f = dd_folder_create(temporary);
     if (!f)
         return fail(report, temporary);
     bool written = write(from, f) && !ferror(f);

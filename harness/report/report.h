@@ -41,6 +41,7 @@
 #define DD_REPORT_H
 
 #include "machine.h"
+#include "page_files.h"
 #include "speedup.h"
 
 #define DD_PATH_MAX 4096
@@ -58,12 +59,19 @@ typedef struct dd_report {
  * its parents. replace: it may hold results, which stay for now. returns  false, failure filled;
  * what was there before is as it was, and nothing else is left */
 bool dd_report_open_folder(dd_report *report, const char *name, const char *out, bool replace);
+/* For whoever has its journal (sweep_journal.h) and may not replace: whether there are still no
+ * results, or another has come and gone meanwhile.  returns  false, failure filled */
+bool dd_report_is_free(dd_report *report);
+/* For whoever has not: removes the folders that dd_report_open_folder made, as far as they are
+ * empty. */
+void dd_report_leave(const dd_report *report);
 /* Writes the files of a sweep that has not run, which proves that they can be.
  * returns  as dd_report_open_folder */
 bool dd_report_begin(dd_report *report, const dd_sweep *sweep);
-/* Removes what results are there; but_begun: all but the files of dd_report_begin and the journal,
- * which are of the sweep that begins. */
-void dd_report_clear(const dd_report *report, bool but_begun);
+/* Removes what results are there, the page among them, but the journal, which is the caller's;
+ * but_begun: nor the files of dd_report_begin. A symbolic link goes, and not what it leads to.
+ * page: open */
+void dd_report_clear(const dd_report *report, const dd_page_files *page, bool but_begun);
 
 /* Writes one file, under a temporary name first. A failure is kept in report->failure. */
 bool dd_report_file(dd_report *report, const char *name, bool (*write)(const void *from, FILE *out),
@@ -71,14 +79,11 @@ bool dd_report_file(dd_report *report, const char *name, bool (*write)(const voi
 
 /* For a sweep that goes on in its folder: nothing is made or removed there. */
 void dd_report_open_again(dd_report *report, const char *dir);
-/* There will be other results than the page shows: it goes, with its plots.
- * returns  whether there was one */
-bool dd_report_forget_page(const dd_report *report);
 /* A cell is to be run again: what its children wrote before goes. */
 void dd_report_forget_logs(const dd_report *report, const dd_sweep *sweep, size_t cell);
 
-/* For a sweep that will not run after all: removes the folders that dd_report_open_folder made, and
- * the files in them. */
+/* For a sweep that will not run after all, and has the folder's journal: removes the folders that
+ * dd_report_open_folder made, and the files in them. */
 void dd_report_discard(const dd_report *report);
 
 /* Writes all files for the sweep as it is now. A failure is kept in report->failure.       */

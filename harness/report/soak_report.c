@@ -3,6 +3,7 @@
 #include "soak_report.h"
 
 #include "build_info.h"
+#include "folder.h"
 #include "progress.h"
 #include "report_json.h"
 
@@ -11,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { AGAIN_BYTES = 1200 };
 
 typedef struct source {
     const dd_report *report;
@@ -107,18 +110,29 @@ static void write_totals(const dd_soak *soak, FILE *out)
         fprintf(out, "it could not go on: %s\n", soak->message);
 }
 
+/* The command that runs the failed round once more. */
+static void again(const dd_soak *soak, const dd_soak_failure *f, char text[AGAIN_BYTES])
+{
+    snprintf(text, AGAIN_BYTES, "%.1100s%" PRIu64, soak->command, f->round.seed);
+}
+
 static void write_failures(const dd_soak *soak, bool markdown, FILE *out)
 {
     const uint64_t failed = soak->sums.rounds - soak->sums.passed;
     for (size_t i = 0; i < soak->n_failures; i++) {
         const dd_soak_failure *f = &soak->failure[i];
         const char *check, *reason = reason_of(f, &check);
-        char log[64];
+        char text[AGAIN_BYTES], log[64];
         log_name(f, log);
         fprintf(out, "%sround %" PRIu64 ": %s %s%s%s\n", markdown ? "\n* " : "\n", f->number + 1,
                 dd_verdict_name(f->verdict), check, check[0] ? ": " : "", reason);
-        fprintf(out, "  %s\n  again: %s%s%" PRIu64 "%s\n", f->round.label, markdown ? "`" : "",
-                soak->command, f->round.seed, markdown ? "`" : "");
+        fprintf(out, "  %s\n  again: ", f->round.label);
+        again(soak, f, text);
+        if (markdown)
+            dd_text_code(text, out);
+        else
+            fputs(text, out);
+        fputc('\n', out);
         if (f->run.log)
             fprintf(out, "  log: %s\n", log);
     }
@@ -192,13 +206,13 @@ static json_t *failures_json(const dd_soak *soak, bool *ok)
     for (size_t i = 0; i < soak->n_failures; i++) {
         const dd_soak_failure *f = &soak->failure[i];
         const char *check, *reason = reason_of(f, &check);
-        char again[1200], log[64];
+        char text[AGAIN_BYTES], log[64];
         log_name(f, log);
-        snprintf(again, sizeof again, "%.1100s%" PRIu64, soak->command, f->round.seed);
+        again(soak, f, text);
         json_t *o =
             json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:o}", "round", (json_int_t)f->number + 1,
                       "verdict", dd_verdict_name(f->verdict), "check", check, "outcome",
-                      dd_outcome_name(f->run.outcome), "again", again, "drawn", f->round.label,
+                      dd_outcome_name(f->run.outcome), "again", text, "drawn", f->round.label,
                       "requested", dd_settings_json(&f->round.settings, ok));
         (void)json_object_set_new(o, "reason", json_string(reason));
         if (f->run.log)
@@ -299,7 +313,7 @@ static void write_logs(dd_report *report, const dd_soak *soak)
         if (!f->run.log)
             continue;
         snprintf(path, sizeof path, "%s/logs", report->dir);
-        if (mkdir(path, 0777) && errno != EEXIST)
+        if (!dd_folder_make(path))
             return; /* the first file says why */
         log_name(f, name);
         (void)dd_report_file(report, name, write_log, &(source){.log = f->run.log});

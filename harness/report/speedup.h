@@ -31,13 +31,13 @@ struct dd_speedup_row {
     dd_cell_end end;                 /* why there are no more repeats */
     const char *not_timed;           /* why there are no numbers below; NULL if there are */
     uint32_t n_timed;                /* repeats that were timed */
-    double *repeat_ns;     /* (cell->n_repeats) each repeat's median step, step 0 left out; NaN for
+    double *repeat_ns;     /* (cell->n_repeats) each repeat's median of dd_run_step_times; NaN for
                               one that was not timed; NULL where none was */
     bool *outlier;         /* (cell->n_repeats) as dd_outliers; none is left out for it */
     size_t n_outliers;     /* of them */
     double step_ns;        /* median over repeats of repeat_ns */
     dd_interval step;      /* of 95 %; NaN with one repeat */
-    double p10_ns, p90_ns; /* of all steps of all repeats, steps 0 left out */
+    double p10_ns, p90_ns; /* of all steps of all repeats that count as such */
     double tokens_per_s;   /* batch x seq / step_ns */
     /* Compared are rows with the same bit-deciding settings; where several would do, that which is
      * most alike in what varies. None with what means nothing to the row's subject. */

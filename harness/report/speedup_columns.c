@@ -28,6 +28,24 @@ bool dd_page_compares_(const dd_speedup *s, size_t at)
     return false;
 }
 
+static bool divides_by_oracle(const dd_speedup *s, bool row)
+{
+    for (size_t i = 0; i < s->n_rows; i++)
+        if (isfinite(s->rows[i].oracle.x) && !s->rows[i].oracle.to != row)
+            return true;
+    return false;
+}
+
+bool dd_page_by_oracle_row_(const dd_speedup *s)
+{
+    return divides_by_oracle(s, true);
+}
+
+bool dd_page_by_oracle_run_(const dd_speedup *s)
+{
+    return divides_by_oracle(s, false);
+}
+
 bool dd_page_has_own_(const dd_speedup *s)
 {
     for (size_t i = 0; i < s->n_rows; i++)
@@ -240,18 +258,23 @@ static void add_interval(page *p)
     }
 }
 
+/* Where some are of a row and others are not, the others are marked. */
 static void add_ratio(page *p, const char *heading, size_t at)
 {
+    const bool marked = at == offsetof(dd_speedup_row, oracle) && dd_page_by_oracle_row_(p->whole);
     add(p, heading, RIGHT);
     for (size_t i = 0; i < p->s->n_rows; i++) {
         dd_ratio ratio;
         memcpy(&ratio, (const char *)&p->s->rows[i] + at, sizeof ratio);
         const dd_interval *range = &ratio.interval;
-        if (p->markdown && isfinite(ratio.x) && isfinite(range->low) && ratio.to != &p->s->rows[i])
-            PUT(p, i, "%.*f (%.*f to %.*f)", digits_for(ratio.x), ratio.x, digits_for(range->low),
-                range->low, digits_for(range->high), range->high);
+        const char *mark = marked && !ratio.to ? "^" : "";
+        if (!isfinite(ratio.x))
+            PUT(p, i, "-");
+        else if (p->markdown && isfinite(range->low) && ratio.to != &p->s->rows[i])
+            PUT(p, i, "%.*f%s (%.*f to %.*f)", digits_for(ratio.x), ratio.x, mark,
+                digits_for(range->low), range->low, digits_for(range->high), range->high);
         else
-            number(p, i, ratio.x, digits_for(ratio.x));
+            PUT(p, i, "%.*f%s", digits_for(ratio.x), ratio.x, mark);
     }
 }
 

@@ -56,6 +56,34 @@ static void write_began(const page *p, const char *item, FILE *out)
     }
 }
 
+/* Whether some row is divided by another. */
+static bool compares_rows(const dd_speedup *s)
+{
+    for (size_t k = 0; k < DD_PAGE_COMPARISONS; k++)
+        if (dd_page_compares_(s, dd_page_comparisons_[k].at))
+            return true;
+    return dd_page_compares_(s, offsetof(dd_speedup_row, oracle));
+}
+
+/* Which step of the oracle's, and which row where several would do. */
+static void write_oracle(const page *p, const char *item, FILE *out)
+{
+    const char *next = p->markdown ? " " : "\n    ";
+    fprintf(out, "%sx oracle: step of ", item);
+    if (!dd_page_by_oracle_row_(p->s))
+        fputs("the oracle, run once, / own.", out);
+    else if (!dd_page_by_oracle_run_(p->s))
+        fputs("the oracle's row / own.", out);
+    else
+        fprintf(out,
+                "the oracle's row that trains the same / own;%s^ where none was timed, of the "
+                "oracle's run, made once, that judges the row / own.",
+                next);
+    if (compares_rows(p->s))
+        fprintf(out, "%sWhere several rows would do, the one most alike in what varies.", next);
+    fputc('\n', out);
+}
+
 static void write_comparisons(const page *p, const char *item, FILE *out)
 {
     for (size_t k = 0; k < DD_PAGE_COMPARISONS; k++) {
@@ -65,12 +93,7 @@ static void write_comparisons(const page *p, const char *item, FILE *out)
                     p->markdown ? c->heading : c->terminal, c->by);
     }
     if (dd_page_has_own_(p->s))
-        fprintf(out,
-                "%sx oracle: step of %s / own.%sWhere several rows would do, the one most "
-                "alike in what varies.\n",
-                item,
-                has_subject(p->s, DD_SUBJECT_ORACLE) ? "the oracle's row" : "the oracle, run once,",
-                p->markdown ? " " : "\n    ");
+        write_oracle(p, item, out);
     if (dd_page_compares_(p->s, offsetof(dd_speedup_row, one)))
         fprintf(out, "%s%s: x %s / min(workers, %u cores).\n", item,
                 p->markdown ? "efficiency" : "eff", p->markdown ? "1 worker" : "1", p->s->cores);
@@ -120,7 +143,7 @@ static void write_repeats(const page *p, const char *item, FILE *out)
                 p->markdown ? "  " : "    ", DD_BOOTSTRAP_FEW, p->markdown ? "  " : "    ",
                 100 - 100 / (double)(1u << (least - 1)), least);
     fputs(".\n", out);
-    if (settings->shuffle)
+    if (settings->shuffle && p->s->n_rows > 1)
         fprintf(out, "%srepeats: the cells' order in each is another, drawn from shuffle %llu.\n",
                 item, (unsigned long long)settings->shuffle);
     if (settings->interval > 0)
@@ -159,11 +182,24 @@ static void write_plugins(const page *p, const char *item, FILE *out)
     }
 }
 
+/* Of step 0: it is left out of runs that have others. */
+static const char *left_out(const dd_speedup *s)
+{
+    size_t n_timed = 0, n_one = 0;
+    for (size_t i = 0; i < s->n_rows; i++) {
+        n_timed += !s->rows[i].not_timed;
+        n_one += !s->rows[i].not_timed && s->rows[i].run->n_steps == 1;
+    }
+    return n_one == 0        ? "step 0 left out"
+           : n_one < n_timed ? "step 0 left out where there are others"
+                             : "step 0 here, the only one";
+}
+
 static void write_legend(const page *p, const char *item, FILE *out)
 {
     const dd_speedup *s = p->s;
-    fprintf(out, "%sstep: median over repeats of each repeat's median step, step 0 left out.\n",
-            item);
+    fprintf(out, "%sstep: median over repeats of each repeat's median step, %s.\n", item,
+            left_out(s));
     write_repeats(p, item, out);
     write_comparisons(p, item, out);
     if (dd_page_has_own_(s))

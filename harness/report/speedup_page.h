@@ -30,6 +30,9 @@ extern const dd_comparison dd_page_comparisons_[DD_PAGE_COMPARISONS];
 
 /* Whether the sweep compares rows by this ratio: some row is divided by another than itself. */
 bool dd_page_compares_(const dd_speedup *s, size_t at);
+/* Whether some row's "x oracle" is of the oracle's row; of its run that judges. */
+bool dd_page_by_oracle_row_(const dd_speedup *s);
+bool dd_page_by_oracle_run_(const dd_speedup *s);
 /* Whether some row is no plug-in's. */
 bool dd_page_has_own_(const dd_speedup *s);
 /* Whether a row's interval is wider than was asked for, and no repeat is to come. */

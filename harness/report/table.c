@@ -103,6 +103,21 @@ void dd_text_markdown(const char *text, FILE *out)
     }
 }
 
+void dd_text_code(const char *text, FILE *out)
+{
+    size_t longest = 0, n;
+    for (const char *p = text; (p = strchr(p, '`')); p += n) {
+        n = strspn(p, "`");
+        longest = n > longest ? n : longest;
+    }
+    const char *pad = longest ? " " : ""; /* one on each side is no part of the text */
+    for (n = 0; n <= longest; n++)
+        fputc('`', out);
+    fprintf(out, "%s%s%s", pad, text, pad);
+    for (n = 0; n <= longest; n++)
+        fputc('`', out);
+}
+
 void dd_table_number(dd_table *t, size_t column, bool markdown, const char *item, FILE *legend)
 {
     dd_column *c = &t->column[column];
@@ -211,10 +226,9 @@ void dd_table_plain(const dd_table *t, FILE *out)
     }
 }
 
-/* Bytes of the UTF-8 character that begins here; 0 if none does, or one that XML 1.0 cannot hold.
- */
-static size_t character_bytes(const unsigned char *s)
+size_t dd_text_character(const char *text)
 {
+    const unsigned char *s = (const unsigned char *)text;
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
     size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
     uint32_t c = n == 1 ? s[0] : s[0] & (0x7fu >> n);
@@ -234,7 +248,7 @@ static size_t character_bytes(const unsigned char *s)
 void dd_text_xml(const char *text, FILE *out)
 {
     while (*text) {
-        size_t n = character_bytes((const unsigned char *)text);
+        size_t n = dd_text_character(text);
         const char *escape = n == 0          ? "?"
                              : *text == '&'  ? "&amp;"
                              : *text == '<'  ? "&lt;"

@@ -46,10 +46,15 @@ void dd_table_markdown(const dd_table *t, FILE *out);
 void dd_table_csv(const dd_table *t, FILE *out); /* RFC 4180, lines end in \n */
 void dd_table_plain(const dd_table *t, FILE *out);
 
+/* Bytes of the UTF-8 character that begins here; 0 if none does, or one that XML 1.0 cannot hold.
+ */
+size_t dd_text_character(const char *text);
 /* Text between XML tags or in an attribute; what XML 1.0 cannot hold becomes '?'.
  */
 void dd_text_xml(const char *text, FILE *out);
 /* Text inside a Markdown table cell, on one line. */
 void dd_text_markdown(const char *text, FILE *out);
+/* One line as a code span of Markdown, whatever backticks it has. */
+void dd_text_code(const char *text, FILE *out);
 
 #endif

@@ -154,7 +154,7 @@ static void close_run(run *r)
     (void)dd_storm_close(r->storm, NULL, NULL);
     dd_hogs_close(r->hogs);
     dd_fault_watch(NULL, -1);
-    (void)dd_trace_file_close(r->trace, NULL);
+    dd_trace_file_abandon(r->trace);
     if (r->self)
         r->subject->close(r->self);
     dd_timetable_close(r->timetable);

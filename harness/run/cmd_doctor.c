@@ -158,26 +158,16 @@ static void print_measured(const struct doctor *d)
            "percentile), worst %.2f x\n",
            noise->loop_ns * 1e-6, 100 * noise->spread, noise->worst);
     print_reached(d);
-    printf("  FMA peak         %s %.1f GFLOP/s a core, scalar %.1f\n", d->set, p->peak_gflops,
-           d->scalar_peak_gflops);
-    printf("\nmatrix products of a micro step, 128 rows, as shares of that peak\n");
-    printf("  %-9s %-16s %5s %5s %5s  %8s  %6s\n", "layer", "pass", "M", "N", "K", "GFLOP/s",
-           "share");
-    for (int i = 0; i < DD_PRODUCTS; i++) {
-        const dd_product *x = &p->product[i];
-        printf("  %-9s %-16s %5u %5u %5u  %8.1f  %5.1f%%\n", x->layer, x->pass, x->M, x->N, x->K,
-               x->gflops, 100 * x->share);
-    }
-    printf(
-        "  all: forward %.1f%%, input gradient %.1f%%, weight gradient %.1f%%, together %.1f%%\n",
-        100 * p->share_of_pass[0], 100 * p->share_of_pass[1], 100 * p->share_of_pass[2],
-        100 * p->share);
+    printf("  FMA peak         %s %.1f GFLOP/s a core at best, scalar %.1f\n", d->set,
+           p->peak_gflops, d->scalar_peak_gflops);
+    dd_products_print(p, stdout);
 }
 
 static void print_text(const struct doctor *d)
 {
-    dd_found_print(&d->facts.found);
-    dd_conditions_print(&d->facts.conditions, d->facts.measured ? &d->facts.meanwhile : NULL);
+    dd_found_print(&d->facts.found, stdout);
+    dd_conditions_print(&d->facts.conditions, d->facts.measured ? &d->facts.meanwhile : NULL,
+                        stdout);
     printf("\nbuild\n");
     printf("  dodeca           %s, commit %s\n", dd_build.version, dd_build.commit);
     printf("  compiler         %s, %s%s%s\n", dd_build.compiler, dd_build.flags,
@@ -209,10 +199,11 @@ static json_t *json_measured(const struct doctor *d)
     json_t *products = json_array();
     for (int i = 0; i < DD_PRODUCTS; i++) {
         const dd_product *x = &d->products.product[i];
-        (void)json_array_append_new(products, json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:f}",
-                                                        "layer", x->layer, "pass", x->pass, "M",
-                                                        (int)x->M, "N", (int)x->N, "K", (int)x->K,
-                                                        "gflops", x->gflops, "share", x->share));
+        (void)json_array_append_new(products,
+                                    json_pack("{s:s, s:s, s:i, s:i, s:i, s:f, s:f, s:f}", "layer",
+                                              x->layer, "pass", x->pass, "M", (int)x->M, "N",
+                                              (int)x->N, "K", (int)x->K, "gflops", x->gflops,
+                                              "peak_gflops", x->peak_gflops, "share", x->share));
     }
     const dd_noise *noise = &d->facts.noise;
     return json_pack(

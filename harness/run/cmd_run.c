@@ -2,6 +2,7 @@
  * `dodeca run`: scenario files to verdicts and tables. Owns the command line and the order of
  * things: everything is read, checked and given a results folder before the first cell trains. What
  * becomes of a sweep is sweep_job.c's. */
+#include "command_line.h"
 #include "commands.h"
 #include "options.h"
 #include "soak.h"
@@ -36,9 +37,9 @@ typedef struct request {
     size_t n_files, n_sets;
     char *subject; /* the set that --subject makes; NULL: none */
     const char *out;
-    bool replace, list, trace;
-    const char *resume; /* a results folder, in place of files; NULL: none */
-    uint64_t again;     /* the number of a cell of it; 0: none */
+    bool replace, list, trace, timed; /* timed: --minutes was given */
+    const char *resume;               /* a results folder, in place of files; NULL: none */
+    uint64_t again;                   /* the number of a cell of it; 0: none */
     /* of soaks */
     const char *soak_option; /* the first that was given; NULL: none */
     double minutes;
@@ -52,7 +53,8 @@ typedef struct job {
     /* of a soak: */
     dd_scenario *scenario; /* NULL: it is a sweep */
     dd_soak soak;
-    char command[1024]; /* that repeats a round of it, but for the seed */
+    dd_journal *journal; /* empty: it keeps the folder; NULL: not taken */
+    char command[1024];  /* that repeats a round of it, but for the seed */
     dd_report report;
 } job;
 
@@ -67,13 +69,11 @@ static int complain(int code, const char *message)
 /* The command that runs one round of the soak again: a seed follows. */
 static void write_command(const request *r, job *j)
 {
-    size_t used =
-        (size_t)snprintf(j->command, sizeof j->command, "dodeca run %.500s", j->scenario->file);
-    for (size_t i = 0; i < r->n_sets && used < sizeof j->command; i++)
-        used += (size_t)snprintf(j->command + used, sizeof j->command - used, " --set '%.200s'",
-                                 r->sets[i]);
-    if (used < sizeof j->command)
-        snprintf(j->command + used, sizeof j->command - used, " --rounds 1 --draw-seed ");
+    static const char round[] = " --rounds 1 --draw-seed ";
+    if (!dd_command_run(j->scenario->file, r->sets, r->n_sets, j->command,
+                        sizeof j->command - sizeof round))
+        strcpy(j->command, "dodeca run …"); /* the user knows the rest */
+    strcat(j->command, round);
 }
 
 /* A first draw shows whether there can be any; the data is opened by the first oracle. */
@@ -140,10 +140,8 @@ static bool make_folder(const request *r, job *j, const char *out,
 {
     if (!j->scenario)
         return dd_sweep_job_begin(&j->sweep, out, r->replace, r->sets, r->n_sets, message);
-    if (dd_report_open_folder(&j->report, j->scenario->name, out, r->replace)) {
-        dd_report_clear(&j->report, false);
-        return true;
-    }
+    if (dd_report_open_folder(&j->report, j->scenario->name, out, r->replace))
+        return dd_sweep_job_hold(&j->report, r->replace, &j->journal, message);
     return dd_journal_refuse_(message, "results cannot be written: %s", j->report.failure);
 }
 
@@ -303,6 +301,8 @@ static int run(const request *r)
     for (size_t i = 0; i < r->n_files; i++) {
         dd_sweep_job_close(&jobs[i].sweep);
         dd_soak_close(&jobs[i].soak);
+        dd_journal_leave(jobs[i].journal);
+        dd_journal_close(jobs[i].journal);
         dd_scenario_close(jobs[i].scenario);
     }
     free(jobs);
@@ -330,6 +330,15 @@ static void check_request(request *r, const struct argp_state *state)
         argp_failure(state, DD_EXIT_USAGE, 0,
                      "--again %llu: of which results folder? Give --resume DIR, too",
                      (unsigned long long)r->again);
+    const char *idle = r->out       ? "--out"
+                       : r->replace ? "--replace"
+                       : r->trace   ? "--trace"
+                       : r->timed   ? "--minutes"
+                                    : NULL;
+    if (r->list && idle)
+        argp_failure(
+            state, DD_EXIT_USAGE, 0,
+            "%s: means nothing beside --list, which runs nothing; leave one of the two out", idle);
     if (r->replace && !r->out)
         argp_failure(state, DD_EXIT_USAGE, 0, "--replace: in which folder? Give --out DIR, too");
     if (r->resume && (r->n_files || r->n_sets || r->out || r->list || r->soak_option))
@@ -377,6 +386,9 @@ static error_t parse(int id, char *argument, struct argp_state *state)
         r->trace = true;
         return 0;
     case OPTION_RESUME:
+        if (!argument[0])
+            argp_failure(state, DD_EXIT_USAGE, 0,
+                         "--resume: the folder has no name; \".\" is the one you are in");
         r->resume = argument;
         return 0;
     case OPTION_AGAIN:
@@ -391,6 +403,7 @@ static error_t parse(int id, char *argument, struct argp_state *state)
             argp_failure(state, DD_EXIT_USAGE, 0,
                          "--minutes \"%.64s\": must be a number above 0, at most 100000", argument);
         r->soak_option = "--minutes";
+        r->timed = true;
         return 0;
     case OPTION_ROUNDS:
         if (!dd_text_uint(argument, &r->rounds) || r->rounds == 0)
@@ -406,6 +419,8 @@ static error_t parse(int id, char *argument, struct argp_state *state)
         r->soak_option = r->soak_option ? r->soak_option : "--draw-seed";
         return 0;
     case ARGP_KEY_ARG:
+        if (!argument[0])
+            argp_failure(state, DD_EXIT_USAGE, 0, "\"\": a scenario's file has a name");
         r->files[r->n_files++] = argument;
         return 0;
     case ARGP_KEY_END:

@@ -265,6 +265,8 @@ static error_t parse(int id, char *argument, struct argp_state *state)
         r->json = true;
         return 0;
     case OPTION_SVG:
+        if (!argument[0])
+            argp_failure(state, DD_EXIT_USAGE, 0, "--svg: the file has no name");
         r->svg = argument;
         return 0;
     case ARGP_KEY_ARG:

@@ -125,7 +125,7 @@ static void close_all(dd_train *t)
     dd_hogs_close(t->hogs);
     dd_recorder_close(t->record);
     dd_train_log_close(t->log);
-    (void)dd_trace_file_close(t->trace, NULL);
+    dd_trace_file_abandon(t->trace);
     if (t->dump >= 0) { /* nothing came to be written */
         close(t->dump);
         (void)unlink(t->dump_path);

@@ -46,8 +46,8 @@ static void weigh_machine(const dd_facts *f, dd_advice *a)
                m->cpus, affinity, m->cpus);
     if (cores && m->cpus > cores)
         advise(a,
-               "%u CPUs are %u cores with hardware threads: beyond --workers %u little is gained",
-               m->cpus, cores, cores);
+               "%u CPUs are %u core%s with hardware threads: beyond --workers %u little is gained",
+               m->cpus, cores, cores == 1 ? "" : "s", cores);
     if (m->cpus < 2)
         advise(a,
                "one CPU: every run of more than one worker is oversubscribed and shows no speedup");
@@ -58,9 +58,9 @@ static void weigh_conditions(const dd_facts *f, dd_advice *a)
     const dd_conditions *c = &f->conditions;
     if (c->load > LOAD_A_CPU * f->found.cpus)
         advise(a,
-               "the load average is %.1f on %u CPUs, other programs take part of them: stop them "
+               "the load average is %.1f on %u CPU%s, other programs take part of them: stop them "
                "(top shows which), or measure when they are done",
-               c->load, f->found.cpus);
+               c->load, f->found.cpus, f->found.cpus == 1 ? "" : "s");
     if (c->governor[0] && strcmp(c->governor, "performance") != 0)
         advise(a,
                "the CPU's governor is %s, clocks rise late: `sudo cpupower frequency-set -g "

@@ -2,6 +2,7 @@
  * Reads /proc and /sys, line by line. */
 #include "doctor_conditions.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 #include "cgroup.h"
 #include "cpu.h"
 
-enum { PATH_BYTES = 512, LINE_BYTES = 512, CPUS_MAX = 4096 };
+enum { PATH_BYTES = 512, LINE_BYTES = 512 };
 
 /* ---- Files ---- */
 
@@ -155,18 +156,25 @@ static void most_throttled(void *user, const char *directory, bool v2)
 static uint64_t count_hot(const char *root)
 {
     static const char *const kinds[] = {"core", "package"};
+    static const char folder[] = "/sys/devices/system/cpu";
     uint64_t sum = DD_NOT_TOLD;
     char path[PATH_BYTES];
-    for (int cpu = 0; cpu < CPUS_MAX; cpu++)
-        for (int k = 0; k < 2; k++) {
-            (void)snprintf(path, sizeof path,
-                           "/sys/devices/system/cpu/cpu%d/thermal_throttle/%s_throttle_count", cpu,
-                           kinds[k]);
+    (void)snprintf(path, sizeof path, "%s%s", root, folder);
+    DIR *all = opendir(path);
+    for (const struct dirent *e; all && (e = readdir(all));) {
+        unsigned cpu;
+        if (sscanf(e->d_name, "cpu%u", &cpu) != 1)
+            continue;
+        for (int k = 0; k < 2; k++) { /* what is offline has none */
+            (void)snprintf(path, sizeof path, "%s/cpu%u/thermal_throttle/%s_throttle_count", folder,
+                           cpu, kinds[k]);
             const uint64_t n = read_number(root, path);
-            if (n == DD_NOT_TOLD)
-                return sum; /* CPUs are numbered from 0; all have it or none */
-            sum = (sum == DD_NOT_TOLD ? 0 : sum) + n;
+            if (n != DD_NOT_TOLD)
+                sum = (sum == DD_NOT_TOLD ? 0 : sum) + n;
         }
+    }
+    if (all)
+        closedir(all);
     return sum;
 }
 
@@ -215,64 +223,75 @@ static const char *or_not(const char *text)
     return text[0] ? text : not_told;
 }
 
-static void print_share(const char *name, double share)
+static void print_share(const char *name, double share, FILE *out)
 {
     if (isnan(share))
-        printf("%s %s", name, not_told);
+        fprintf(out, "%s %s", name, not_told);
     else
-        printf("%s %.1f %%", name, 100 * share);
+        fprintf(out, "%s %.1f %%", name, 100 * share);
 }
 
-static void print_count(const char *name, uint64_t n)
+static void print_count(const char *name, uint64_t n, FILE *out)
 {
     if (n == DD_NOT_TOLD)
-        printf("%s %s", name, not_told);
+        fprintf(out, "%s %s", name, not_told);
     else
-        printf("%s %" PRIu64 " x", name, n);
+        fprintf(out, "%s %" PRIu64 " x", name, n);
 }
 
-static void print_clock(const dd_conditions *c)
+static void print_clock(const dd_conditions *c, FILE *out)
 {
-    printf("  clock            ");
+    fprintf(out, "  clock            ");
     if (isnan(c->mhz_now))
-        printf("%s", not_told);
+        fprintf(out, "%s", not_told);
     else
-        printf("%.0f MHz as the kernel tells", c->mhz_now);
+        fprintf(out, "%.0f MHz as the kernel tells", c->mhz_now);
     if (!isnan(c->mhz_least) && !isnan(c->mhz_most))
-        printf(", from %.0f to %.0f", c->mhz_least, c->mhz_most);
-    printf("\n  scaling          driver %s, governor %s; turbo %s\n", or_not(c->driver),
-           or_not(c->governor),
-           c->turbo == DD_TOLD_NOT  ? not_told
-           : c->turbo == DD_TOLD_ON ? "on"
-                                    : "off");
+        fprintf(out, ", from %.0f to %.0f", c->mhz_least, c->mhz_most);
+    fprintf(out, "\n  scaling          driver %s, governor %s; turbo %s\n", or_not(c->driver),
+            or_not(c->governor),
+            c->turbo == DD_TOLD_NOT  ? not_told
+            : c->turbo == DD_TOLD_ON ? "on"
+                                     : "off");
 }
 
-void dd_conditions_print(const dd_conditions *c, const dd_meanwhile *meanwhile)
+/* The siblings are CPU 0 itself, and others in a list of numbers or ranges. */
+static void print_threads(const dd_conditions *c, FILE *out)
 {
-    printf("\nconditions\n  load average     ");
+    fprintf(out, "  hardware threads %s; ",
+            c->smt == DD_TOLD_NOT  ? not_told
+            : c->smt == DD_TOLD_ON ? "several a core (SMT)"
+                                   : "one a core");
+    if (strpbrk(c->siblings, ",-"))
+        fprintf(out, "CPUs %s share a core\n", c->siblings);
+    else if (c->siblings[0])
+        fputs("CPU 0 has its core alone\n", out);
+    else
+        fprintf(out, "who shares CPU 0's core is %s\n", not_told);
+}
+
+void dd_conditions_print(const dd_conditions *c, const dd_meanwhile *meanwhile, FILE *out)
+{
+    fprintf(out, "\nconditions\n  load average     ");
     if (isnan(c->load))
-        printf("%s\n", not_told);
+        fprintf(out, "%s\n", not_told);
     else
-        printf("%.2f\n", c->load);
-    print_clock(c);
-    printf("  hardware threads %s; CPU 0 shares its core with CPUs %s\n",
-           c->smt == DD_TOLD_NOT  ? not_told
-           : c->smt == DD_TOLD_ON ? "several a core (SMT)"
-                                  : "one a core",
-           or_not(c->siblings));
-    printf("  huge pages       %s\n", or_not(c->huge_pages));
-    printf("  time source      %s\n", or_not(c->clock_source));
+        fprintf(out, "%.2f\n", c->load);
+    print_clock(c, out);
+    print_threads(c, out);
+    fprintf(out, "  huge pages       %s\n", or_not(c->huge_pages));
+    fprintf(out, "  time source      %s\n", or_not(c->clock_source));
     if (c->quota == UINT32_MAX)
-        printf("  CPU quota        none that can be read\n");
+        fprintf(out, "  CPU quota        none that can be read\n");
     else
-        printf("  CPU quota        %u CPU%s\n", c->quota, c->quota == 1 ? "" : "s");
+        fprintf(out, "  CPU quota        %u CPU%s\n", c->quota, c->quota == 1 ? "" : "s");
     if (!meanwhile)
         return;
-    print_share("  while measuring  stolen", meanwhile->steal);
-    print_share(", used by others", meanwhile->others);
-    print_count(",\n                   stopped by quota", meanwhile->throttled);
-    print_count(", slowed by heat", meanwhile->hot);
-    putchar('\n');
+    print_share("  while measuring  stolen", meanwhile->steal, out);
+    print_share(", used by others", meanwhile->others, out);
+    print_count(",\n                   stopped by quota", meanwhile->throttled, out);
+    print_count(", slowed by heat", meanwhile->hot, out);
+    fputc('\n', out);
 }
 
 /* ---- JSON ---- */

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define DD_NOT_TOLD UINT64_MAX
 
@@ -48,7 +49,7 @@ dd_meanwhile dd_counters_between(const dd_counters *before, const dd_counters *a
                                  double ticks_per_s);
 
 /* meanwhile NULL: nothing was measured */
-void dd_conditions_print(const dd_conditions *c, const dd_meanwhile *meanwhile);
+void dd_conditions_print(const dd_conditions *c, const dd_meanwhile *meanwhile, FILE *out);
 /* returns  a new object; null where something is not told; NULL: no memory */
 json_t *dd_conditions_json(const dd_conditions *c, const dd_meanwhile *meanwhile);
 

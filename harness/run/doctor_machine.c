@@ -91,7 +91,7 @@ void dd_found_close(dd_found *d)
 
 /* ---- Text ---- */
 
-static void print_caches(const dd_topology *t)
+static void print_caches(const dd_topology *t, FILE *out)
 {
     const struct {
         const char *name;
@@ -101,66 +101,71 @@ static void print_caches(const dd_topology *t)
                  {"L2", t->n_l2, t->l2_bytes},
                  {"L3", t->n_l3, t->l3_bytes}};
     const char *between = "";
-    printf("  caches           ");
+    fprintf(out, "  caches           ");
     for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
         if (kinds[k].n) {
-            printf("%s%u x %s %llu KiB", between, kinds[k].n, kinds[k].name,
-                   (unsigned long long)kinds[k].bytes / 1024);
+            fprintf(out, "%s%u x %s %llu KiB", between, kinds[k].n, kinds[k].name,
+                    (unsigned long long)kinds[k].bytes / 1024);
             between = ", ";
         }
-    printf("%s\n", *between ? "" : "unknown");
+    fprintf(out, "%s\n", *between ? "" : "unknown");
 }
 
-static void print_limit(const char *name, const dd_limit *limit, const char *unbound)
+static void print_limit(const char *name, const dd_limit *limit, const char *unbound, FILE *out)
 {
     if (limit->most == DD_NO_LIMIT)
-        printf("%s %s", name, unbound);
+        fprintf(out, "%s %s", name, unbound);
+    else if (limit->used == 0)
+        fprintf(out, "%s %llu", name, (unsigned long long)limit->most);
     else
-        printf("%s %llu of %llu in use", name, (unsigned long long)limit->used,
-               (unsigned long long)limit->most);
+        fprintf(out, "%s %llu of %llu in use", name, (unsigned long long)limit->used,
+                (unsigned long long)limit->most);
 }
 
-static void print_threads(const dd_found *d)
+static void print_threads(const dd_found *d, FILE *out)
 {
-    printf("  thread limits    ");
-    print_limit("user (ulimit -u)", &d->limits.user, geteuid() ? "none" : "none for root");
-    print_limit("; control groups (pids.max)", &d->limits.group, "none");
-    print_limit("; kernel", &d->limits.system, "unknown");
-    printf("\n                   enough for %u worker%s\n", d->most_workers,
-           d->most_workers == 1 ? "" : "s");
+    fprintf(out, "  thread limits    ");
+    print_limit("user (ulimit -u)", &d->limits.user, geteuid() ? "none" : "none for root", out);
+    print_limit("; control groups (pids.max)", &d->limits.group, "none", out);
+    print_limit("; kernel", &d->limits.system, "unknown", out);
+    fprintf(out, "\n                   enough for %u worker%s\n", d->most_workers,
+            d->most_workers == 1 ? "" : "s");
 }
 
-void dd_found_print(const dd_found *d)
+void dd_found_print(const dd_found *d, FILE *out)
 {
     const dd_topology *t = &d->topology;
-    printf("machine\n");
-    printf("  CPU              %s\n", d->cpu);
-    printf("  vector sets      %s\n", d->isa);
+    fprintf(out, "machine\n");
+    fprintf(out, "  CPU              %s\n", d->cpu);
+    fprintf(out, "  vector sets      %s\n", d->isa);
     if (t->n_cpus)
-        printf("  topology         %u package%s, %u NUMA node%s, %u core%s, %u hardware thread%s\n",
-               t->n_packages, t->n_packages == 1 ? "" : "s", t->n_numa_nodes,
-               t->n_numa_nodes == 1 ? "" : "s", t->n_cores, t->n_cores == 1 ? "" : "s",
-               t->n_threads, t->n_threads == 1 ? "" : "s");
-    print_caches(t);
-    printf("  CPUs             %u for this process", d->cpus);
+        fprintf(
+            out,
+            "  topology         %u package%s, %u NUMA node%s, %u core%s, %u hardware thread%s\n",
+            t->n_packages, t->n_packages == 1 ? "" : "s", t->n_numa_nodes,
+            t->n_numa_nodes == 1 ? "" : "s", t->n_cores, t->n_cores == 1 ? "" : "s", t->n_threads,
+            t->n_threads == 1 ? "" : "s");
+    print_caches(t, out);
+    fprintf(out, "  CPUs             %u for this process", d->cpus);
     if (t->n_cpus_cores)
-        printf(" (%u by affinity, %u core%s)", t->n_cpus, t->n_cpus_cores,
-               t->n_cpus_cores == 1 ? "" : "s");
-    printf("\n  pinned in order ");
+        fprintf(out, " (%u by affinity, %u core%s)", t->n_cpus, t->n_cpus_cores,
+                t->n_cpus_cores == 1 ? "" : "s");
+    fprintf(out, "\n  pinned in order ");
     for (uint32_t i = 0; i < t->n_cpus && i < SHOWN_CPUS; i++)
-        printf(" %u", t->cpu[i]);
-    printf("%s\n", t->n_cpus > SHOWN_CPUS ? " …" : t->n_cpus ? "" : " unknown");
+        fprintf(out, " %u", t->cpu[i]);
+    fprintf(out, "%s\n", t->n_cpus > SHOWN_CPUS ? " …" : t->n_cpus ? "" : " unknown");
     if (d->keys)
-        printf("  protection keys  %u\n", d->keys);
+        fprintf(out, "  protection keys  %u\n", d->keys);
     else
-        printf("  protection keys  %s\n                   guard mode protects weights and batch "
-               "here, not segments from other workers\n",
-               d->keys_why);
-    printf("  memory           %.1f GiB", d->memory_gib);
+        fprintf(out,
+                "  protection keys  %s\n                   guard mode protects weights and batch "
+                "here, not segments from other workers\n",
+                d->keys_why);
+    fprintf(out, "  memory           %.1f GiB", d->memory_gib);
     if ((double)d->limits.memory_bytes < d->memory_gib * 0x1p30)
-        printf(", %.1f GiB for this control group", (double)d->limits.memory_bytes / 0x1p30);
-    printf("\n");
-    print_threads(d);
+        fprintf(out, ", %.1f GiB for this control group", (double)d->limits.memory_bytes / 0x1p30);
+    fprintf(out, "\n");
+    print_threads(d, out);
 }
 
 /* ---- JSON ---- */
@@ -171,20 +176,28 @@ static json_t *number_or_null(uint64_t number)
     return number > INT64_MAX ? json_null() : json_integer((json_int_t)number);
 }
 
+/* null: not told, for of what is counted here there is one at least */
+static json_t *count_or_null(uint64_t count)
+{
+    return count ? number_or_null(count) : json_null();
+}
+
 static json_t *json_limits(const dd_found *d)
 {
     const dd_limits *l = &d->limits;
-    return json_pack("{s:o, s:I, s:o, s:I, s:o, s:I, s:o, s:I, s:i}", "user",
-                     number_or_null(l->user.most), "user_used", (json_int_t)l->user.used, "group",
-                     number_or_null(l->group.most), "group_used", (json_int_t)l->group.used,
-                     "system", number_or_null(l->system.most), "system_used",
-                     (json_int_t)l->system.used, "maps", number_or_null(l->maps), "left",
-                     (json_int_t)(d->threads_left > INT64_MAX ? INT64_MAX : d->threads_left),
-                     "workers", (int)d->most_workers);
+    return json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:i}", "user", number_or_null(l->user.most),
+        "user_used", count_or_null(l->user.used), "group", number_or_null(l->group.most),
+        "group_used", count_or_null(l->group.used), "system", number_or_null(l->system.most),
+        "system_used", count_or_null(l->system.used), "maps", number_or_null(l->maps), "left",
+        (json_int_t)(d->threads_left > INT64_MAX ? INT64_MAX : d->threads_left), "workers",
+        (int)d->most_workers);
 }
 
 static json_t *json_topology(const dd_topology *t)
 {
+    if (t->n_cpus == 0)
+        return json_null();
     json_t *order = json_array();
     for (uint32_t i = 0; i < t->n_cpus; i++)
         (void)json_array_append_new(order, json_integer((json_int_t)t->cpu[i]));
@@ -199,9 +212,10 @@ static json_t *json_topology(const dd_topology *t)
 json_t *dd_found_json(const dd_found *d)
 {
     return json_pack(
-        "{s:s, s:s, s:i, s:i, s:i, s:o, s:i, s:s, s:f, s:I, s:o}", "cpu", d->cpu, "vector_sets",
-        d->isa, "cpus", (int)d->cpus, "cpus_by_affinity", (int)d->topology.n_cpus, "cores",
-        (int)d->topology.n_cpus_cores, "topology", json_topology(&d->topology), "protection_keys",
-        (int)d->keys, "protection_keys_why", d->keys_why, "memory_gib", d->memory_gib,
-        "memory_limit_bytes", (json_int_t)d->limits.memory_bytes, "threads", json_limits(d));
+        "{s:s, s:s, s:i, s:o, s:o, s:o, s:i, s:s, s:f, s:I, s:o}", "cpu", d->cpu, "vector_sets",
+        d->isa, "cpus", (int)d->cpus, "cpus_by_affinity", count_or_null(d->topology.n_cpus),
+        "cores", count_or_null(d->topology.n_cpus_cores), "topology", json_topology(&d->topology),
+        "protection_keys", (int)d->keys, "protection_keys_why", d->keys_why, "memory_gib",
+        d->memory_gib, "memory_limit_bytes", (json_int_t)d->limits.memory_bytes, "threads",
+        json_limits(d));
 }

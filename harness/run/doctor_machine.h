@@ -5,6 +5,7 @@
 #define DD_DOCTOR_MACHINE_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "system_limits.h"
 #include "topology.h"
@@ -25,8 +26,8 @@ typedef struct dd_found {
 void dd_found_look(dd_found *found);
 void dd_found_close(dd_found *found);
 
-void dd_found_print(const dd_found *found);
-/* returns  a new object; NULL: no memory */
+void dd_found_print(const dd_found *found, FILE *out);
+/* returns  a new object; null where something is not told; NULL: no memory */
 json_t *dd_found_json(const dd_found *found);
 
 /* The most workers that so many threads allow: with a worker each, the controls of the hierarchy

@@ -100,19 +100,32 @@ static double product_flops(const dd_kernels *set, const dd_matmul *m, void *scr
     return 2.0 * (double)m->M * (double)m->N * (double)m->K / ((double)best * 1e-9);
 }
 
+void dd_product_take(dd_product *p, const double *flops, const double *peak, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const double share = flops[i] / peak[i];
+        size_t below = 0;
+        for (size_t k = 0; k < n; k++)
+            below += flops[k] / peak[k] < share || (k < i && flops[k] / peak[k] == share);
+        if (below != n / 2)
+            continue;
+        p->gflops = flops[i] * 1e-9;
+        p->peak_gflops = peak[i] * 1e-9;
+        p->share = share;
+    }
+}
+
 static void measure_product(const dd_kernels *set, const dd_matmul *m, void *scratch,
                             dd_products *out, dd_product *p)
 {
-    double share[ROUNDS], flops[ROUNDS];
+    double peak[ROUNDS], flops[ROUNDS];
     for (int r = 0; r < ROUNDS; r++) {
-        double peak = dd_peak_flops(set);
+        peak[r] = dd_peak_flops(set);
         flops[r] = product_flops(set, m, scratch);
-        share[r] = flops[r] / peak;
-        if (peak > out->peak_gflops * 1e9)
-            out->peak_gflops = peak * 1e-9;
+        if (peak[r] > out->peak_gflops * 1e9)
+            out->peak_gflops = peak[r] * 1e-9;
     }
-    p->share = median(share, ROUNDS);
-    p->gflops = median(flops, ROUNDS) * 1e-9;
+    dd_product_take(p, flops, peak, ROUNDS);
 }
 
 bool dd_measure_products(const dd_kernels *set, dd_products *out)
@@ -136,13 +149,11 @@ bool dd_measure_products(const dd_kernels *set, dd_products *out)
         int pass = i / LAYERS;
         dd_product *p = &out->product[i];
         dd_matmul m = product_of(i % LAYERS, pass, &o);
-        *p = (dd_product){layers[i % LAYERS].name,
-                          passes[pass],
-                          (uint32_t)m.M,
-                          (uint32_t)m.N,
-                          (uint32_t)m.K,
-                          0,
-                          0};
+        *p = (dd_product){.layer = layers[i % LAYERS].name,
+                          .pass = passes[pass],
+                          .M = (uint32_t)m.M,
+                          .N = (uint32_t)m.N,
+                          .K = (uint32_t)m.K};
         measure_product(set, &m, scratch, out, p);
         double n = (double)m.M * (double)m.N * (double)m.K;
         operations[pass] += n;
@@ -158,6 +169,25 @@ bool dd_measure_products(const dd_kernels *set, dd_products *out)
         dd_free(*each[i]);
     dd_free(scratch);
     return ok;
+}
+
+void dd_products_print(const dd_products *p, FILE *out)
+{
+    fprintf(
+        out,
+        "\nmatrix products of a micro step, %d rows, as shares of the peak measured beside each\n"
+        "  %-9s %-16s %5s %5s %5s  %8s  %8s  %6s\n",
+        ROWS, "layer", "pass", "M", "N", "K", "GFLOP/s", "its peak", "share");
+    for (int i = 0; i < DD_PRODUCTS; i++) {
+        const dd_product *x = &p->product[i];
+        fprintf(out, "  %-9s %-16s %5u %5u %5u  %8.1f  %8.1f  %5.1f%%\n", x->layer, x->pass, x->M,
+                x->N, x->K, x->gflops, x->peak_gflops, 100 * x->share);
+    }
+    fprintf(
+        out,
+        "  all: forward %.1f%%, input gradient %.1f%%, weight gradient %.1f%%, together %.1f%%\n",
+        100 * p->share_of_pass[0], 100 * p->share_of_pass[1], 100 * p->share_of_pass[2],
+        100 * p->share);
 }
 
 /* ---- Memory ---- */

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "kernels.h"
 
@@ -14,22 +15,27 @@ typedef struct dd_product {
     const char *layer; /* "qkv" */
     const char *pass;  /* "forward", "input gradient", "weight gradient" */
     uint32_t M, N, K;
-    double gflops;
-    double share; /* of the peak measured in turn with it */
+    double gflops;      /* of the round with the median share */
+    double peak_gflops; /* measured beside it in that round */
+    double share;       /* gflops / peak_gflops */
 } dd_product;
 enum { DD_PRODUCTS = 15 };
 
 typedef struct dd_products {
     dd_product product[DD_PRODUCTS];
-    double peak_gflops; /* best of all rounds */
+    double peak_gflops; /* best of all rounds, of all products */
     double
         share_of_pass[3]; /* forward, input gradient, weight gradient: operations / (time * peak) */
     double share;         /* of all fifteen */
 } dd_products;
 
-/* Measures one kernel set. Product and peak take turns, so that a change of clock hits both; a
- * share is the median of the rounds. returns  false: out of memory */
+/* Measures one kernel set. Product and peak take turns, so that a change of clock hits both.
+ * returns  false: out of memory */
 bool dd_measure_products(const dd_kernels *set, dd_products *out);
+/* Takes a product's numbers from the round with the median share, of n, an odd number. flops, peak:
+ * operations per second of each. */
+void dd_product_take(dd_product *p, const double *flops, const double *peak, size_t n);
+void dd_products_print(const dd_products *p, FILE *out);
 
 /* Bytes per second that a copy reads and writes, larger than any cache; 0: out of memory. */
 double dd_measure_copy(void);

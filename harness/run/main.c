@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -131,18 +132,29 @@ static void hold_standard_descriptors(void)
         close(fd);
 }
 
+/* Results that did not reach stdout were not told. At exit, for argp prints --help and ends; not of
+ * cells, children whose stdout is another. */
+static void check_stdout(int code, void *program)
+{
+    if (getpid() != *(const pid_t *)program)
+        return;
+    const bool failed_before = ferror(stdout);
+    const bool failed = fflush(stdout) != 0;
+    if (!failed && !failed_before)
+        return;
+    fprintf(stderr, "dodeca: results could not be written to stdout%s%s\n", failed ? ": " : "",
+            failed ? strerror(errno) : "");
+    if (code == DD_EXIT_HELD)
+        _exit(DD_EXIT_ENVIRONMENT);
+}
+
 int main(int argc, char **argv)
 {
     hold_standard_descriptors();
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error to report, not an end */
     argp_err_exit_status = DD_EXIT_USAGE;
-    int code = dispatch(argc, argv);
-    bool failed_before = ferror(stdout);
-    bool failed = fflush(stdout) != 0;
-    if (failed || failed_before) {
-        fprintf(stderr, "dodeca: results could not be written to stdout%s%s\n", failed ? ": " : "",
-                failed ? strerror(errno) : "");
-        return code == DD_EXIT_HELD ? DD_EXIT_ENVIRONMENT : code;
-    }
-    return code;
+    static pid_t program;
+    program = getpid();
+    (void)on_exit(check_stdout, &program);
+    return dispatch(argc, argv);
 }

@@ -203,6 +203,26 @@ static bool take_keys(struct scenario *s)
     return true;
 }
 
+/* What bounds the repeats that an interval asks for does nothing without one. An interval of 0 says
+ * that none is wanted: as --set it turns off what a file asks for. */
+static bool check_bounds(struct scenario *s)
+{
+    static const char *const bounds[] = {"repeats-max", "minutes-max"};
+    const dd_key *keys = dd_keys(&(size_t){0});
+    if (s->single[dd_key_named("interval") - keys])
+        return true;
+    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) {
+        const size_t k = (size_t)(dd_key_named(bounds[i]) - keys);
+        if (s->single[k])
+            return dd_scenario_refuse_(
+                s, s->by_set[k] ? 0 : dd_scenario_line_(s, "", 0, bounds[i], NULL),
+                "%s %.64s: bounds the repeats that \"interval\" asks for, and there is none; add "
+                "one, such as \"interval: 0.03\", or leave %s out",
+                bounds[i], s->single[k], bounds[i]);
+    }
+    return true;
+}
+
 bool dd_scenario_open(const char *file, const char *const *sets, size_t n_sets, dd_scenario **out,
                       char message[DD_SCENARIO_MESSAGE_MAX])
 {
@@ -219,7 +239,7 @@ bool dd_scenario_open(const char *file, const char *const *sets, size_t n_sets, 
     s->message = message;
     s->public.swept = s->swept; /* filled as blocks are read */
     if (!dd_scenario_read_(s) || !take_name(s) || !take_sets(s, sets, n_sets) || !take_keys(s) ||
-        !dd_scenario_multiply_(s)) {
+        !check_bounds(s) || !dd_scenario_multiply_(s)) {
         dd_scenario_close(&s->public);
         return false;
     }

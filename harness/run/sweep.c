@@ -75,12 +75,13 @@ void dd_sweep_add_repeat(dd_sweep_cell *cell)
 void dd_sweep_judge_repeat(const dd_sweep *sweep, dd_sweep_cell *cell, uint32_t repeat)
 {
     dd_sweep_run *row = &cell->repeats[repeat];
-    const dd_run *first = NULL;
+    const dd_run *first = NULL, *oracle = &sweep->oracles[cell->oracle].run;
     for (uint32_t r = 0; r < repeat && !first; r++)
         if (cell->repeats[r].run.outcome == DD_RUN_ENDED)
             first = &cell->repeats[r].run;
-    row->verdict = dd_checks_judge(&cell->plan->settings, &row->run,
-                                   &sweep->oracles[cell->oracle].run, first, row->check);
+    row->verdict = dd_checks_judge(&cell->plan->settings, &row->run, oracle, first, row->check);
+    if (oracle->outcome == DD_RUN_NOT_RUN && row->verdict == DD_PASS)
+        row->verdict = DD_SKIP; /* it was not compared */
 }
 
 void dd_sweep_judge_cell(const dd_sweep *sweep, dd_sweep_cell *cell)
@@ -188,8 +189,10 @@ static bool same_data(const dd_settings *a, const dd_settings *b)
 /* Of a run that trained on the cell's data before; NULL: there is none. */
 static const dd_run_end *trained_before(const dd_sweep *sweep, const dd_sweep_cell *cell)
 {
-    const dd_run *oracle = &sweep->oracles[cell->oracle].run;
-    return oracle->outcome == DD_RUN_ENDED ? &oracle->end : NULL;
+    const dd_run *run = &sweep->oracles[cell->oracle].run;
+    for (uint32_t r = 0; r < cell->n_repeats && run->outcome != DD_RUN_ENDED; r++)
+        run = &cell->repeats[r].run;
+    return run->outcome == DD_RUN_ENDED ? &run->end : NULL;
 }
 
 static dd_status check_same_data(const dd_sweep *sweep, const dd_sweep_cell *cell,

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "command_line.h"
 #include "commands.h"
 #include "sweep_times.h"
 #include "trace_cells.h"
@@ -38,42 +39,45 @@ int dd_sweep_job_prepare(dd_sweep_job *job, dd_scenario *scenario, bool only_lis
     return st == DD_OK ? DD_EXIT_HELD : st == DD_ERR_MEMORY ? DD_EXIT_ENVIRONMENT : DD_EXIT_USAGE;
 }
 
-/* The command that makes the sweep again, with the scenario's path as seen from here; none where it
- * would be too long, or hold what ends a quotation in Markdown. */
+/* The command that makes the sweep again. */
 static void tell_command(dd_sweep_job *job, const char *const *sets, size_t n_sets)
 {
-    char here[DD_PATH_MAX], *to = job->report.command;
-    const size_t room = sizeof job->report.command;
-    const char *file = job->scenario->file;
-    const size_t n = getcwd(here, sizeof here) ? strlen(here) : 0;
-    if (n && strncmp(file, here, n) == 0 && file[n] == '/')
-        file += n + 1;
-    size_t used = (size_t)snprintf(to, room, "dodeca run %s", file);
-    for (size_t i = 0; i < n_sets && used < room; i++)
-        used += (size_t)snprintf(to + used, room - used, " --set '%s'", sets[i]);
-    if (used >= room || strchr(to, '`') || strchr(to, '\n'))
-        to[0] = '\0';
+    (void)dd_command_run(job->scenario->file, sets, n_sets, job->report.command,
+                         sizeof job->report.command);
 }
 
-/* The journal first: whoever has it is alone in the folder. It is begun last: until then nothing
- * that was there before is lost. */
-static bool fill_folder(dd_sweep_job *job, const char *const *sets, size_t n_sets,
+/* The journal first: whoever has it is alone in the folder, but for who makes a page of it. Without
+ * it nothing is removed that somebody could have put there. page: to be closed in any case */
+static bool take_folder(dd_report *report, bool replace, dd_journal **journal, dd_page_files *page,
                         char why[DD_JOURNAL_MESSAGE_MAX])
 {
-    if (!dd_journal_take(job->report.dir, &job->journal, why)) {
-        dd_report_discard(&job->report);
-        return false;
+    *page = (dd_page_files){.lock = -1};
+    if (dd_journal_take(report->dir, journal, why)) {
+        const bool is_free =
+            replace || dd_report_is_free(report) || dd_journal_refuse_(why, "%s", report->failure);
+        if (is_free && dd_page_files_open(page, report->dir, why, DD_JOURNAL_MESSAGE_MAX))
+            return true;
+        dd_journal_leave(*journal);
     }
-    if (!dd_report_begin(&job->report, job->sweep)) {
-        dd_journal_leave(job->journal);
-        return dd_journal_refuse_(why, "%s", job->report.failure);
-    }
-    dd_report_clear(&job->report, true);
-    if (dd_journal_begin(job->journal, job->sweep, sets, n_sets, &job->report.machine, why))
-        return true;
-    dd_journal_leave(job->journal);
-    dd_report_discard(&job->report);
+    dd_report_leave(report);
     return false;
+}
+
+/* The journal is begun last: until then nothing that was there before is lost. */
+static bool fill_folder(dd_sweep_job *job, const dd_page_files *page, const char *const *sets,
+                        size_t n_sets, char why[DD_JOURNAL_MESSAGE_MAX])
+{
+    const bool begun = dd_report_begin(&job->report, job->sweep);
+    bool good = begun || dd_journal_refuse_(why, "%s", job->report.failure);
+    if (begun) {
+        dd_report_clear(&job->report, page, true);
+        good = dd_journal_begin(job->journal, job->sweep, sets, n_sets, &job->report.machine, why);
+    }
+    if (begun && !good)
+        dd_report_discard(&job->report);
+    if (!good)
+        dd_journal_leave(job->journal);
+    return good;
 }
 
 bool dd_sweep_job_begin(dd_sweep_job *job, const char *out, bool replace, const char *const *sets,
@@ -83,12 +87,46 @@ bool dd_sweep_job_begin(dd_sweep_job *job, const char *out, bool replace, const 
     bool good = dd_report_open_folder(&job->report, job->sweep->scenario->name, out, replace);
     if (!good)
         snprintf(why, sizeof why, "%s", job->report.failure);
-    if (good)
+    if (good) {
+        dd_page_files page;
         tell_command(job, sets, n_sets);
-    good = good && fill_folder(job, sets, n_sets, why);
+        good = take_folder(&job->report, replace, &job->journal, &page, why) &&
+               fill_folder(job, &page, sets, n_sets, why);
+        dd_page_files_close(&page);
+    }
     if (!good)
         dd_journal_refuse_(message, "results cannot be written: %.900s", why);
     return good;
+}
+
+bool dd_sweep_job_hold(dd_report *report, bool replace, dd_journal **out,
+                       char message[DD_JOURNAL_MESSAGE_MAX])
+{
+    char why[DD_JOURNAL_MESSAGE_MAX];
+    dd_page_files page;
+    bool good = take_folder(report, replace, out, &page, why);
+    if (good) {
+        dd_report_clear(report, &page, false);
+        good = dd_journal_empty(*out, why);
+    }
+    dd_page_files_close(&page);
+    if (!good)
+        dd_journal_refuse_(message, "results cannot be written: %.900s", why);
+    return good;
+}
+
+/* There will be other results than the page shows: it goes, with its plots. */
+static bool forget_page(const dd_sweep_job *job, char message[DD_JOURNAL_MESSAGE_MAX])
+{
+    dd_page_files page;
+    const bool held = dd_page_files_open(&page, job->report.dir, message, DD_JOURNAL_MESSAGE_MAX);
+    if (held && dd_page_files_forget(&page))
+        fprintf(stderr,
+                "%s: %s/report.html showed the results so far and is removed; \"dodeca report\" "
+                "makes it anew\n",
+                job->scenario->name, job->report.dir);
+    dd_page_files_close(&page);
+    return held;
 }
 
 int dd_sweep_job_resume(dd_sweep_job *job, const char *dir, uint64_t again,
@@ -117,6 +155,8 @@ int dd_sweep_job_resume(dd_sweep_job *job, const char *dir, uint64_t again,
     tell_command(job, sets, n_sets);
     if (!dd_journal_restore(job->journal, job->sweep, &job->report.machine, message) ||
         dd_sweep_validate(job->sweep, message) != DD_OK)
+        return DD_EXIT_USAGE;
+    if ((again || !dd_sweep_is_complete(job->sweep)) && !forget_page(job, message))
         return DD_EXIT_USAGE;
     if (!again)
         return DD_EXIT_HELD;
@@ -172,8 +212,11 @@ static void say_trouble(const dd_sweep_job *job)
                 "dodeca run: %s: %zu of %zu cells could not run on this machine, see SKIP in the "
                 "table\n",
                 job->scenario->name, n, job->scenario->n_cells);
-    if (job->sweep->interrupted && !job->report.failure[0])
-        fprintf(stderr, "dodeca run: to go on with it: dodeca run --resume %s\n", job->report.dir);
+    if (job->sweep->interrupted && !job->report.failure[0]) {
+        fputs("dodeca run: to go on with it: dodeca run --resume ", stderr);
+        dd_shell_word(job->report.dir, stderr);
+        fputc('\n', stderr);
+    }
 }
 
 int dd_sweep_job_run(dd_sweep_job *job, int stop_fd)
@@ -190,11 +233,6 @@ int dd_sweep_job_run(dd_sweep_job *job, int stop_fd)
     if (shuffle && job->scenario->n_cells > 1)
         fprintf(stderr, "%s: %zu cells, in each repeat in another order, drawn from shuffle %llu\n",
                 job->scenario->name, job->scenario->n_cells, (unsigned long long)shuffle);
-    if (!dd_sweep_is_complete(job->sweep) && dd_report_forget_page(&job->report))
-        fprintf(stderr,
-                "%s: %s/report.html showed the results so far and is removed; \"dodeca report\" "
-                "makes it anew\n",
-                job->scenario->name, job->report.dir);
     dd_sweep_run_all(job->sweep, &options);
     dd_report_print(&job->report, job->sweep, stdout);
     say_trouble(job);

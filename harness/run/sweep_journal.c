@@ -8,9 +8,11 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cell_record.h"
+#include "folder.h"
 #include "program.h"
 #include "report_json.h"
 
@@ -66,14 +68,71 @@ static bool write_line(dd_journal *j, json_t *line, bool good, char message[DD_J
 
 /* ---- Opening ---- */
 
-bool dd_journal_lock_(dd_journal *j, int flags, char message[DD_JOURNAL_MESSAGE_MAX])
+/* Whether the file is what the path stands for: who had it before may have removed it between our
+ * open and our lock. */
+static bool still_named(const dd_journal *j)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    j->fd = open(j->path, O_RDWR | O_APPEND | O_CLOEXEC | flags, 0666);
-    if (j->fd < 0)
-        return refuse_write(j, message);
-    if (fcntl(j->fd, F_SETLK, &lock) == 0) /* not inherited by children, gone with the process */
-        return true;
+    struct stat named, open;
+    return lstat(j->path, &named) == 0 && fstat(j->fd, &open) == 0 && named.st_dev == open.st_dev &&
+           named.st_ino == open.st_ino;
+}
+
+/* A link goes while nobody else may remove one: nor can anybody put a file in its place before.
+ * returns  false with errno */
+static bool remove_link(const dd_journal *j)
+{
+    const int folder = dd_folder_lock(j->dir);
+    if (folder < 0)
+        return false;
+    dd_folder_drop_link(j->path);
+    close(folder);
+    return true;
+}
+
+/* make: a new one, if there is none.  returns  false with errno */
+static bool open_file(dd_journal *j, bool make)
+{
+    const int flags = O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    j->fd = open(j->path, flags);
+    if (j->fd < 0 && errno == ELOOP && make && remove_link(j))
+        errno = ENOENT;
+    j->is_new = j->fd < 0 && errno == ENOENT && make;
+    if (j->is_new)
+        j->fd = open(j->path, flags | O_CREAT | O_EXCL, 0666);
+    return j->fd >= 0;
+}
+
+static bool refuse_open(dd_journal *j, char message[DD_JOURNAL_MESSAGE_MAX])
+{
+    if (errno == ELOOP)
+        return dd_journal_refuse_(
+            message, "%.500s: is a symbolic link, and none is written through; it must be a file",
+            j->path);
+    if (errno == EWOULDBLOCK)
+        return dd_journal_refuse_(message, "%.500s: another dodeca is at work there", j->path);
+    return refuse_write(j, message);
+}
+
+bool dd_journal_lock_(dd_journal *j, bool make, char message[DD_JOURNAL_MESSAGE_MAX])
+{
+    for (int tries = 0; tries < 100; tries++) {
+        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        struct stat is;
+        if (!open_file(j, make)) {
+            if (make && errno == EEXIST)
+                continue; /* somebody has made it by now */
+            return refuse_open(j, message);
+        }
+        if (fstat(j->fd, &is) == 0 && !S_ISREG(is.st_mode))
+            return dd_journal_refuse_(message, "%.500s: is no regular file, and must be one",
+                                      j->path);
+        if (fcntl(j->fd, F_SETLK, &lock) != 0) /* no child inherits it, it goes with the process */
+            break;
+        if (still_named(j))
+            return true;
+        close(j->fd);
+        j->fd = -1;
+    }
     return dd_journal_refuse_(message, "%.500s: another dodeca is writing there", j->path);
 }
 
@@ -128,12 +187,10 @@ bool dd_journal_take(const char *dir, dd_journal **out, char message[DD_JOURNAL_
     if (asprintf(&j->path, "%s/" DD_JOURNAL_NAME, dir) < 0)
         j->path = NULL;
     bool good = j->dir && j->path;
-    if (good) {
-        j->is_new = access(j->path, F_OK) != 0;
-        good = dd_journal_lock_(j, O_CREAT, message);
-    } else {
+    if (good)
+        good = dd_journal_lock_(j, true, message);
+    else
         dd_journal_refuse_(message, "%.500s: no memory for its journal", dir);
-    }
     if (good)
         *out = j;
     else
@@ -156,9 +213,15 @@ bool dd_journal_begin(dd_journal *j, const dd_sweep *sweep, const char *const *s
     return good;
 }
 
+bool dd_journal_empty(dd_journal *j, char message[DD_JOURNAL_MESSAGE_MAX])
+{
+    j->is_new = ftruncate(j->fd, 0) == 0;
+    return j->is_new || refuse_write(j, message);
+}
+
 void dd_journal_leave(const dd_journal *j)
 {
-    if (j->is_new)
+    if (j && j->is_new && still_named(j))
         (void)unlink(j->path);
 }
 

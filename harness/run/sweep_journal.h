@@ -28,14 +28,17 @@
 typedef struct dd_journal dd_journal;
 
 /* Takes the folder's journal, one that is there or a new one, so that nobody else writes in the
- * folder; what it holds stays for now.
- * owns     *out on success, released by dd_journal_close; nothing on failure
- * returns  false, message filled                                                                */
+ * folder; what it holds stays for now. A symbolic link makes way, and what it leads to is as it
+ * was. owns     *out on success, released by dd_journal_close; nothing on failure returns  false,
+ * message filled                                                                */
 bool dd_journal_take(const char *dir, dd_journal **out, char message[DD_JOURNAL_MESSAGE_MAX]);
 /* Begins it, in place of what it holds. sets: as dd_scenario_open had them.  returns  as above  */
 bool dd_journal_begin(dd_journal *j, const dd_sweep *sweep, const char *const *sets, size_t n_sets,
                       const dd_machine *machine, char message[DD_JOURNAL_MESSAGE_MAX]);
-/* Of one that was taken and not begun: it goes if it was not there before. */
+/* In place of beginning it, for a folder that is to have none: what it holds goes, and it itself
+ * with dd_journal_leave.  returns  as above                                                     */
+bool dd_journal_empty(dd_journal *j, char message[DD_JOURNAL_MESSAGE_MAX]);
+/* Of one that was taken and not begun: it goes if it was not there before. NULL allowed. */
 void dd_journal_leave(const dd_journal *j);
 
 /* Opens the folder's journal and reads its head.
@@ -64,7 +67,7 @@ void dd_journal_close(dd_journal *j); /* NULL allowed */
 struct dd_journal {
     char *dir, *path;
     int fd;
-    bool failed, is_new; /* is_new: dd_journal_take made the file */
+    bool failed, is_new; /* is_new: nothing of the file was there before, or is kept */
     /* of one that was opened: */
     json_t *head;
     size_t head_bytes; /* where the lines after it begin */
@@ -75,8 +78,8 @@ struct dd_journal {
 /* The head of a sweep; a new reference, NULL: no memory. */
 json_t *dd_journal_head_(const dd_sweep *sweep, const char *file, const char *const *sets,
                          size_t n_sets, const dd_machine *machine);
-/* j->path opened, and locked against a second writer, with more flags of open(). */
-bool dd_journal_lock_(dd_journal *j, int flags, char message[DD_JOURNAL_MESSAGE_MAX]);
+/* j->path opened, or made, and locked against a second writer. */
+bool dd_journal_lock_(dd_journal *j, bool make, char message[DD_JOURNAL_MESSAGE_MAX]);
 __attribute__((format(printf, 2, 3))) bool dd_journal_refuse_(char message[DD_JOURNAL_MESSAGE_MAX],
                                                               const char *format, ...);
 

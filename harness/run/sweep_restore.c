@@ -74,9 +74,9 @@ static bool read_head(dd_journal *j, char message[DD_JOURNAL_MESSAGE_MAX])
         json_is_string(json_object_get(j->head, "file")) && take_sets(j))
         return true;
     return dd_journal_refuse_(message,
-                              "%.500s: does not begin as the journal of a sweep does; run the "
-                              "scenario anew",
-                              j->path);
+                              "%.400s: does not begin as the journal of a sweep does; run the "
+                              "scenario anew, with --out %.300s --replace",
+                              j->path, j->dir);
 }
 
 bool dd_journal_open(const char *dir, dd_journal **out, char message[DD_JOURNAL_MESSAGE_MAX])
@@ -93,7 +93,7 @@ bool dd_journal_open(const char *dir, dd_journal **out, char message[DD_JOURNAL_
                                   "%.500s: %s; resumed can be the results folder of a sweep, which "
                                   "has such a file",
                                   j->path, strerror(errno));
-    good = good && dd_journal_lock_(j, 0, message) && read_head(j, message);
+    good = good && dd_journal_lock_(j, false, message) && read_head(j, message);
     if (good)
         *out = j;
     else
@@ -131,8 +131,9 @@ static bool same(const dd_journal *j, const char *what, const json_t *now, const
     show(now, value_now);
     show(then, value_then);
     return dd_journal_refuse_(
-        message, "%.300s cannot be resumed: %.200s is %s, it was %s; run the scenario anew", j->dir,
-        what, value_now, value_then);
+        message,
+        "%.300s cannot be resumed: %.200s is %s, it was %s; run the scenario anew, with --replace",
+        j->dir, what, value_now, value_then);
 }
 
 static bool same_members(const dd_journal *j, const char *what, const json_t *now,
@@ -157,8 +158,9 @@ static bool same_cells(const dd_journal *j, const json_t *now, const json_t *the
     if (json_array_size(now) != json_array_size(then))
         return dd_journal_refuse_(
             message,
-            "%.300s cannot be resumed: the scenario has %zu cells, it had %zu; run it anew", j->dir,
-            json_array_size(now), json_array_size(then));
+            "%.300s cannot be resumed: the scenario has %zu cells, it had %zu; run it anew, with "
+            "--replace",
+            j->dir, json_array_size(now), json_array_size(then));
     for (size_t i = 0; i < json_array_size(now); i++) {
         const json_t *a = json_array_get(now, i), *b = json_array_get(then, i);
         const json_t *settings = json_object_get(a, "settings");

@@ -277,6 +277,30 @@ static void run_repeat(execution *x, const size_t *order, uint32_t repeat)
     }
 }
 
+static bool has_runs(const dd_sweep_cell *cell)
+{
+    uint32_t r = 0;
+    while (r < cell->n_repeats && cell->repeats[r].run.outcome == DD_RUN_NOT_RUN)
+        r++;
+    return r < cell->n_repeats;
+}
+
+/* What a sweep that is resumed lacks of what its cells' runs are judged by. */
+static void run_missing_oracles(execution *x)
+{
+    dd_sweep *sweep = x->sweep;
+    for (size_t i = 0; i < sweep->scenario->n_cells && !sweep->interrupted; i++) {
+        dd_sweep_oracle *oracle = &sweep->oracles[sweep->cells[i].oracle];
+        if (oracle->run.outcome != DD_RUN_NOT_RUN || !has_runs(&sweep->cells[i]))
+            continue;
+        if (dd_stop_asked(x->options->stop_fd))
+            sweep->interrupted = true;
+        else
+            run_oracle(x, oracle);
+        sweep->wall_ns = x->wall_before_ns + (now_ns() - x->begun_ns);
+    }
+}
+
 static uint32_t most_repeats(const dd_sweep *sweep)
 {
     uint32_t most = 0;
@@ -300,6 +324,8 @@ void dd_sweep_run_all(dd_sweep *sweep, const dd_sweep_options *options)
     size_t *order = calloc(n, sizeof *order);
     sweep->started = sweep->started ? sweep->started : time(NULL);
     sweep->interrupted = !order; /* there was no memory to begin with */
+    if (order)
+        run_missing_oracles(&x);
     for (uint32_t r = 0; r < rounds && !sweep->interrupted; r++) {
         draw_order(order, n, sweep->cells[0].plan->settings.shuffle, r);
         run_repeat(&x, order, r);

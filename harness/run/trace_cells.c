@@ -9,7 +9,9 @@
 
 #include "cell_body.h"
 #include "commands.h"
+#include "folder.h"
 #include "subject.h"
+#include "trace_file.h"
 
 enum { PATH_BYTES = 4096 };
 
@@ -30,6 +32,13 @@ static const char *why(const dd_sweep_run *row)
     return "";
 }
 
+/* Whether the run was well, but for its trace, which has no room: no fault of the trainer's. */
+static bool is_unwritten(const dd_run *run)
+{
+    return run->outcome == DD_RUN_REFUSED && run->end.status == DD_ERR_DATA &&
+           strncmp(run->end.message, "trace ", strlen("trace ")) == 0;
+}
+
 static int trace_cell(const dd_sweep *sweep, size_t at, const char *path, int stop_fd, FILE *log)
 {
     const dd_sweep_cell *cell = &sweep->cells[at];
@@ -39,8 +48,13 @@ static int trace_cell(const dd_sweep *sweep, size_t at, const char *path, int st
         .settings = settings, .body = dd_cell_body_train, .trace = path, .stop_fd = stop_fd};
     (void)unlink(path);
     dd_cell_run(&job, &row.run);
+    if (row.run.outcome != DD_RUN_ENDED)
+        dd_trace_file_forget(path);
     int code = DD_EXIT_INTERRUPTED;
-    if (row.run.outcome != DD_RUN_NOT_RUN) {
+    if (is_unwritten(&row.run)) {
+        fprintf(log, "dodeca run: %s\n", row.run.end.message);
+        code = DD_EXIT_ENVIRONMENT;
+    } else if (row.run.outcome != DD_RUN_NOT_RUN) {
         row.verdict =
             dd_checks_judge(settings, &row.run, &sweep->oracles[cell->oracle].run, NULL, row.check);
         fprintf(log, "trace of cell %zu, %s: %s%s%s\n", at + 1,
@@ -62,7 +76,7 @@ int dd_trace_cells(const dd_sweep *sweep, const char *dir, int stop_fd, FILE *lo
     char path[PATH_BYTES];
     int worst = DD_EXIT_HELD;
     snprintf(path, sizeof path, "%s/traces", dir);
-    if (mkdir(path, 0777) != 0 && errno != EEXIST) {
+    if (!dd_folder_make(path)) {
         fprintf(log, "dodeca run: %s: %s\n", path, strerror(errno));
         return DD_EXIT_ENVIRONMENT;
     }

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT
- * Events to JSON, as they come; names of threads last, when all their places are known. */
+ * Events to JSON, as they come; names of threads last, when all their places are known. The stream
+ * is one of a whole file (whole_file.h), which has its name when all of it is written. */
 #include "trace_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "build_info.h"
+#include "error.h"
 #include "hierarchy.h"
 #include "platform.h"
+#include "whole_file.h"
 
 enum { CHUNK = 256, REQUESTS = 4, PROCESS = 1, ORDERS_TRACK = 0, FIRST_TRACK = 1 };
 
@@ -26,7 +28,10 @@ typedef struct track {
 
 struct dd_trace_file {
     dd_trainer *trainer;
-    FILE *out;
+    dd_whole_file *file;
+    FILE *out; /* into the file, at the offset */
+    uint64_t offset;
+    dd_error failure; /* of the first write that failed; "" */
     char *path, *what;
     uint64_t origin_ns; /* 0: nothing was taken yet */
     uint64_t n_events, n_lost, enough;
@@ -384,25 +389,44 @@ static void put_about(dd_trace_file *f)
     json_decref(about);
 }
 
+static ssize_t write_on(void *user, const char *text, size_t n)
+{
+    dd_trace_file *f = user;
+    if (f->failure.message[0] ||
+        dd_whole_file_write(f->file, f->offset, text, n, &f->failure) != DD_OK) {
+        errno = EIO; /* what it was is in the failure's words */
+        return 0;
+    }
+    f->offset += n;
+    return (ssize_t)n;
+}
+
+static dd_status open_file(dd_trace_file *f, dd_error *error)
+{
+    struct stat there;
+    dd_error why = {""};
+    if (lstat(f->path, &there) == 0)
+        return dd_error_set(error, DD_ERR_DATA,
+                            "trace %.300s: there is such a file, and none is overwritten", f->path);
+    if (dd_whole_file_create(f->path, &f->file, &why) != DD_OK)
+        return dd_error_set(error, DD_ERR_DATA, "trace %.400s", why.message);
+    f->out = fopencookie(f, "w", (cookie_io_functions_t){.write = write_on});
+    return f->out ? DD_OK
+                  : dd_error_set(error, DD_ERR_MEMORY, "trace %.300s: out of memory", f->path);
+}
+
 dd_status dd_trace_file_open(const char *path, const char *what, dd_trainer *trainer,
                              dd_trace_file **out, dd_error *error)
 {
+    dd_status st = DD_ERR_MEMORY;
     dd_trace_file *f = calloc(1, sizeof *f);
-    if (!f || !(f->path = strdup(path)) || !(f->what = strdup(what))) {
-        (void)snprintf(error->message, sizeof error->message, "out of memory for the trace");
-        (void)dd_trace_file_close(f, NULL);
-        return DD_ERR_MEMORY;
-    }
-    const int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    f->out = fd < 0 ? NULL : fdopen(fd, "w");
-    if (!f->out) {
-        (void)snprintf(error->message, sizeof error->message, "trace %.300s: %s", path,
-                       errno == EEXIST ? "there is such a file, and none is overwritten"
-                                       : strerror(errno));
-        if (fd >= 0)
-            close(fd);
-        (void)dd_trace_file_close(f, NULL);
-        return DD_ERR_DATA;
+    if (!f || !(f->path = strdup(path)) || !(f->what = strdup(what)))
+        (void)dd_error_set(error, st, "out of memory for the trace");
+    else
+        st = open_file(f, error);
+    if (st != DD_OK) {
+        dd_trace_file_abandon(f);
+        return st;
     }
     f->trainer = trainer;
     put(f, "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[");
@@ -410,27 +434,49 @@ dd_status dd_trace_file_open(const char *path, const char *what, dd_trainer *tra
     return DD_OK;
 }
 
-dd_status dd_trace_file_close(dd_trace_file *f, dd_error *error)
+void dd_trace_file_abandon(dd_trace_file *f)
 {
     if (!f)
-        return DD_OK;
-    dd_status st = DD_OK;
-    if (f->out) {
-        put_tracks(f);
-        put(f, "\n],\"otherData\":");
-        put_about(f);
-        put(f, "}\n");
-        const bool failed = ferror(f->out);
-        if (fclose(f->out) != 0 || failed) {
-            st = DD_ERR_DATA;
-            if (error)
-                (void)snprintf(error->message, sizeof error->message,
-                               "trace %.300s: cannot be written: %s", f->path, strerror(errno));
-        }
-    }
+        return;
+    if (f->out)
+        (void)fclose(f->out);
+    dd_whole_file_abandon(f->file);
     free(f->track);
     free(f->what);
     free(f->path);
     free(f);
+}
+
+void dd_trace_file_forget(const char *path)
+{
+    dd_whole_file *file;
+    if (dd_whole_file_create(path, &file, NULL) == DD_OK)
+        dd_whole_file_abandon(file);
+}
+
+dd_status dd_trace_file_close(dd_trace_file *f, dd_error *error)
+{
+    struct stat there;
+    dd_error why = {""};
+    put_tracks(f);
+    put(f, "\n],\"otherData\":");
+    put_about(f);
+    put(f, "}\n");
+    const bool failed = ferror(f->out), closed = fclose(f->out) == 0;
+    dd_status st = DD_OK;
+    f->out = NULL;
+    if (failed || !closed)
+        st = dd_error_set(error, DD_ERR_DATA, "trace %.400s",
+                          f->failure.message[0] ? f->failure.message : "cannot be written");
+    else if (lstat(f->path, &there) == 0)
+        st = dd_error_set(error, DD_ERR_DATA,
+                          "trace %.300s: there is such a file by now, and none is overwritten",
+                          f->path);
+    if (st == DD_OK) {
+        if (dd_whole_file_commit(f->file, 1, &why) != DD_OK)
+            st = dd_error_set(error, DD_ERR_DATA, "trace %.400s", why.message);
+        f->file = NULL; /* released in any case */
+    }
+    dd_trace_file_abandon(f);
     return st;
 }

@@ -24,9 +24,13 @@ enum { DD_TRACE_ROOM = 8192, DD_TRACE_ROOM_MAX = 1 << 24 }; /* events of a threa
 
 typedef struct dd_trace_file dd_trace_file;
 
-/* Creates the file for a trainer that has not begun. `what`, which is UTF-8, says what is trained.
- * owns     *out on success, released by dd_trace_file_close; borrows the trainer until then
- * errors   DD_ERR_DATA: the file exists or cannot be created; DD_ERR_MEMORY                   */
+/* Begins the file for a trainer that has not begun. `what`, which is UTF-8, says what is trained.
+ * Until it is closed the file has a temporary name, as whole_file.h has them: who is killed leaves
+ * no trace, and at most that one.
+ * owns     *out on success, ended by dd_trace_file_close or dd_trace_file_abandon; borrows the
+ *          trainer until then
+ * errors   DD_ERR_DATA: the file exists or cannot be created, or somebody else is writing it;
+ *          DD_ERR_MEMORY                                                                      */
 dd_status dd_trace_file_open(const char *path, const char *what, dd_trainer *trainer,
                              dd_trace_file **out, dd_error *error);
 /* Writes what the threads did since the last time. step: they did it in this step; NULL: in
@@ -34,8 +38,13 @@ dd_status dd_trace_file_open(const char *path, const char *what, dd_trainer *tra
 void dd_trace_file_take(dd_trace_file *f, const dd_step *step);
 /* Events that had no room so far, and the room in which all would have been; 0 if none. */
 uint64_t dd_trace_file_lost(const dd_trace_file *f, uint64_t *enough);
-/* Ends the file. NULL allowed.
- * errors   DD_ERR_DATA: it could not be written                                               */
+/* Ends the file, which gets its name. f is released in any case.
+ * errors   DD_ERR_DATA: it could not be written, and nothing is left of it; or there is another of
+ *          its name by now                                                                    */
 dd_status dd_trace_file_close(dd_trace_file *f, dd_error *error);
+/* Nothing is left of it. NULL allowed. */
+void dd_trace_file_abandon(dd_trace_file *f);
+/* Nothing is left of what a writer of that path began who was killed. */
+void dd_trace_file_forget(const char *path);
 
 #endif

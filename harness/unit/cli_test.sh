@@ -30,10 +30,17 @@ refuse 'there are run train convert inspect sample check bench explore defects d
 refuse 'unknown option "--frobnicate"' --frobnicate
 for command in run train convert inspect sample check bench explore defects diff spheres predict report doctor; do
     expect 0 "Usage: dodeca $command" $command --help
+    "$program" $command --help >/dev/full 2>err
+    (($? == 3)) && grep -q 'could not be written to stdout' err || fail "$command --help to a full disk: not exit 3"
 done
 expect 2 "unrecognized option '--wrkers'" train --wrkers 2
 expect 2 "requires an argument" train --steps
-"$program" spheres >/dev/full 2>err && fail 'stdout that cannot be written goes unnoticed'
+for command in --help --version spheres; do
+    "$program" $command >/dev/full 2>err
+    (($? == 3)) && grep -q 'could not be written to stdout: No space' err || fail "$command to a full disk: not exit 3"
+done
+"$program" frobnicate >/dev/full 2>err
+(($? == 2)) || fail 'a full disk hides another exit code'
 
 # ---- values
 refuse 'whole number from 1' train --batch 0
@@ -274,6 +281,10 @@ expect 0 'drawing of 25 spheres written to drawing.svg' spheres --depth 2 --work
 [[ $(grep -c '<title>sphere [0-9.]*: worker' drawing.svg) == 20 && $(tail -1 drawing.svg) == '</svg>' ]] ||
     fail 'spheres --svg: not a whole drawing of 20 workers'
 expect 2 'cannot write' spheres --svg no/such/folder.svg
+expect 2 '--svg: the file has no name' spheres --svg ''
+refuse 'no row has that text in its name: nosuch' bench --order --filter=nosuch
+refuse 'no row has that text in its name: nosuch' bench --order --filter=nosuch --json
+expect 2 '--benchmark_out: the file has no name' bench --benchmark_list_tests --benchmark_out=
 mkfifo pipe && { timeout 20 cat pipe >piped & }
 expect 0 'written to pipe' spheres --workers 3 --svg pipe
 wait $!

@@ -22,6 +22,7 @@ cd "$folder" || exit 1
 # ---- the command
 expect 2 'which results folder' report
 expect 2 'nowhere/run.json: No such file' report nowhere
+expect 2 'the results folder has no name' report ''
 cp -r "$tests/page" quick
 expect 0 'quick/report.html' report quick
 for plot in speedup-1 simd-1 lock-free-1 total-1 phases-1; do
@@ -41,6 +42,18 @@ sed -i 's/"format": 1/"format": 9/' quick/run.json
 expect 2 'quick/run.json: format must be 1' report quick
 cmp -s before.html quick/report.html || fail 'a refused folder changes the page that was there'
 compgen -G 'quick/*.tmp' >/dev/null && fail 'a temporary file is left'
+# a gnuplot that leaves half of the last picture, as on a full disk, and says nothing: page and plots stay as they are
+mkdir halving
+cat >halving/gnuplot <<SH
+#!/bin/sh
+$(command -v gnuplot) "\$@" && truncate -s -1000 phases-1.png
+SH
+chmod +x halving/gnuplot
+cp -r quick before
+sed -i 's/"format": 9/"format": 1/' quick/run.json
+PATH=$folder/halving:$PATH expect 2 'no whole picture of phases-1' report quick
+cp before/run.json quick/run.json
+diff -r before quick >out || fail 'half a picture changes the page or the plots that were there'
 cp -r "$tests/page" without
 PATH=$folder/nowhere "$program" report without >out 2>err
 (($? == 3)) && grep -q 'gnuplot-nox' err || fail 'a missing gnuplot is not exit 3 with the name of its package'
@@ -83,6 +96,9 @@ function look(frame) {
     for (const e of page.querySelectorAll(".scroll"))
         if (e.tabIndex != 0)
             wrong.push("a table that no key scrolls");
+    for (const text of typed)
+        if (![...page.querySelectorAll(".plot text")].some(e => e.textContent.includes(text)))
+            wrong.push("not as typed: " + text);
     return [...new Set(wrong)].slice(0, 3).join("; ");
 }
 JS
@@ -91,6 +107,7 @@ browser=(timeout 120 chromium --headless --disable-gpu --user-data-dir="$folder/
     --no-first-run --host-resolver-rules='MAP * ~NOTFOUND' --enable-logging=stderr)
 ((EUID != 0)) || browser+=(--no-sandbox)
 
+typed='[]' # in JavaScript: texts that plots must show
 # look PAGE light|dark: what is wrong with it, in a line; nothing where all is well
 look()
 {
@@ -98,7 +115,7 @@ look()
     [[ $2 == light ]] || { dark=true scheme=0; }
     cat >frame.html <<HTML
 <!DOCTYPE html><title>not looked at</title><iframe style="width:390px;height:800px;border:0"></iframe>
-<script>const dark = $dark;</script><script src="frame.js"></script><script>
+<script>const dark = $dark, typed = $typed;</script><script src="frame.js"></script><script>
 const frame = document.querySelector("iframe");
 frame.onload = () => { try { document.title = "answer: " + look(frame); } catch (e) { document.title = "answer: " + e; } };
 frame.src = "$1";
@@ -144,6 +161,34 @@ sed 's|@media screen and (prefers-color-scheme:dark)|@media speech|' page.html >
 faulty 'no dark colours' 'the paper is' faulty.html dark
 sed 's|\.plot \[fill=black\]|.none|' page.html >faulty.html
 faulty 'plots with black text by night' "a plot's text" faulty.html dark
+
+# ---- labels that look like mark-up: shown as they are typed, in the page and in the files, and nothing runs
+# They stand in the keys of plots and beside their rows, the second above and below them, too.
+short='</svg><b onload=a()>&"]]>`c`'
+long='</title></svg><script>alert(1)</script><img src=x onerror=alert(2)> ]]> &amp; "q" `touch pwned` $x @y 100% {a}^b'
+for label in "$short" "$long"; do
+    rm -rf labels
+    cp -r "$tests/page" labels
+    json=$(sed 's/"/\\"/g; s/$/\\nend/' <<<"$label")                            # as JSON has it
+    sed -i "s~\"simd\": \"auto\"~\"simd\": \"$(sed 's/[\\&~]/\\&/g' <<<"$json")\"~" labels/*.json # as sed has that
+    expect 0 'labels/report.html' report labels
+    cp labels/report.html labels.html
+    typed="['$(sed 's/</\\x3c/g' <<<"$label") end']" # without a tag for the page around it
+    fine labels.html
+    [[ ! -e pwned && ! -e labels/plots/pwned ]] || fail "the label $label ran a command"
+    for plot in labels/plots/*.svg; do
+        "${browser[@]}" --dump-dom "file://$folder/$plot" >dom 2>words
+        grep -q parsererror dom && fail "$plot is not well-formed with the label $label"
+    done
+done
+typed="['\x3c/svg>']"
+cp -r "$tests/page" plain
+expect 0 'plain/report.html' report plain
+cp plain/report.html faulty.html
+faulty 'a label that is not shown' 'not as typed' faulty.html
+sed 's|<figcaption>|<figcaption><script>alert(1)</script>|' labels.html >faulty.html
+typed='[]'
+faulty 'a label that runs' CONSOLE faulty.html
 
 # ---- in print
 "${browser[@]}" --no-pdf-header-footer --print-to-pdf=page.pdf "file://$folder/page.html" >dom 2>words

@@ -76,6 +76,20 @@ grep -q '^  data: builtin, 1048576 tokens' out || fail 'the table does not say w
 grep -q '"complete": true' results/run.json || fail 'run.json is not complete'
 grep -q 'tests="72" failures="0" errors="0" skipped="0"' results/junit.xml || fail 'junit.xml counts otherwise'
 (($(wc -l <results/speedup.csv) == 5)) || fail 'speedup.csv has not a row a cell'
+# pasted into a shell, the command is the one that was given, whatever its words hold
+# shellcheck disable=SC2016
+odd='it`s `touch pwned` $HOME "q".yaml'
+cp small.yaml "$odd"
+# shellcheck disable=SC2016
+printf 'The quick brown fox jumps over the lazy dog.%.0s' {1..9} >'a b;$(touch pwned).txt'
+# shellcheck disable=SC2016
+bytes=(--set 'data=bytes:a b;$(touch pwned).txt' --set 'model=L=1,NH=1,C=16,V=256,T=8')
+expect 0 'PASS' run "$odd" --set repeats=1 --set workers=1 "${bytes[@]}" --out odd
+again=$(sed -n 's/^Made by `` dodeca \(.*\) ``\.$/\1/p' odd/speedup.md)
+[[ -n $again ]] || fail 'a command that holds backticks is no code span'
+eval "\"\$program\" $again --out odd-again" >out 2>err || fail "what made the table does not run again: $again"
+cmp -s <(head -7 odd/speedup.md) <(head -7 odd-again/speedup.md) || fail 'what made the table makes another one'
+[[ ! -e pwned ]] || fail 'what made the table runs something else'
 expect 0 'results/runs/' run small.yaml --set repeats=1 --set workers=1
 compgen -G 'results/runs/*-small/run.json' >/dev/null || fail 'no results/runs/<time>-small'
 sed 's/^name: .*/name: other/' small.yaml >other.yaml
@@ -94,6 +108,26 @@ expect 0 'PASS' run small.yaml --set repeats=1 --out results --replace
 (cd results && ls -d report.html soak.md logs plots traces/cell-1.json 2>/dev/null) >left
 [[ ! -s left ]] || fail "what belonged to an earlier sweep is left: $(tr '\n' ' ' <left)"
 [[ -e results/traces/own ]] || fail '--replace removes what no sweep has written'
+# a link in a place of theirs makes way, and what it leads to is as it was
+mkdir aside && touch aside/{cell-1.json,oracle-1.log} && echo own >aside/file && cp -r aside aside.before
+rm -rf results/{logs,traces,runs.jsonl,run.json}
+ln -s ../aside results/logs && ln -s ../aside results/traces && ln -s ../aside/file results/runs.jsonl
+ln -s ../aside/file results/run.json && ln -s ../aside/file results/run.json.tmp
+expect 2 'results/runs.jsonl: is a symbolic link' run --resume results
+expect 0 'PASS' run small.yaml --set repeats=1 --out results --replace --trace
+diff -r aside.before aside >out || fail '--replace writes or removes through a symbolic link'
+[[ -z $(find results -type l) && -s results/traces/cell-1.json ]] || fail '--replace leaves a symbolic link'
+# who makes a page of it has the folder for as long as that takes
+cp results/runs.jsonl before.jsonl && touch results/report.html
+exec {page}<results && flock -n "$page"
+expect 2 'results: another dodeca is making a page there' run small.yaml --set repeats=1 --out results --replace
+expect 2 'results: another dodeca is making a page there' run --resume results --again 1
+expect 2 'results: another dodeca is making a page there' report results
+cmp -s before.jsonl results/runs.jsonl && [[ -e results/report.html ]] || fail 'a refusal changed what was there'
+exec {page}<&-
+# nor is a pipe waited for
+mkdir piped && mkfifo piped/run.json
+expect 2 'piped/run.json: is a device, pipe or socket' report piped
 mkdir halves && touch halves/other
 expect 2 'halves/other' run small.yaml other.yaml --out halves
 [[ ! -e halves/small ]] || fail 'the folder of a scenario that did not run is left'
@@ -112,6 +146,9 @@ expect 2 'halves/other' run small.yaml other.yaml --out halves
 grep -q 'results could not be written: limited/.*: File too large' err || fail 'ulimit -f: nothing says so'
 grep -q 'not all results could be written' out || fail 'ulimit -f: claims that the files are there'
 expect 0 '   3  workers=2 reduce=tree, 10 steps, repeats 2' run small.yaml --list
+for idle in --out=r --replace --trace --minutes=1; do
+    expect 2 "${idle%=*}: means nothing beside --list" run small.yaml --list "$idle"
+done
 
 # ---- other subjects, membership that changes, and what a machine may lack
 cat >subjects.yaml <<'YAML'
@@ -168,6 +205,7 @@ whole_soak()
 }
 expect 0 ' (draw seed 7)' run soak.yaml --rounds 3 --draw-seed 7 --out soaked
 whole_soak soaked
+[[ ! -e soaked/runs.jsonl ]] || fail 'a soak leaves a journal'
 grep -q '^3 rounds in ' out && grep -q '^30 steps, ' out || fail 'three rounds of ten steps are not thirty'
 third=$(grep -o '"drawn": "[^"]*"' soaked/run.json | tail -1)
 expect 0 '1 rounds in' run soak.yaml --rounds 1 --draw-seed 9 --out again
@@ -274,6 +312,9 @@ wait_for 30 done_runs 3 || fail 'the first runs did not finish'
 # a second one in its folder is told so before it writes anything there
 "$program" run resumed.yaml --out resumed --replace >/dev/null 2>other && fail 'two sweeps write in one folder'
 grep -q 'another dodeca is writing there' other || fail 'nothing says that the folder is in use'
+"$program" run soak.yaml --rounds 1 --out resumed --replace >/dev/null 2>other && fail 'a soak takes the folder of a sweep'
+grep -q 'another dodeca is writing there' other || fail 'nothing says to a soak that the folder is in use'
+[[ -s resumed/runs.jsonl ]] || fail 'a soak takes the journal of a sweep'
 grep -q '"interrupted": false' resumed/run.json && (($(grep -c PASS resumed/speedup.csv) == 0)) &&
     fail 'the tables of a sweep that goes on were replaced by empty ones'
 touch resumed/report.html
@@ -294,6 +335,19 @@ grep -q '"complete": true' resumed/run.json || fail 'the resumed sweep is not co
 (($(grep -c '^{"done"' resumed/runs.jsonl) == 13)) || fail 'not one oracle and 4 x 3 runs'
 grep '^{"begin"' resumed/runs.jsonl | sort | uniq -d | grep -q . && fail 'a run was made twice'
 (($(grep -c 'PASS' resumed/speedup.csv) == 4)) || fail 'not four rows that pass'
+# a journal that lacks the run of its oracle: it is made again
+cp resumed/runs.jsonl before.jsonl
+sed -i '2,/^{"done"/d' resumed/runs.jsonl
+! grep -q '^{"begin":{"oracle":true' resumed/runs.jsonl || fail 'the oracle is still there'
+expect 0 'oracle: ended' run --resume resumed
+(($(grep -c '^{"begin":{"oracle":true' resumed/runs.jsonl) == 1)) || fail 'the oracle was not run again'
+grep -q 'the oracle was not run' resumed/run.json && fail 'cells were not judged by it'
+(($(grep -c 'PASS' resumed/speedup.csv) == 4)) || fail 'not four rows that pass beside the oracle made again'
+cp before.jsonl resumed/runs.jsonl
+# an empty one, as of a sweep that was killed at once, says how to begin anew
+mkdir empty && touch empty/runs.jsonl
+expect 2 'run the scenario anew, with --out empty --replace' run --resume empty
+expect 0 'PASS' run small.yaml --set repeats=1 --set workers=1 --out empty --replace
 # there is nothing left to do: the tables once more
 hash_and_times resumed >complete
 expect 0 'PASS' run --resume resumed
@@ -320,6 +374,8 @@ expect 2 'of which results folder' run resumed.yaml --again 1
 expect 2 'nothing else can be given beside it' run --resume resumed small.yaml
 expect 2 'resumed can be the results folder of a sweep' run --resume results
 expect 2 'nowhere' run --resume nowhere
+expect 2 '--resume: the folder has no name' run --resume ''
+expect 2 "a scenario's file has a name" run ''
 
 # ---- repeats until the interval is narrow, or a cap
 expect 0 'repeats' run small.yaml --set repeats=2 --set interval=1 --set workers=1 --out narrow
@@ -327,6 +383,7 @@ $sanitized || (($(grep -c '"repeats_ended_by": "narrow"' narrow/speedup.json) ==
 expect 0 'repeats' run small.yaml --set repeats=2 --set interval=1e-9 --set repeats-max=3 --set workers=1 --out wide
 $sanitized || (($(grep -c '"repeats_ended_by": "repeats-max"' wide/speedup.json) == 2)) || fail 'the cap does not hold'
 $sanitized || grep -q '~ the interval is wider' out || fail 'the table does not say that the interval is wide'
+expect 2 'repeats-max 3: bounds the repeats that "interval" asks for' run small.yaml --set repeats-max=3
 expect 2 'one repeat has none' run small.yaml --set repeats=1 --set interval=0.1
 
 # ---- dodeca check

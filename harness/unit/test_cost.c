@@ -467,6 +467,19 @@ static void test_left_cells(void **state)
     assert_memory_equal(cells.left, left, sizeof left);
     assert_int_equal(cells.n, made.n - 6);
     assert_int_equal(cells.n_read, made.n);
+    assert_true(dd_cost_cells_any(&cells, message));
+    cells.n = 0; /* were there no others */
+    assert_false(dd_cost_cells_any(&cells, message));
+    static const char *const said[] = {
+        "can be fitted on; not used, another subject than dodeca: 1;",
+        "; not used, a check that did not hold or was not made: 2;",
+        "; not used, more workers than cores: 1;",
+        "a changing hierarchy: 1;",
+        "; not used, fewer than three timed steps in a repeat: 1;",
+        "--out DIR` measures enough"};
+    for (size_t i = 0; i < sizeof said / sizeof said[0]; i++)
+        if (!strstr(message, said[i]))
+            fail_msg("\"%s\" does not say \"%s\"", message, said[i]);
     dd_cost_cells_close(&cells);
 }
 
@@ -507,6 +520,42 @@ static void test_bad_folders(void **state)
     dd_cost_cells_close(&cells);
 }
 
+/* Of a copy, and of the same sweep with a repeat more: cells that are in another folder already. */
+static void test_copies(void **state)
+{
+    (void)state;
+    char message[DD_MESSAGE_MAX] = "";
+    dd_cost_cells cells = {0};
+    make_world(0);
+    write_folder(folder_json(0, 2));
+    assert_true(dd_cost_cells_read(&cells, folder, message));
+    const size_t n = cells.n;
+    assert_true(n > 4);
+    refused(&cells, "cell 1: the times of its repeat 1 are in cell 1 of ");
+    refused(&cells, "a measurement counts once; give one of the two folders");
+    dd_cost_cells_close(&cells);
+
+    write_folder(folder_json(0, 2));
+    assert_true(dd_cost_cells_read(&cells, folder, message));
+    json_t *root = folder_json(1, 2), *list = json_object_get(root, "cells");
+    json_t *copy = cell_json(&made.is[4], made.row[4].ns); /* the third of those before */
+    json_t *more = json_deep_copy(json_array_get(json_object_get(copy, "repeats"), 0));
+    json_object_set_new(more, "step_wall_ns", json_pack("[i,i,i,i]", 90, 11, 12, 13));
+    json_array_insert_new(json_object_get(copy, "repeats"), 0, more);
+    json_array_append_new(list, copy);
+    write_folder(root);
+    refused(&cells, "the times of its repeat 2 are in cell 3 of ");
+    dd_cost_cells_close(&cells);
+
+    /* others beside them are welcome */
+    write_folder(folder_json(0, 2));
+    assert_true(dd_cost_cells_read(&cells, folder, message));
+    write_folder(folder_json(1, 2));
+    assert_true(dd_cost_cells_read(&cells, folder, message));
+    assert_true(cells.n > n);
+    dd_cost_cells_close(&cells);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -521,6 +570,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_too_few, set_law_and_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_left_cells, set_law_and_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_bad_folders, set_law_and_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(test_copies, set_law_and_folder, remove_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 
 #include "cpu.h"
 #include "doctor_advice.h"
+#include "doctor_measure.h"
 #include "folder_fixture.h"
 
 static void test_workers_of_threads(void **state)
@@ -55,6 +56,107 @@ static void test_found(void **state)
     dd_found_close(&found);
 }
 
+/* ---- Text ---- */
+
+static char *found_text(const dd_found *found)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    dd_found_print(found, out);
+    assert_int_equal(fclose(out), 0);
+    return text;
+}
+
+/* What is not told is null, or no number, whatever stands in its place. */
+static void test_found_nothing(void **state)
+{
+    (void)state;
+    const dd_limit none = {.most = DD_NO_LIMIT};
+    dd_found found = {.cpus = 2,
+                      .keys_why = "none",
+                      .limits = {none, none, none, DD_NO_LIMIT, 1 << 30},
+                      .threads_left = DD_NO_LIMIT};
+    json_t *json = dd_found_json(&found);
+    const json_t *threads = json_object_get(json, "threads");
+    static const char *const keys[] = {"user",   "user_used", "group",      "group_used",
+                                       "system", "maps",      "system_used"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        assert_true(json_is_null(json_object_get(threads, keys[i])));
+    assert_true(json_is_null(json_object_get(json, "topology")));
+    assert_true(json_is_null(json_object_get(json, "cores")));
+    assert_true(json_is_null(json_object_get(json, "cpus_by_affinity")));
+    json_decref(json);
+
+    found.limits.user = (dd_limit){.most = 100, .used = 7};
+    found.limits.group = (dd_limit){.most = 50};
+    json = dd_found_json(&found);
+    threads = json_object_get(json, "threads");
+    assert_int_equal(json_integer_value(json_object_get(threads, "user_used")), 7);
+    assert_int_equal(json_integer_value(json_object_get(threads, "group")), 50);
+    assert_true(json_is_null(json_object_get(threads, "group_used")));
+    json_decref(json);
+    char *text = found_text(&found);
+    assert_non_null(
+        strstr(text, "user (ulimit -u) 7 of 100 in use; control groups (pids.max) 50;"));
+    free(text);
+}
+
+static void must_print(const dd_conditions *c, const char *line)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    dd_conditions_print(c, NULL, out);
+    assert_int_equal(fclose(out), 0);
+    if (!strstr(text, line))
+        fail_msg("not \"%s\":\n%s", line, text);
+    free(text);
+}
+
+static void test_siblings(void **state)
+{
+    (void)state;
+    dd_conditions c = {.smt = DD_TOLD_OFF, .siblings = "0", .quota = 1};
+    must_print(&c, "\n  hardware threads one a core; CPU 0 has its core alone\n");
+    must_print(&c, "\n  CPU quota        1 CPU\n");
+    c.siblings[0] = '\0';
+    must_print(&c, "one a core; who shares CPU 0's core is not told here\n");
+    c = (dd_conditions){.smt = DD_TOLD_ON, .siblings = "0,4", .quota = 2};
+    must_print(&c, "several a core (SMT); CPUs 0,4 share a core\n");
+    strcpy(c.siblings, "0-1");
+    must_print(&c, "CPUs 0-1 share a core\n");
+}
+
+/* A share is that of the two numbers beside it, of one round. */
+static void test_product(void **state)
+{
+    (void)state;
+    static const double flops[] = {90e9, 100e9, 80e9, 99e9, 60e9};
+    static const double peak[] = {120e9, 110e9, 100e9, 90e9, 80e9}; /* .75 .909 .8 1.1 .75 */
+    dd_products products = {.peak_gflops = 120};
+    for (int i = 0; i < DD_PRODUCTS; i++)
+        products.product[i] = (dd_product){.layer = "layer", .pass = "pass"};
+    dd_product *p = &products.product[0];
+    dd_product_take(p, flops, peak, 5);
+    assert_true(p->share == 0.8 && fabs(p->gflops - 80) < 1e-9);
+    assert_true(fabs(p->peak_gflops - 100) < 1e-9);
+    dd_product_take(p, flops, peak, 1);
+    assert_true(p->share == 0.75 && fabs(p->peak_gflops - 120) < 1e-9);
+    dd_product_take(p, flops, peak, 5);
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    dd_products_print(&products, out);
+    assert_int_equal(fclose(out), 0);
+    assert_non_null(strstr(text, "as shares of the peak measured beside each\n"));
+    assert_non_null(strstr(text, "      80.0     100.0   80.0%\n"));
+    free(text);
+}
+
 /* ---- A machine made of files ---- */
 
 #define CPU "sys/devices/system/cpu/"
@@ -75,8 +177,9 @@ static void make_quiet(void)
     put_file(CPU "cpu0/topology/thread_siblings_list", "0\n");
     put_file(CPU "cpu0/thermal_throttle/core_throttle_count", "7\n");
     put_file(CPU "cpu0/thermal_throttle/package_throttle_count", "1\n");
-    put_file(CPU "cpu1/thermal_throttle/core_throttle_count", "2\n");
-    put_file(CPU "cpu1/thermal_throttle/package_throttle_count", "1\n");
+    put_file(CPU "cpu1/topology/thread_siblings_list", "1\n"); /* offline: not told of its heat */
+    put_file(CPU "cpu20/thermal_throttle/core_throttle_count", "2\n");
+    put_file(CPU "cpu20/thermal_throttle/package_throttle_count", "1\n");
     put_file("sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n");
     put_file("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
     put_file("proc/self/mountinfo",
@@ -151,7 +254,7 @@ static void test_meanwhile(void **state)
     put_file("proc/stat",
              "cpu  1600 10 100 8200 50 5 5 220 0 0\n"); /* 1000 more: 200 idle, 200 stolen */
     put_file("sys/fs/cgroup/job/cpu.stat", "nr_periods 12\nnr_throttled 8\n");
-    put_file(CPU "cpu1/thermal_throttle/core_throttle_count", "4\n");
+    put_file(CPU "cpu20/thermal_throttle/core_throttle_count", "4\n");
     dd_counters_look(folder, &after);
     before.own_ns = 0;
     after.own_ns = 2000000000; /* 200 of the ticks */
@@ -239,6 +342,15 @@ static void test_advice(void **state)
     f.together = (dd_reached){2, 2950, 98, 18e9, 20e9};
     advised(&f, "quota allows 2 of 4 CPUs");
     f = quiet;
+    f.found = (dd_found){.cpus = 1, .topology = {.n_cpus = 1, .n_cpus_cores = 1}};
+    f.conditions.load = 3;
+    dd_advice_weigh(&f, &a);
+    assert_non_null(strstr(a.line[1], "load average is 3.0 on 1 CPU, other programs"));
+    f = quiet;
+    f.found = (dd_found){.cpus = 2, .topology = {.n_cpus = 2, .n_cpus_cores = 1}};
+    f.together = (dd_reached){2, 2950, 98, 18e9, 20e9};
+    advised(&f, "2 CPUs are 1 core with hardware threads");
+    f = quiet;
     f.found.topology.n_cpus_cores = 2;
     advised(&f, "beyond --workers 2 little is gained");
     f = quiet;
@@ -320,6 +432,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_workers_of_threads),
         cmocka_unit_test(test_found),
+        cmocka_unit_test(test_found_nothing),
+        cmocka_unit_test(test_siblings),
+        cmocka_unit_test(test_product),
         cmocka_unit_test_setup_teardown(test_nothing_told, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_told, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_meanwhile, make_folder, remove_folder),

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * Journals: what is read back is what was run, to the last bit; a journal that was cut off anywhere
  * loses the run in progress and no other; what is not the same sweep is refused with its name; and
- * nothing that a file can hold brings the reader down. */
+ * nothing that a file can hold brings the reader down. Of two that begin in one folder one has it,
+ * and the other leaves it as it is. */
 #include "folder_fixture.h"
 #include "report.h"
 #include "report_fixture.h"
-#include "sweep_journal.h"
+#include "sweep_job.h"
 #include "sweep_times.h"
 
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -184,7 +186,8 @@ static void cut_at(planted *p, size_t bytes)
     dd_sweep *sweep = restore(p, &machine, &j);
     assert_true(!!sweep == (bytes >= head));
     if (!sweep) {
-        assert_non_null(strstr(p->message, "run the scenario anew"));
+        assert_non_null(strstr(p->message, "run the scenario anew, with --out "));
+        assert_non_null(strstr(p->message, " --replace"));
         return;
     }
     assert_int_equal(sweep->runs_done, runs);
@@ -340,6 +343,142 @@ static void test_one_writer(void **state)
     dd_journal_close(j);
 }
 
+/* ---- Two at once ---- */
+
+static void (*meanwhile)(planted *p); /* what another does as soon as a folder is made */
+static planted *meanwhile_with;
+
+int __real_mkdir(const char *path, mode_t mode);
+int __wrap_mkdir(const char *path, mode_t mode);
+int __wrap_mkdir(const char *path, mode_t mode)
+{
+    const int made = __real_mkdir(path, mode);
+    void (*act)(planted * p) = meanwhile;
+    if (made == 0 && act) {
+        meanwhile = NULL;
+        act(meanwhile_with);
+    }
+    return made;
+}
+
+static bool begin(planted *p, bool replace, dd_sweep_job *job)
+{
+    *job = (dd_sweep_job){.scenario = &p->f->scenario, .sweep = p->f->sweep};
+    return dd_sweep_job_begin(job, file_named("new"), replace, sets, 2, p->message);
+}
+
+static int other_lives = -1; /* closed: it may go */
+
+/* Another process begins a sweep in the folder, and stays there for as long as it is told. */
+static void another_begins(planted *p)
+{
+    int begun[2], lives[2];
+    char byte;
+    assert_true(pipe(begun) == 0 && pipe(lives) == 0);
+    if (fork() == 0) {
+        dd_sweep_job job;
+        close(lives[1]);
+        if (begin(p, false, &job))
+            (void)!write(begun[1], "y", 1);
+        (void)!read(lives[0], &byte, 1);
+        _exit(0);
+    }
+    close(lives[0]);
+    close(begun[1]);
+    assert_int_equal(read(begun[0], &byte, 1), 1);
+    close(begun[0]);
+    other_lives = lives[1];
+}
+
+static void another_is_gone(void)
+{
+    close(other_lives);
+    assert_true(wait(NULL) > 0);
+}
+
+static void another_comes_and_goes(planted *p)
+{
+    another_begins(p);
+    another_is_gone();
+}
+
+/* The files of one that has begun, whole, in folder/new. */
+static void check_begun(void)
+{
+    static const char *const names[] = {"new/run.json", "new/speedup.json", "new/" DD_JOURNAL_NAME};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct stat is;
+        if (lstat(file_named(names[i]), &is) != 0 || !S_ISREG(is.st_mode) || is.st_size == 0)
+            fail_msg("%s is not there", names[i]);
+    }
+}
+
+static void test_loser_removes_nothing(void **state)
+{
+    planted *p = *state;
+    dd_sweep_job job;
+    meanwhile_with = p;
+    free(p->f->sweep->cells[3].repeats[0].run.log); /* no sweep has a log when it begins */
+    p->f->sweep->cells[3].repeats[0].run.log = NULL;
+    meanwhile = another_begins;
+    assert_false(begin(p, false, &job));
+    assert_non_null(strstr(p->message, "another dodeca is writing there"));
+    check_begun();
+    assert_false(begin(p, true, &job));
+    assert_non_null(strstr(p->message, "another dodeca is writing there"));
+    check_begun();
+    another_is_gone();
+    empty_folder();
+    put_file("a.yaml", "steps: 5\n");
+    meanwhile = another_comes_and_goes;
+    assert_false(begin(p, false, &job));
+    assert_non_null(strstr(p->message, "new holds results already, run.json"));
+    check_begun();
+    /* a page that is being made there is not taken away, nor what it is made of */
+    dd_page_files page;
+    assert_true(dd_page_files_open(&page, file_named("new"), p->message, sizeof p->message));
+    dd_page_files_begin(&page);
+    put_file("new/plots.tmp/a.svg", "");
+    put_file("new/run.json", "old");
+    assert_false(begin(p, true, &job));
+    assert_non_null(strstr(p->message, "another dodeca is making a page there"));
+    check_begun();
+    assert_int_equal(access(file_named("new/plots.tmp/a.svg"), F_OK), 0);
+    char *text = read_file(file_named("new/run.json"), NULL);
+    assert_string_equal(text, "old");
+    free(text);
+    dd_page_files_close(&page);
+    must(begin(p, true, &job), p->message);
+    dd_journal_close(job.journal);
+    check_begun();
+    empty_folder();
+}
+
+/* It makes way for a file, and what it leads to is as it was. */
+static void test_links(void **state)
+{
+    planted *p = *state;
+    dd_journal *j;
+    put_file("elsewhere", "a user's");
+    assert_int_equal(remove(p->journal), 0);
+    assert_int_equal(symlink("elsewhere", p->journal), 0);
+    assert_false(dd_journal_open(folder, &j, p->message));
+    assert_non_null(strstr(p->message, DD_JOURNAL_NAME ": is a symbolic link"));
+    must(dd_journal_take(folder, &j, p->message), p->message);
+    must(dd_journal_begin(j, p->f->sweep, sets, 2, &machine, p->message), p->message);
+    dd_journal_close(j);
+    char *text = read_file(file_named("elsewhere"), NULL);
+    assert_string_equal(text, "a user's");
+    free(text);
+    must(dd_journal_open(folder, &j, p->message), p->message);
+    dd_journal_close(j);
+    assert_int_equal(remove(p->journal), 0);
+    assert_int_equal(mkfifo(p->journal, 0600), 0);
+    assert_false(dd_journal_open(folder, &j, p->message));
+    assert_non_null(strstr(p->message, "is no regular file"));
+    assert_int_equal(remove(file_named("elsewhere")), 0);
+}
+
 static void test_full_disk(void **state)
 {
     planted *p = *state;
@@ -368,6 +507,8 @@ int main(void)
         PLANTED(test_garbled),
         PLANTED(test_again),
         PLANTED(test_one_writer),
+        PLANTED(test_loser_removes_nothing),
+        PLANTED(test_links),
         PLANTED(test_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,6 +38,9 @@ static void copy(const char *changed, const char *from, const char *to)
     }
 }
 
+/* Of the fixture's second row, whose step is compared with the oracle's. */
+#define TOTAL "\"x\": 16, \"low\": 15.52, \"high\": 16.32, \"divided_by\": "
+
 /* ---- Reading ---- */
 
 static void test_read(void **state)
@@ -95,6 +98,8 @@ static void test_refusals(void **state)
          "rows[0].ratio.parallel.divided_by"},
         {"speedup.json", "\"divided_by\": 0", "\"divided_by\": null",
          "number of a row, or \"oracle\""},
+        {"speedup.json", TOTAL "\"oracle\"}", TOTAL "\"oracle\", \"row\": 6}",
+         "rows[1].ratio.total.row must be a whole number from 0 to 5"},
         {"speedup.json", "\"workers\": 1, \"over", "\"workers\": \"1\", \"over", "rows[0].workers"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -254,6 +259,29 @@ static void test_page(void **state)
     free(text);
 }
 
+/* Every ratio says what it was divided by: a row, or the oracle's run that judges. */
+static void test_divided_by(void **state)
+{
+    (void)state;
+    char *text = make_page(FIXTURE);
+    assert_int_equal(count(text, "divided by row 4"), 1);
+    assert_int_equal(count(text, " ÷ judge</small>"), 5);
+    assert_int_equal(count(text, "<dd class=\"soft\">of its run that judges, made once</dd>"), 1);
+    free(text);
+    copy("speedup.json", TOTAL "\"oracle\"}", TOTAL "\"oracle\", \"row\": 3}");
+    text = make_page(folder);
+    check_ids(text);
+    assert_int_equal(count(text, "divided by row 4"), 2);
+    assert_int_equal(count(text, " ÷ judge</small>"), 4);
+    assert_null(strstr(text, "of its run that judges"));
+    assert_int_equal(count(text, "<dd class=\"soft\">of <a href=\"#row-4\">row 4</a>"), 2);
+    free(text);
+    copy("speedup.json", TOTAL "\"oracle\"}", TOTAL "\"oracle\", \"row\": null}");
+    text = make_page(folder);
+    assert_int_equal(count(text, " ÷ judge</small>"), 5);
+    free(text);
+}
+
 /* What a folder has not, the page says so of; a log elsewhere is no link. */
 static void test_absent(void **state)
 {
@@ -308,8 +336,10 @@ static char *quoted(const char *text, bool format)
 static void test_plot_text(void **state)
 {
     (void)state;
-    char *plain = quoted("it's `rm` 5%\n\"x\" é", false), *format = quoted("5%", true);
-    assert_string_equal(plain, "'it''s ?rm? 5%?\"x\" é'");
+    char *plain = quoted("it's `rm` 5%\n\"x\" é\x01\xff\x7f", false), *format = quoted("5%", true);
+    assert_string_equal(plain, "'it''s `rm` 5% \"x\" é?"
+                               "?"
+                               "?'");
     assert_string_equal(format, "'5%%'");
     free(plain);
     free(format);
@@ -328,38 +358,70 @@ static void test_inline(void **state)
                              "id='speedup-1-gpPt0'/></defs><g id=\"speedup-1-plot_1\" >"
                              "<use href='#speedup-1-gpPt0' color='red'/></g></svg>");
     free(svg);
+    /* a text is no mark-up, whatever it looks like */
+    svg = dd_plot_inline("<svg viewBox=\"0 0 1 1\"><text>&lt;/svg> xlink:a id=\"b\" href='#c "
+                         "]]></text></svg>",
+                         "p", "");
+    assert_string_equal(svg, "<svg class=\"plot\" viewBox=\"0 0 1 1\" role=\"img\" aria-label=\"\">"
+                             "<text>&lt;/svg&gt; xlink:a id=\"b\" href='#c ]]&gt;</text></svg>");
+    free(svg);
     assert_null(dd_plot_inline("no picture", "a", "b"));
     assert_null(dd_plot_inline("<svg viewBox=\"0 0 1 1\"><g>", "a", "b"));
+    assert_null(dd_plot_inline("<svg viewBox=\"0 0 1 1\"></svg><svg>", "a", "b")); /* cut */
 }
 
-/* Without a gnuplot, and with one that refuses, the old plots stay, and nothing else is left. */
+static void put_gnuplot(const char *script)
+{
+    char path[256];
+    put_file("gnuplot", script);
+    snprintf(path, sizeof path, "%s/gnuplot", folder);
+    assert_int_equal(chmod(path, 0755), 0);
+}
+
+#define SVG "printf '<svg viewBox=\"0 0 1 1\"><text>a]]></text></svg>\\n' >a.svg\n"
+#define PNG "printf '\\211PNG\\r\\n\\032\\n pixels \\0\\0\\0\\0IEND\\256\\102\\140\\202' >a.png\n"
+
+/* Without a gnuplot, with one that refuses and with one that writes half of a picture, as on a full
+ * disk, there is no plot, and nothing is left. */
 static void test_gnuplot_fails(void **state)
 {
     (void)state;
+    static const char *const cut[] = {
+        "#!/bin/sh\nexit 0\n",
+        "#!/bin/sh\n" SVG,
+        "#!/bin/sh\n" PNG,
+        "#!/bin/sh\n" SVG PNG "printf '%.40s' \"$(cat a.svg)\" >a.svg\n",
+        "#!/bin/sh\n" SVG PNG "head -c 27 a.png >b; mv b a.png\n",
+        "#!/bin/sh\n" SVG PNG ": >a.png\n",
+    };
     char path[256], message[256], *kept;
     const char *usual = getenv("PATH");
     char *before = strdup(usual ? usual : "/usr/bin:/bin");
     dd_plot plot = {.name = "a", .title = strdup("b"), .height = 9, .commands = strdup("plot 1\n")};
-    snprintf(path, sizeof path, "%s/plots", folder);
-    assert_int_equal(mkdir(path, 0777), 0);
-    put_file("plots/old.png", "old");
+    snprintf(path, sizeof path, "%s/drawn", folder);
     setenv("PATH", folder, 1);
-    assert_int_equal(dd_plots_draw(&plot, 1, folder, message, sizeof message), DD_PLOT_NO_PROGRAM);
+    assert_int_equal(dd_plots_draw(&plot, 1, path, message, sizeof message), DD_PLOT_NO_PROGRAM);
     assert_non_null(strstr(message, "gnuplot cannot be run"));
-    put_file("gnuplot", "#!/bin/sh\necho\necho 'line 3: planted refusal'\nexit 1\n");
-    snprintf(path, sizeof path, "%s/gnuplot", folder);
-    assert_int_equal(chmod(path, 0755), 0);
-    assert_int_equal(dd_plots_draw(&plot, 1, folder, message, sizeof message), DD_PLOT_FAILED);
+    snprintf(message, sizeof message, "%s:%s", folder, before);
+    setenv("PATH", message, 1);
+    put_gnuplot("#!/bin/sh\necho\necho 'line 3: planted refusal'\nexit 1\n");
+    assert_int_equal(dd_plots_draw(&plot, 1, path, message, sizeof message), DD_PLOT_FAILED);
     assert_string_equal(message, "gnuplot refused the plots: line 3: planted refusal");
-    put_file("gnuplot", "#!/bin/sh\nexit 0\n");
-    assert_int_equal(dd_plots_draw(&plot, 1, folder, message, sizeof message), DD_PLOT_FAILED);
-    assert_string_equal(message, "gnuplot made no picture of a");
+    for (size_t i = 0; i < sizeof cut / sizeof *cut; i++) {
+        put_gnuplot(cut[i]);
+        assert_int_equal(dd_plots_draw(&plot, 1, path, message, sizeof message), DD_PLOT_FAILED);
+        assert_string_equal(
+            message, "gnuplot made no whole picture of a, as on a full disk: it said nothing");
+        assert_int_equal(count_files(), 1);
+        free(plot.svg);
+        plot.svg = NULL;
+    }
+    put_gnuplot("#!/bin/sh\necho 'words that are no refusal'\n" SVG PNG);
+    assert_int_equal(dd_plots_draw(&plot, 1, path, message, sizeof message), DD_PLOT_DRAWN);
     setenv("PATH", before, 1);
-    snprintf(path, sizeof path, "%s/plots.tmp", folder);
-    assert_int_not_equal(access(path, F_OK), 0);
-    snprintf(path, sizeof path, "%s/plots/old.png", folder);
-    kept = read_file(path, NULL);
-    assert_string_equal(kept, "old");
+    kept = read_file(file_named("drawn/a.svg"), NULL); /* as XML wants it */
+    assert_string_equal(kept, "<svg viewBox=\"0 0 1 1\"><text>a]]&gt;</text></svg>\n");
+    assert_int_not_equal(access(file_named("drawn/gnuplot.log"), F_OK), 0);
     free(kept);
     free(before);
     dd_plots_close(&plot, 1);
@@ -371,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_read),
         cmocka_unit_test_setup_teardown(test_refusals, make_folder, remove_folder),
         cmocka_unit_test(test_page),
+        cmocka_unit_test_setup_teardown(test_divided_by, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_absent, make_folder, remove_folder),
         cmocka_unit_test(test_plot_text),
         cmocka_unit_test(test_inline),

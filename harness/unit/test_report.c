@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The results folder: files that other programs can read whatever the labels and reasons hold, and
- * nothing half-written, on a full disk neither. */
+ * nothing half-written, on a full disk neither; nothing is written or removed through a link. */
 #include "folder_fixture.h"
+#include "page_results.h"
 #include "report.h"
 #include "report_fixture.h"
 
@@ -141,6 +142,77 @@ static void test_folder(void **state)
     assert_non_null(strstr(report.failure, no_folder));
 }
 
+/* Whether it is there, and no link. */
+static bool is_own(const char *dir, const char *name)
+{
+    char path[1024];
+    struct stat is;
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return lstat(path, &is) == 0 && !S_ISLNK(is.st_mode);
+}
+
+static void test_links(void **state)
+{
+    const fixture *f = *state;
+    static const char *const names[] = {"run.json", "run.json.tmp", "traces", "logs"};
+    const char *dir = file_named("linked");
+    char message[256];
+    dd_report report;
+    dd_page_files page;
+    put_file("aside/cell-4-repeat-1.log", "a user's");
+    put_file("aside/cell-1.json", "a user's");
+    put_file("file", "a user's");
+    assert_int_equal(mkdir(dir, 0777), 0);
+    for (size_t i = 0; i < 4; i++) {
+        char path[512];
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        assert_int_equal(symlink(i < 2 ? "../file" : "../aside", path), 0);
+    }
+    assert_true(open_and_begin(&report, f->sweep, dir));
+    dd_report_write(&report, f->sweep);
+    assert_non_null(strstr(report.failure, "logs: Not a directory"));
+    report.failure[0] = '\0';
+    assert_true(dd_page_files_open(&page, dir, message, sizeof message));
+    dd_report_clear(&report, &page, true);
+    dd_page_files_close(&page);
+    dd_report_write(&report, f->sweep);
+    assert_string_equal(report.failure, "");
+    assert_true(is_own(dir, "run.json") && is_own(dir, "logs"));
+    assert_true(is_own(dir, "logs/cell-4-repeat-1.log"));
+    assert_false(exists(dir, "traces") || exists(dir, "run.json.tmp"));
+    static const char *const kept[] = {"file", "aside/cell-4-repeat-1.log", "aside/cell-1.json"};
+    for (size_t i = 0; i < 3; i++) {
+        char *text = read_file(file_named(kept[i]), NULL);
+        assert_string_equal(text, "a user's");
+        free(text);
+    }
+    /* a link that leads nowhere is there, too */
+    const char *dangling = file_named("dangling");
+    assert_int_equal(mkdir(dangling, 0777), 0);
+    assert_int_equal(symlink("nowhere", file_named("dangling/runs.jsonl")), 0);
+    assert_false(dd_report_open_folder(&report, "name", dangling, false));
+    assert_non_null(strstr(report.failure, "dangling holds results already, runs.jsonl"));
+}
+
+/* What is no file is told of, and not waited for. */
+static void test_no_regular_file(void **state)
+{
+    (void)state;
+    char message[DD_PAGE_MESSAGE_MAX];
+    dd_page_results r;
+    put_file("piped/speedup.json", "");
+    assert_int_equal(mkfifo(file_named("piped/run.json"), 0600), 0);
+    assert_false(dd_page_results_open(&r, file_named("piped"), message));
+    dd_page_results_close(&r);
+    assert_non_null(strstr(message, "piped/run.json: is a device, pipe or socket, and must be a "
+                                    "regular file"));
+    assert_int_equal(remove(file_named("piped/run.json")), 0);
+    assert_int_equal(mkdir(file_named("piped/run.json"), 0700), 0);
+    assert_false(dd_page_results_open(&r, file_named("piped"), message));
+    dd_page_results_close(&r);
+    assert_non_null(strstr(message, "piped/run.json: is a directory"));
+}
+
 /* In a file system of 1 MiB and 16 files. */
 static void test_full_disk(void **state)
 {
@@ -213,8 +285,13 @@ int main(void)
 {
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        WITH_FIXTURE(test_junit),     WITH_FIXTURE(test_json),          WITH_FIXTURE(test_folder),
-        WITH_FIXTURE(test_full_disk), cmocka_unit_test(test_log_names),
+        WITH_FIXTURE(test_junit),
+        WITH_FIXTURE(test_json),
+        WITH_FIXTURE(test_folder),
+        WITH_FIXTURE(test_full_disk),
+        WITH_FIXTURE(test_links),
+        cmocka_unit_test(test_log_names),
+        cmocka_unit_test(test_no_regular_file),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -271,6 +271,8 @@ static void test_faults_have_a_line(void **state)
         {"batch: 4\nsweep:\n  workers: [1,\n    8]\n", 3, "(cell workers=8)"},
         {"model: nano\nwarmup: 9\nsteps: 8\n", 2, "at most the 8 steps"},
         {"seq: 100\n", 1, "take seq <= 64"},
+        {"repeats: 3\nrepeats-max: 12\n", 2, "asks for, and there is none; add one, such as"},
+        {"minutes-max: 5\nsweep:\n  workers: [1, 2]\n", 1, "or leave minutes-max out"},
         {"batch: 4\n\tseed: 2\n", 2, "spaces, never with tabs"},
         {"batch: 4\nsweep:\n\tworkers: [1]\n", 3, "spaces, never with tabs"},
         {"batch: [1\n", 2, "not YAML"},
@@ -298,6 +300,26 @@ static void test_faults_have_a_line(void **state)
             fail_msg("%s gives \"%s\", not line %u \"%s\"", bad[i].text, message, bad[i].line,
                      bad[i].message);
     }
+}
+
+/* What --set gives or takes away counts as the file's own; 0 says that no interval is wanted. */
+static void test_bounds_of_repeats(void **state)
+{
+    (void)state;
+    static const char text[] = "repeats: 3\ninterval: 0.03\nrepeats-max: 12\nminutes-max: 5\n";
+    static const char *const none[] = {"interval=0"}, *const late[] = {"minutes-max=5"},
+                             *const both[] = {"minutes-max=5", "interval=0.1"};
+    char message[DD_SCENARIO_MESSAGE_MAX] = "";
+    dd_scenario *s = NULL;
+    assert_true(open_text(text, sizeof text - 1, NULL, 0, &s, message));
+    dd_scenario_close(s);
+    assert_true(open_text(text, sizeof text - 1, none, 1, &s, message));
+    assert_int_equal(s->cells[0].settings.repeats, 3);
+    dd_scenario_close(s);
+    assert_false(open_text("repeats: 3\n", 11, late, 1, &s, message));
+    assert_non_null(strstr(message, "a.yaml: minutes-max 5: bounds the repeats that \"interval\""));
+    assert_true(open_text("repeats: 3\n", 11, both, 2, &s, message));
+    dd_scenario_close(s);
 }
 
 static void test_explosion_is_refused(void **state)
@@ -350,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_no_sweep_is_one_cell),
         cmocka_unit_test(test_set_replaces_value_and_list),
         cmocka_unit_test(test_faults_have_a_line),
+        cmocka_unit_test(test_bounds_of_repeats),
         cmocka_unit_test(test_explosion_is_refused),
         cmocka_unit_test(test_unreadable_files),
     };

@@ -108,6 +108,94 @@ static void test_plain(void **state)
     free(text);
 }
 
+/* ---- The legend ---- */
+
+/* The fixture's sweep with the first n of its cells, which may be others now and all end. */
+static void run_anew(fixture *f, size_t n)
+{
+    dd_sweep_close(f->sweep);
+    f->scenario.n_cells = n;
+    f->sweep = dd_sweep_open(&f->scenario);
+    assert_non_null(f->sweep);
+    for (size_t i = 0; i < f->sweep->n_oracles; i++)
+        end_run(&f->sweep->oracles[i].run, 1, 16000);
+    for (size_t i = 0; i < n; i++) {
+        for (uint32_t r = 0; r < 3; r++) {
+            end_run(&f->sweep->cells[i].repeats[r].run, f->cells[i].settings.config.workers,
+                    8000 + 1000ull * r);
+            judge(f, i, r);
+        }
+        assert_int_equal(f->sweep->cells[i].verdict, DD_PASS);
+    }
+}
+
+/* What both kinds of table say, and do not say. */
+static void must_tell(const fixture *f, const char *terminal, const char *file, const char *never)
+{
+    for (int way = 0; way < 2; way++) {
+        char *text = text_of(f, way ? markdown : plain);
+        if (!strstr(text, way ? file : terminal) || (never && strstr(text, never)))
+            fail_msg("not \"%s\", or \"%s\":\n%s", way ? file : terminal, never ? never : "", text);
+        free(text);
+    }
+}
+
+/* A row divided by the oracle's row is told from one that had to do with the run that judges. */
+static void test_oracle_is_told(void **state)
+{
+    fixture *f = *state;
+    const char *once = "x oracle: step of the oracle, run once, / own.\n";
+    f->cells[0].settings.subject = DD_SUBJECT_ORACLE;
+    run_anew(f, N_CELLS);
+    must_tell(f, "x oracle: step of the oracle's row / own.\n    Where several rows would do",
+              "x oracle: step of the oracle's row / own. Where several rows would do", "^");
+
+    f->cells[3].settings.config.batch = 24; /* which no oracle's row has */
+    run_anew(f, N_CELLS);
+    must_tell(
+        f,
+        "x oracle: step of the oracle's row that trains the same / own;\n    ^ where none was "
+        "timed, of the oracle's run, made once, that judges the row / own.\n",
+        "x oracle: step of the oracle's row that trains the same / own; ^ where none was "
+        "timed, of the oracle's run, made once, that judges the row / own. Where several",
+        "run once");
+    must_tell(f, "    1.78^ ", "| 1.78^ (1.60 to 2.00) |", NULL);
+    must_tell(f, "     1.00 ", "| 1.00 (1.00 to 1.00) |", NULL);
+    char *text = text_of(f, markdown);
+    assert_ptr_equal(strchr(strstr(text, "^ (1.60") + 1, '^'), strstr(text, "^ where")); /* one */
+    free(text);
+
+    for (uint32_t r = 0; r < 3; r++) { /* the oracle's row may not be timed: it is no row */
+        f->sweep->cells[0].repeats[r].run.end.hash[0] = 'f';
+        judge(f, 0, r);
+    }
+    must_tell(f, once, once, "^");
+    f->cells[0].settings.subject = DD_SUBJECT_DODECA; /* no such row at all */
+    run_anew(f, N_CELLS);
+    must_tell(f, "run once, / own.\n    Where several rows", "run once, / own. Where several rows",
+              "^");
+    run_anew(f, 1);
+    must_tell(f, once, once, "several rows"); /* for there is no other row */
+}
+
+/* What is left out where a run has one step, and what a sweep of one cell has no order of. */
+static void test_only_one(void **state)
+{
+    fixture *f = *state;
+    must_tell(f, "median step, step 0 left out.\n", "median step, step 0 left out.\n", NULL);
+    must_tell(f, "the cells' order in each is another", "the cells' order in each is another",
+              NULL);
+    for (size_t i = 0; i < 3; i++) {
+        for (uint32_t r = 0; r < 3; r++)
+            f->sweep->cells[i].repeats[r].run.n_steps = 1;
+        const char *some = "median step, step 0 left out where there are others.\n";
+        const char *all = "median step, step 0 here, the only one.\n";
+        must_tell(f, i < 2 ? some : all, i < 2 ? some : all, NULL);
+    }
+    run_anew(f, 1);
+    must_tell(f, "by bootstrap over repeats", "by bootstrap over repeats", "the cells' order");
+}
+
 /* ---- Wide tables ---- */
 
 /* Two blocks whose one table would be too wide: a table each, below what they have in common; texts
@@ -172,7 +260,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_FIXTURE(test_csv),      WITH_FIXTURE(test_reduction_is_told),
         WITH_FIXTURE(test_markdown), WITH_FIXTURE(test_plain),
-        WITH_FIXTURE(test_wide),
+        WITH_FIXTURE(test_wide),     WITH_FIXTURE(test_oracle_is_told),
+        WITH_FIXTURE(test_only_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,6 +90,40 @@ static void test_late_oracle(void **state)
     dd_sweep_close(sweep);
 }
 
+/* A sweep that is resumed may lack the oracle's run: it is made, and until then no cell passes. */
+static void test_missing_oracle(void **state)
+{
+    (void)state;
+    drop_handlers();
+    dd_scenario scenario;
+    dd_scenario_cell cells[N_CELLS];
+    make_scenario(&scenario, cells, 1);
+    for (uint32_t i = 0; i < N_CELLS; i++)
+        cells[i].settings.config.workers = i == 1 ? 2 : 0; /* the second has wrong bits */
+    dd_sweep *sweep = dd_sweep_open(&scenario);
+    assert_non_null(sweep);
+    int fd = eventfd(0, EFD_CLOEXEC);
+    const uint64_t one = 1;
+    dd_sweep_options options = {.stop_fd = fd, .train = body_mixed, .serial = body_good};
+    dd_sweep_run_all(sweep, &options);
+    dd_run_clear(&sweep->oracles[0].run);
+    dd_sweep_judge(sweep); /* as a restored one is */
+    assert_false(dd_sweep_is_complete(sweep));
+    assert_int_equal(write(fd, &one, sizeof one), sizeof one);
+    dd_sweep_run_all(sweep, &options);
+    assert_true(sweep->interrupted);
+    for (size_t i = 0; i < N_CELLS; i++)
+        assert_int_equal(sweep->cells[i].verdict, DD_SKIP);
+    options.stop_fd = -1;
+    dd_sweep_run_all(sweep, &options);
+    for (size_t i = 0; i < N_CELLS; i++)
+        assert_int_equal(sweep->cells[i].verdict, i == 1 ? DD_FAIL : DD_PASS);
+    assert_int_equal(sweep->runs_done, sweep->runs_due);
+    assert_true(dd_sweep_is_complete(sweep));
+    dd_sweep_close(sweep);
+    close(fd);
+}
+
 /* What the first cell suffers on purpose, the oracle that it shares does not. */
 static void test_oracle_is_left_alone(void **state)
 {
@@ -336,7 +370,7 @@ int main(void)
         cmocka_unit_test(test_sweep_goes_on),       cmocka_unit_test(test_oracle_is_left_alone),
         cmocka_unit_test(test_sweep_interrupted),   cmocka_unit_test(test_repeats_until_narrow),
         cmocka_unit_test(test_rounds_are_shuffled), cmocka_unit_test(test_goes_on),
-        cmocka_unit_test(test_late_oracle),
+        cmocka_unit_test(test_late_oracle),         cmocka_unit_test(test_missing_oracle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -281,11 +282,40 @@ static void files_are_not_overwritten(void **state)
     dd_config config = small(1);
     dd_error error;
     dd_trainer *t = open_trainer(&config);
-    dd_trace_file *f = open_trace(t), *other = NULL;
+    put_file("file", "a user's");
+    dd_trace_file *f = NULL, *other = NULL;
     assert_int_equal(dd_trace_file_open(one_file, "", t, &other, &error), DD_ERR_DATA);
     assert_non_null(strstr(error.message, "there is such a file"));
+    assert_int_equal(unlink(one_file), 0);
+    f = open_trace(t);
+    assert_int_equal(dd_trace_file_open(one_file, "", t, &other, &error), DD_ERR_DATA);
+    assert_non_null(strstr(error.message, "is being written by somebody else"));
     assert_int_equal(dd_trace_file_open("/nowhere/there", "", t, &other, &error), DD_ERR_DATA);
+    put_file("file", "a user's"); /* meanwhile */
+    assert_int_equal(dd_trace_file_close(f, &error), DD_ERR_DATA);
+    assert_non_null(strstr(error.message, "there is such a file by now"));
+    char *text = read_file(one_file, NULL);
+    assert_string_equal(text, "a user's");
+    free(text);
+    assert_int_equal(unlink(one_file), 0);
+    assert_int_equal(count_files(), 0);
+    dd_trainer_close(t);
+}
+
+/* It has its name when it is whole, and not before. */
+static void half_a_file_has_no_name(void **state)
+{
+    (void)state;
+    dd_config config = small(2);
+    dd_trainer *t = open_trainer(&config);
+    dd_trace_file *f = open_trace(t);
+    steps(t, f, 2);
+    assert_int_not_equal(access(one_file, F_OK), 0);
     json_decref(trace_of(f));
+    f = open_trace(t);
+    dd_trace_file_abandon(f);
+    dd_trace_file_abandon(NULL);
+    assert_int_equal(count_files(), 0);
     dd_trainer_close(t);
 }
 
@@ -381,6 +411,7 @@ int main(void)
         cmocka_unit_test(room_is_bounded_and_told),
         cmocka_unit_test(without_room_there_is_nothing),
         cmocka_unit_test(files_are_not_overwritten),
+        cmocka_unit_test(half_a_file_has_no_name),
         cmocka_unit_test(flaws_are_seen),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);

@@ -32,7 +32,8 @@ grep -q '^trace: room for 8192 events of each thread' err || fail 'the room of t
 whole a.json 4
 expect 2 'there is such a file, and none is overwritten' train "${small[@]}" --trace a.json
 whole a.json 4
-expect 2 'trace nowhere/a.json: No such file' train "${small[@]}" --trace nowhere/a.json
+expect 2 'trace nowhere/a.json: cannot be written: No such file' train "${small[@]}" --trace nowhere/a.json
+expect 2 'trace "": an empty path' train "${small[@]}" --trace ''
 expect 2 'does not tell what it did when' train "${small[@]}" --serial --trace b.json
 expect 2 'of what trace?' train "${small[@]}" --trace-events 64
 expect 2 'whole number from 1' train "${small[@]}" --trace b.json --trace-events 0
@@ -47,6 +48,26 @@ for event in expand collapse 'is control 0' 'is worker 0.4' 'leaves 0.4' fold; d
     grep -q "\"name\":\"$event\"" d.json || fail "no \"$event\" in the trace"
 done
 expect 0 '"trace_bytes":983040' train "${small[@]}" --workers 2 --trace e.json --json
+
+# a disk that is full, here a limit on the size of files: no half of a trace is left, and somebody says so
+(
+    ulimit -f 4
+    "$program" train "${small[@]}" --trace cut.json >out 2>err
+    echo $? >code
+)
+[[ $(cat code) == 3 ]] || fail "a trace that has no room: exit $(cat code), not 3"
+grep -q '^dodeca train: trace cut.json: writing failed at byte [0-9]*: File too large$' err || fail 'nothing says that the trace has no room'
+compgen -G 'cut.json*' >/dev/null && fail 'a half-written trace is left'
+# killed: no trace, and the next one takes what was begun
+"$program" train "${small[@]}" --steps 100000000 --trace killed.json >out 2>err </dev/null &
+pid=$!
+until compgen -G 'killed.json*' >/dev/null || [[ ! -d /proc/$pid ]]; do :; done
+kill -9 $pid
+wait $pid 2>/dev/null
+[[ ! -e killed.json ]] || fail 'a killed training leaves half a trace under its name'
+expect 0 'steps' train "${small[@]}" --trace killed.json
+whole killed.json 4
+[[ $(compgen -G 'killed.json*') == killed.json ]] || fail 'what a killed training began is left'
 
 # ---- run
 cat >sweep.yaml <<'END'
@@ -73,6 +94,14 @@ expect 0 'trace of cell 4' run sweep.yaml --out t --trace
 for cell in 1 2 3 4; do
     whole t/traces/cell-$cell.json 10
 done
+(
+    ulimit -f 64
+    "$program" run sweep.yaml --set steps=100 --set workers=2 --set reduce=tree --out cut --trace >out 2>err
+    echo $? >code
+)
+[[ $(cat code) == 3 ]] || fail "traces that have no room: exit $(cat code), not 3"
+grep -q '^dodeca run: trace cut/traces/cell-1.json: writing failed at byte' err || fail 'nothing says that the trace of a cell has no room'
+compgen -G 'cut/traces/*' >/dev/null && fail 'a half-written trace of a cell is left'
 [[ ! -e t/traces/cell-5.json ]] || fail 'the oracle has a timeline'
 expect 2 'is a soak' run "$tests/../../scenarios/soak.yaml" --trace --rounds 1
 
