@@ -16,7 +16,7 @@ usage: scripts/perf_gate.sh [--json FILE] [BASE_REVISION]
 Is the working tree (head) slower than BASE_REVISION (base)? Builds both, then
   counts   user-space instructions of the oracle and of kernels: perf_event_open, else valgrind's callgrind. 0.5 % more
            are a regression
-  times    whole steps and barriers, base and head in turn (ABBA), 15 to 40 pairs of processes. A regression where,
+  times    whole steps and barriers, base and head in turn (ABBA), 15 to 60 pairs of processes. A regression where,
            after 20 pairs or more, the 95 % interval of the median ratio lies above 3 %, and that of a second
            measurement as well
   floors   head against locks, pthread barriers, one worker (1.9 x) and more workers than cores (0.8 x)

@@ -81,7 +81,7 @@ bool dd_perf_close_(int fd, double *count);
 
 /* ---- Times in pairs (gate_pairs.c) ---- */
 
-enum { DD_PAIRS_MAX = 40, DD_PAIRS_STRIDE = 5, DD_PAIRS_LOST = 20 /* at least, to be lost */ };
+enum { DD_PAIRS_MAX = 60, DD_PAIRS_STRIDE = 5, DD_PAIRS_LOST = 20 /* at least, to be lost */ };
 
 typedef enum dd_side_of { DD_BELOW, DD_UNDECIDED, DD_ABOVE } dd_side_of;
 
@@ -150,7 +150,13 @@ typedef struct dd_gate_result {
     double seconds;
 } dd_gate_result;
 
-enum { DD_GATE_COUNTS = 1, DD_GATE_TIMES = 2, DD_GATE_FLOORS = 4, DD_GATE_ALL = 7 };
+enum {
+    DD_GATE_COUNTS = 1,
+    DD_GATE_TIMES = 2,
+    DD_GATE_FLOORS = 4,
+    DD_GATE_ALL = 7,
+    DD_GATE_TO_FIRST = 8 /* besides: no more times after one that failed */
+};
 
 /* Compares head with base. Ends early when g is stopped.
  * parts    which kinds of rows                                                               */
