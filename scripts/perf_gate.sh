@@ -16,9 +16,8 @@ usage: scripts/perf_gate.sh [--json FILE] [BASE_REVISION]
 Is the working tree (head) slower than BASE_REVISION (base)? Builds both, then
   counts   user-space instructions of the oracle and of kernels: perf_event_open, else valgrind's callgrind. 0.5 % more
            are a regression
-  times    whole steps and barriers, base and head in turn (ABBA), 15 to 60 pairs of processes. A regression where,
-           after 20 pairs or more, the 95 % interval of the median ratio lies above 3 %, and that of a second
-           measurement as well
+  times    whole steps and barriers, base and head in turn (ABBA), 20 to 100 pairs of processes. A regression where
+           the 95 % interval of the median ratio lies above 3 %, and that of a second measurement at the end as well
   floors   head against locks, pthread barriers, one worker (1.9 x) and more workers than cores (0.8 x)
 and prints one table. Without BASE_REVISION that is where this branch left origin/main or main; on main itself HEAD^, or
 HEAD where the tree has changes. About a minute on 2 cores that are otherwise idle, and the builds.

@@ -81,7 +81,7 @@ bool dd_perf_close_(int fd, double *count);
 
 /* ---- Times in pairs (gate_pairs.c) ---- */
 
-enum { DD_PAIRS_MAX = 60, DD_PAIRS_STRIDE = 5, DD_PAIRS_LOST = 20 /* at least, to be lost */ };
+enum { DD_PAIRS_MAX = 100, DD_PAIRS_STRIDE = 5, DD_PAIRS_LOST = 20 /* at least, to be lost */ };
 
 typedef enum dd_side_of { DD_BELOW, DD_UNDECIDED, DD_ABOVE } dd_side_of;
 
@@ -133,7 +133,7 @@ typedef struct dd_gate_row {
     double ratio, low, high; /* head / base, of a floor base / head; low, high NaN: exact */
     double limit;            /* count, time: the ratio is a regression above it; floor: below */
     uint32_t pairs;          /* of the measurement told */
-    bool repeated;           /* a first one found the limit passed; this is the second */
+    bool repeated;           /* a first one found the limit passed; this is a second, later one */
     double first_ratio;      /* of that first one */
     dd_gate_verdict verdict;
     char why[DD_GATE_WHY]; /* FAIL, SKIP, NEW: the reason; PASS: "" or what to know */
