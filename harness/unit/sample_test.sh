@@ -161,6 +161,7 @@ grep -q 'could not be written' err || fail 'stdout that cannot be written: nothi
 # ---- Ctrl-C: what was drawn so far
 text a --load bytes.ckpt --prompt x --tokens 4000 --seed 3
 set -m # a job of its own: its Ctrl-C is not ignored
+: >b   # what an earlier part left there would tell too soon that it has begun
 "$program" sample --load bytes.ckpt --prompt x --tokens 1000000000 --seed 3 >b 2>err &
 child=$!
 set +m
