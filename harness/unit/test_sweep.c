@@ -66,18 +66,25 @@ static void test_sweep_goes_on(void **state)
     dd_sweep_close(sweep);
 }
 
+/* A sweep whose second cell will have wrong bits, with body_mixed. */
+static dd_sweep *open_one_wrong(dd_scenario *scenario, dd_scenario_cell cells[N_CELLS])
+{
+    drop_handlers();
+    make_scenario(scenario, cells, 1);
+    for (uint32_t i = 0; i < N_CELLS; i++)
+        cells[i].settings.config.workers = i == 1 ? 2 : 0;
+    dd_sweep *sweep = dd_sweep_open(scenario);
+    assert_non_null(sweep);
+    return sweep;
+}
+
 /* One cell is run again, and with it the oracle, which had crashed: all cells are judged by it. */
 static void test_late_oracle(void **state)
 {
     (void)state;
-    drop_handlers();
     dd_scenario scenario;
     dd_scenario_cell cells[N_CELLS];
-    make_scenario(&scenario, cells, 1);
-    for (uint32_t i = 0; i < N_CELLS; i++)
-        cells[i].settings.config.workers = i == 1 ? 2 : 0; /* the second has wrong bits */
-    dd_sweep *sweep = dd_sweep_open(&scenario);
-    assert_non_null(sweep);
+    dd_sweep *sweep = open_one_wrong(&scenario, cells);
     dd_sweep_options options = {.stop_fd = -1, .train = body_mixed, .serial = body_faults};
     dd_sweep_run_all(sweep, &options);
     assert_int_not_equal(dd_sweep_verdict(sweep), DD_PASS);
@@ -94,14 +101,9 @@ static void test_late_oracle(void **state)
 static void test_missing_oracle(void **state)
 {
     (void)state;
-    drop_handlers();
     dd_scenario scenario;
     dd_scenario_cell cells[N_CELLS];
-    make_scenario(&scenario, cells, 1);
-    for (uint32_t i = 0; i < N_CELLS; i++)
-        cells[i].settings.config.workers = i == 1 ? 2 : 0; /* the second has wrong bits */
-    dd_sweep *sweep = dd_sweep_open(&scenario);
-    assert_non_null(sweep);
+    dd_sweep *sweep = open_one_wrong(&scenario, cells);
     int fd = eventfd(0, EFD_CLOEXEC);
     const uint64_t one = 1;
     dd_sweep_options options = {.stop_fd = fd, .train = body_mixed, .serial = body_good};
