@@ -58,7 +58,7 @@ static void clear(const char *dir, const char *name)
 static bool make(const char *dir, const char *name)
 {
     path p;
-    return mkdir(in(dir, name, &p), 0777) == 0 || errno == EEXIST;
+    return dd_folder_make(in(dir, name, &p));
 }
 
 /* What was built, and is not wanted. */

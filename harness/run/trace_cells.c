@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cell_body.h"
@@ -32,11 +31,10 @@ static const char *why(const dd_sweep_run *row)
     return "";
 }
 
-/* Whether the run was well, but for its trace, which has no room: no fault of the trainer's. */
-static bool is_unwritten(const dd_run *run)
+/* Whether a file was the matter, such as a trace that has no room: no fault of the trainer's. */
+static bool lacks_file(const dd_run *run)
 {
-    return run->outcome == DD_RUN_REFUSED && run->end.status == DD_ERR_DATA &&
-           strncmp(run->end.message, "trace ", strlen("trace ")) == 0;
+    return run->outcome == DD_RUN_REFUSED && run->end.status == DD_ERR_DATA;
 }
 
 static int trace_cell(const dd_sweep *sweep, size_t at, const char *path, int stop_fd, FILE *log)
@@ -51,7 +49,7 @@ static int trace_cell(const dd_sweep *sweep, size_t at, const char *path, int st
     if (row.run.outcome != DD_RUN_ENDED)
         dd_trace_file_forget(path);
     int code = DD_EXIT_INTERRUPTED;
-    if (is_unwritten(&row.run)) {
+    if (lacks_file(&row.run)) {
         fprintf(log, "dodeca run: %s\n", row.run.end.message);
         code = DD_EXIT_ENVIRONMENT;
     } else if (row.run.outcome != DD_RUN_NOT_RUN) {
