@@ -16,13 +16,13 @@ prints what it prints and exits as it does. Arguments that name files are taken 
 is the present one, empty otherwise.
 
   --with FILE     take this file along too, a program with its libraries
-  --kernel FILE   the Linux to boot; else $DODECA_VM_KERNEL, else the newest readable /boot/vmlinuz*
+  --kernel FILE   the Linux to boot; else $DODECA_VM_KERNEL, else the newest readable /boot/vmlinuz*, else
+                  the one that scripts/setup.sh --vm has fetched
   --cpus N        default 2
   --memory MIB    default 1024
   --timeout S     default 600
 
-Debian has the two in qemu-system-x86 and linux-image-cloud-amd64 (which need not be installed for this:
-dpkg -x on the downloaded package will do).
+scripts/setup.sh --vm gets qemu and a kernel from Debian.
 
 exit: the command's, 77 where qemu or a kernel is missing (3 may be the command's own), 1 if the machine
 fails or takes too long, 2 bad usage
@@ -81,13 +81,9 @@ skip()
     exit 77
 }
 
-have qemu-system-x86_64 || skip 'qemu-system-x86_64 is not installed (Debian: qemu-system-x86)'
-if [[ -z $kernel ]]; then
-    for file in $(printf '%s\n' /boot/vmlinuz* | sort --version-sort); do
-        [[ ! -f $file || ! -r $file ]] || kernel=$file
-    done
-    [[ -n $kernel ]] || skip 'no readable kernel in /boot (Debian: linux-image-cloud-amd64); name one by --kernel'
-fi
+have qemu-system-x86_64 || skip 'qemu-system-x86_64 is not installed: scripts/setup.sh --vm'
+[[ -n $kernel ]] || kernel=$(vm_kernel)
+[[ -n $kernel ]] || skip 'no readable kernel in /boot: scripts/setup.sh --vm fetches one; or name one by --kernel'
 [[ -f $kernel && -r $kernel ]] || skip "the kernel $kernel cannot be read"
 
 folder=$(mktemp -d "${TMPDIR:-/tmp}/dodeca-keys-vm.XXXXXX")

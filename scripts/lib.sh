@@ -29,6 +29,26 @@ have()
     command -v "$1" >/dev/null 2>&1
 }
 
+cache_folder() # where what came from outside is kept; a relative XDG_CACHE_HOME counts as unset, as XDG says
+{
+    if [[ ${XDG_CACHE_HOME:-} == /* ]]; then
+        echo "$XDG_CACHE_HOME/dodeca"
+    elif [[ ${HOME:-} == /* ]]; then
+        echo "$HOME/.cache/dodeca"
+    else
+        return 1
+    fi
+}
+
+vm_kernel() # the Linux that a virtual machine can boot: this system's newest, or what set-up has fetched; or nothing
+{
+    local file kernel=
+    for file in "$(cache_folder || true)/vmlinuz" $(printf '%s\n' /boot/vmlinuz* | sort --version-sort); do
+        [[ ! -f $file || ! -r $file ]] || kernel=$file
+    done
+    echo "$kernel"
+}
+
 bad_usage()
 {
     die 2 "$1; see scripts/$(basename "$0") --help"

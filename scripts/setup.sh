@@ -59,14 +59,16 @@ program xz   xz-utils   set beside a trained model by example_kjv.sh
 program zstd zstd       set beside a trained model by example_kjv.sh
 program 7z   p7zip-full set beside a trained model by example_kjv.sh (PPMd)
 END
+    ! $vm || echo 'program qemu-system-x86_64 qemu-system-x86 boots a CPU with protection keys for tests'
 }
 text_package=bible-kjv
+kernel_package=linux-image-cloud-amd64
 
 usage()
 {
     cat <<'END'
 usage: scripts/setup.sh [--yes] [--peers] [--compare] [--cross] [--report] [--plugin] [--browser]
-                        [--example] [--man] [--help]
+                        [--example] [--man] [--vm] [--help]
 
 Installs what dodeca needs and is not there yet, then keeps the King James text (4.4 MB, from Debian's package
 bible-kjv) as dodeca/kjv.txt in $XDG_CACHE_HOME or ~/.cache. Does nothing, silently, where nothing is missing.
@@ -80,6 +82,8 @@ bible-kjv) as dodeca/kjv.txt in $XDG_CACHE_HOME or ~/.cache. Does nothing, silen
   --browser  also Chromium and gnuplot, with which tests make the report's page and look at it
   --example  also xz, zstd and 7-Zip, which scripts/example_kjv.sh compares a trained model with
   --man      also mandoc and groff, with which tests look at the manual pages
+  --vm       also qemu and a kernel to boot in it (kept beside the text, not installed), with which tests run on
+             a CPU with protection keys; x86-64 only, elsewhere of no effect
 
 Without the right to install, the one command to run is printed. Where there is no apt, the libraries are
 named. The text is optional: without it scenarios/quick.yaml trains on built-in data.
@@ -97,6 +101,7 @@ browser=false
 plugin=false
 man=false
 example=false
+vm=false
 for argument; do
     case $argument in
     --yes | -y) yes=true ;;
@@ -111,6 +116,7 @@ for argument; do
         browser=true
         ;;
     --example) example=true ;;
+    --vm) [[ $(uname -m) != x86_64 ]] || vm=true ;;
     --help | -h)
         usage
         exit 0
@@ -248,17 +254,6 @@ install_packages()
 
 text_bytes_least=4000000
 
-text_folder() # where dodeca looks for it; a relative XDG_CACHE_HOME counts as unset, as XDG says
-{
-    if [[ ${XDG_CACHE_HOME:-} == /* ]]; then
-        echo "$XDG_CACHE_HOME/dodeca"
-    elif [[ ${HOME:-} == /* ]]; then
-        echo "$HOME/.cache/dodeca"
-    else
-        return 1
-    fi
-}
-
 text_whole() # FILE
 {
     [[ -f $1 ]] && (($(wc -c <"$1") >= text_bytes_least))
@@ -296,6 +291,34 @@ write_text()
     fi
 }
 
+# ---- the kernel ----------------------------------------------------------------------------------------
+
+no_kernel() # WHY
+{
+    [[ ! -s $log ]] || tail -n 5 "$log" >&2
+    say "setup: no kernel for scripts/keys_vm.sh: $1"
+    exit 3
+}
+
+# Takes it out of its package, which is not installed: no machine is to begin booting it.
+fetch_kernel()
+{
+    local package temporary
+    have apt-get && have apt-cache && have dpkg || no_kernel "there is no apt to fetch $kernel_package with"
+    [[ -n ${folder:-} ]] || no_kernel 'neither HOME nor XDG_CACHE_HOME names a folder to keep it in'
+    mkdir -p "$folder" && temporary=$(mktemp -d "$folder/kernel.XXXXXX") || no_kernel "the folder $folder cannot be written"
+    # shellcheck disable=SC2064 # as it is now
+    trap "rm -rf '$temporary'" EXIT
+    say "setup: fetching a kernel to boot in qemu …"
+    log=$temporary/log
+    package=$(apt-cache depends "$kernel_package" 2>"$log" | sed -n 's/^ *Depends: \(linux-image-[^ ]*\).*/\1/p' | head -n 1)
+    (cd "$temporary" && apt-get -qq download "${package:-$kernel_package}" && dpkg -x ./*.deb tree) >>"$log" 2>&1 </dev/null ||
+        no_kernel "\"apt-get download ${package:-$kernel_package}\" or \"dpkg -x\" failed; the lines above say why"
+    compgen -G "$temporary/tree/boot/vmlinuz*" >/dev/null || no_kernel "${package:-$kernel_package} holds none"
+    mv -f "$temporary"/tree/boot/vmlinuz* "$folder/vmlinuz"
+    say "setup: the kernel is $folder/vmlinuz"
+}
+
 # ---- what to do ----------------------------------------------------------------------------------------
 
 lacks=$(missing)
@@ -306,7 +329,7 @@ packages=()
 # it cannot be had (said at the end).
 text=there
 extra=()
-folder=$(text_folder) || text=nowhere
+folder=$(cache_folder) || text=nowhere
 if [[ $text == there ]] && ! text_whole "$folder/kjv.txt"; then
     if have bible; then
         text=unwritten
@@ -427,3 +450,7 @@ unwritten) write_text ;;
 unavailable) no_text "$(<"$folder/kjv.unavailable"); remove $folder/kjv.unavailable to try again" ;;
 nowhere) no_text "neither HOME nor XDG_CACHE_HOME names a folder to keep it in" ;;
 esac
+
+if $vm && [[ -z $(vm_kernel) ]]; then
+    fetch_kernel
+fi

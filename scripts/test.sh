@@ -42,7 +42,7 @@ while (($#)); do
     --yes | -y) setup+=(--yes) ;;
     --full)
         labels='^(quick|slow)$'
-        setup+=(--cross --compare --browser --plugin --example --man)
+        setup+=(--cross --compare --browser --plugin --example --man --vm)
         ;;
     --long) bad_usage "--long stands first" ;;
     *) arguments+=("$1") ;;

@@ -198,7 +198,7 @@ int dd_cmd_convert(int argc, char **argv)
             "Examples:\n"
             "  dodeca train --steps 200 --save run.ckpt\n"
             "  dodeca convert run.ckpt model.safetensors\n"
-            "  dodeca convert run.ckpt mine/model.safetensors --config\n"
+            "  mkdir mine && dodeca convert run.ckpt mine/model.safetensors --config\n"
             "  dodeca convert model.safetensors model.bin\n"
             "  dodeca convert gpt2/model.safetensors gpt2_124M.bin\n"
             "  dodeca convert gpt2_124M.bin out --to safetensors --force\n"

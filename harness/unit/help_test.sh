@@ -46,6 +46,7 @@ done
 # ---- every option that an example has is one of its subcommand
 for help in *.help; do
     while read -r example; do
+        example=${example#mkdir * && }
         [[ $example == 'dodeca '* ]] || continue
         read -r _ subcommand _ <<<"$example"
         for option in $(sed "s/ #.*//; s/'[^']*'//g" <<<"$example" | grep -o -- ' --[a-z0-9_-]*'); do
@@ -94,7 +95,7 @@ cp README.md book.txt
 mkdir bin
 ln -s "$program" bin/dodeca
 PATH=$folder/bin:$PATH
-cheap='^dodeca (train|diff|spheres|convert|inspect|sample|doctor --quick|check --list|defects --list|bench --benchmark_list|run .*--list|explore --replay|explore --list)'
+cheap='^(mkdir [a-z]+ && )?dodeca (train|diff|spheres|convert|inspect|sample|doctor --quick|check --list|defects --list|bench --benchmark_list|run .*--list|explore --replay|explore --list)'
 dear='micro|gpt2|kjv|tokens:|tokens\.bin|--minutes|--resume'
 run=0
 for name in dodeca train $(tr ' ' '\n' <<<"$subcommands" | grep -vx train); do

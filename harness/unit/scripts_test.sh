@@ -91,11 +91,14 @@ for p; do
         else
             echo '  Candidate: (none)'
         fi
+    elif [[ \$verb == depends ]]; then
+        printf '%s\n  Depends: linux-image-7-cloud-amd64\n' "\$p"
     else
         printf 'Package: %s\nInstalled-Size: 2000\nSize: 1000000\n\n' "\$p"
     fi
 done
 END
+    stub dpkg <<<'[[ $1 == -x && -e $2 ]] && mkdir -p "$3/boot" && echo Linux >"$3/boot/vmlinuz-7"'
     stub apt-get <<END
 while [[ \$1 == -* ]]; do
     [[ \$1 != -o ]] || shift
@@ -118,6 +121,10 @@ update)
 install)
     [[ ! -e '$work/apt.broken' && ! -e '$work/apt.stale' ]] || { echo 'E: stand-in failure'; exit 100; }
     for p; do '$work/install' "\$p"; done
+    ;;
+download)
+    [[ ! -e '$work/apt.broken' ]] || { echo 'E: stand-in failure'; exit 100; }
+    touch "\$1.deb"
     ;;
 esac
 END
@@ -146,6 +153,7 @@ gcc-aarch64-linux-gnu) make aarch64-linux-gnu-gcc '[[ -e $work/home/arm64 ]]' ;;
 gcc-riscv64-linux-gnu) make riscv64-linux-gnu-gcc '[[ -e $work/home/riscv64 ]]' ;;
 libc6-dev-arm64-cross) touch '$work/home/arm64' ;;
 libc6-dev-riscv64-cross) touch '$work/home/riscv64' ;;
+qemu-system-x86) make qemu-system-x86_64 : ;;
 qemu-user)
     make qemu-aarch64 :
     make qemu-riscv64 :
@@ -225,6 +233,36 @@ test_setup_cross()
     [[ $(calls) == 'install clang gcc-aarch64-linux-gnu gcc-riscv64-linux-gnu libc6-dev-arm64-cross libc6-dev-riscv64-cross qemu-user' ]] ||
         fail "apt-get was called for: $(calls)"
     setup 0 --cross
+    silent
+}
+
+test_setup_kernel()
+{
+    local folder=$work/home/.cache/dodeca
+    machine
+    installed
+    root_user
+    stub uname <<<'echo x86_64'
+    if compgen -G '/boot/vmlinuz*' >/dev/null; then
+        echo "     (a kernel of this machine's own: $current is not tested)"
+        return
+    fi
+    touch "$work/apt.broken"
+    "$work/install" qemu-system-x86
+    setup 3 --vm
+    says 'E: stand-in failure'
+    says '"apt-get download linux-image-7-cloud-amd64" or "dpkg -x" failed'
+    [[ $(ls "$folder") == kjv.txt ]] || fail "something was left behind"
+    rm "$work/apt.broken" "$work/bin/qemu-system-x86_64"
+    setup 0 --vm
+    says "the kernel is $folder/vmlinuz"
+    [[ $(<"$folder/vmlinuz") == Linux && $(ls "$folder") == $'kjv.txt\nvmlinuz' ]] || fail "there is another kernel, or more"
+    [[ $(calls) == *'install qemu-system-x86,download linux-image-7-cloud-amd64' ]] || fail "apt-get was called for: $(calls)"
+    setup 0 --vm
+    silent
+    rm "$folder/vmlinuz"
+    stub uname <<<'echo aarch64'
+    setup 0 --vm
     silent
 }
 
