@@ -86,6 +86,7 @@ void dd_snapshot_close(dd_snapshot *s)
 /* Old copies stay where they are, to be written over. */
 void dd_snapshot_take(dd_snapshot *s)
 {
+    DD_WRITE(s, sizeof *s);
     s->take++;
     for (uint32_t i = 0; i < s->n; i++)
         dd_u64_store(&s->array[i].n_copied, 0, DD_RELAXED);
@@ -94,6 +95,7 @@ void dd_snapshot_take(dd_snapshot *s)
 
 void dd_snapshot_drop(dd_snapshot *s)
 {
+    DD_WRITE(s, sizeof *s);
     s->take++; /* no page counts as copied */
     for (uint32_t i = 0; i < s->n; i++) {
         dd_u64_store(&s->array[i].n_copied, 0, DD_RELAXED);
@@ -105,6 +107,7 @@ void dd_snapshot_drop(dd_snapshot *s)
 
 bool dd_snapshot_held(const dd_snapshot *s)
 {
+    DD_READ(s, sizeof *s);
     return s->held;
 }
 
@@ -119,6 +122,7 @@ void dd_snapshot_before_write(dd_snapshot *s, uint32_t i, size_t first, size_t l
 {
     assert(i < s->n && first <= last && last <= s->array[i].bytes);
     array *a = &s->array[i];
+    DD_READ(s, sizeof *s);
     if (!s->held || first == last || dd_u64_load(&a->n_copied, DD_RELAXED) == a->n_pages)
         return;
     const uint64_t end = pages(last);
@@ -131,6 +135,8 @@ void dd_snapshot_before_write(dd_snapshot *s, uint32_t i, size_t first, size_t l
             continue;
         }
         const size_t to = next < a->n_pages ? next * PAGE : a->bytes;
+        DD_READ(a->live + p * PAGE, to - p * PAGE);
+        DD_WRITE(a->copy + p * PAGE, to - p * PAGE);
         memcpy(a->copy + p * PAGE, a->live + p * PAGE, to - p * PAGE);
         copied += next - p;
         for (; p < next; p++)
@@ -144,6 +150,7 @@ const void *dd_snapshot_copied_page(const dd_snapshot *s, uint32_t i, uint64_t p
 {
     assert(i < s->n && page < s->array[i].n_pages);
     const array *a = &s->array[i];
+    DD_READ(s, sizeof *s);
     bool copied = s->held && dd_u64_load(&a->copied_in[page], DD_ACQUIRE) == s->take;
     return copied ? a->copy + page * PAGE : NULL;
 }
@@ -156,8 +163,10 @@ void dd_snapshot_read(const dd_snapshot *s, uint32_t i, size_t first, size_t byt
         const uint64_t page = (first + done) / PAGE;
         const size_t skip = (first + done) % PAGE, left = bytes - done;
         const size_t n = left < PAGE - skip ? left : PAGE - skip;
-        const char *from = dd_snapshot_copied_page(s, i, page);
-        memcpy((char *)out + done, (from ? from : a->live + page * PAGE) + skip, n);
+        const char *copied = dd_snapshot_copied_page(s, i, page);
+        const char *from = (copied ? copied : a->live + page * PAGE) + skip;
+        DD_READ(from, n);
+        memcpy((char *)out + done, from, n);
         done += n;
     }
 }

@@ -130,7 +130,8 @@ char *dd_explore_replay(const dd_program *table, const char *replay, dd_explore_
 /* What PCT promises: the least probability of a defect of this depth to show in one execution. */
 double dd_pct_bound(uint32_t threads, uint64_t longest, uint32_t depth);
 
-/* The table of protocols: programs that drive core/spheres, core/sync and core/control. */
+/* The table of protocols: programs that drive core/spheres, core/sync and core/control, and
+ * core/memory's snapshots. */
 extern const dd_program dd_protocols[];
 
 #endif

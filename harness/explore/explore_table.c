@@ -116,8 +116,9 @@ static void print_foot(const dd_explored *t, uint32_t n_left_out, bool interrupt
     if (n_left_out)
         printf("%" PRIu32 " slow explorations were left out: --all runs them\n", n_left_out);
     /* clang-format off */
-    puts("The sources of core/spheres, core/sync and core/control are run by the threads of each protocol: a\n"
-         "caller, Node Zero, controls, workers, and whoever else sends commands.");
+    puts("The sources of core/spheres, core/sync and core/control, and of core/memory's snapshots, are run by\n"
+         "the threads of each protocol: a caller, Node Zero, controls, workers, and whoever else sends commands,\n"
+         "looks on or saves.");
     if (t->tiers & 1u << DD_TIER_EXHAUSTIVE)
         puts("exhaustive, PASS: they were taken through every reachable state, so through every order of their\n"
              "  atomic operations, futex calls, barrier waits, thread starts and joins. Where points, eventcounts,\n"

@@ -81,6 +81,49 @@ static const dd_queues_case queues_two = {.workers = 2, .lanes = QUEUED_LANES};
 static const dd_queues_case queues_full = {.workers = 2, .lanes = QUEUED_LANES, .full = true};
 static const dd_queues_case queues_three = {.workers = 3, .lanes = QUEUED_LANES};
 
+/* ---- Snapshots ------------------------------------------------------------------------------- */
+
+#define ROUND(b, w)                                                                                \
+    {                                                                                              \
+        .before = DD_ALBUM_##b, .written = w                                                       \
+    }
+
+static const dd_snapshot_case snapshot = {.writers = 2,
+                                          .pages = 4,
+                                          .rounds = 2,
+                                          .round = {ROUND(TAKE, 0x7), ROUND(KEEP, 0xe)},
+                                          .onlooker = true};
+static const dd_snapshot_case snapshot_again = {
+    .writers = 2,
+    .pages = 2,
+    .rounds = 3,
+    .round = {ROUND(TAKE, 0x3), ROUND(TAKE, 0x2), ROUND(TAKE, 0x3)},
+    .onlooker = true,
+    .twice = true};
+static const dd_snapshot_case snapshot_given_up = {
+    .writers = 2,
+    .pages = 4,
+    .rounds = 3,
+    .round = {ROUND(TAKE, 0x5), ROUND(DROP, 0xf), ROUND(TAKE, 0xa)},
+    .onlooker = true};
+static const dd_snapshot_case snapshot_saved = {
+    .writers = 2,
+    .pages = 4,
+    .rounds = 3,
+    .round = {ROUND(TAKE, 0xf), ROUND(KEEP, 0xf), ROUND(TAKE, 0xf)},
+    .saves = true};
+static const dd_snapshot_case snapshot_three = {.writers = 3,
+                                                .pages = 3,
+                                                .rounds = 2,
+                                                .round = {ROUND(TAKE, 0x7), ROUND(KEEP, 0x5)},
+                                                .onlooker = true,
+                                                .saves = true};
+static const dd_snapshot_case snapshot_failing = {.writers = 2,
+                                                  .pages = 2,
+                                                  .rounds = 2,
+                                                  .round = {ROUND(TAKE, 0x3), ROUND(KEEP, 0x3)},
+                                                  .saves = true};
+
 /* ---- Teams ----------------------------------------------------------------------------------- */
 
 #define TEAM(b, r, w, c, n, l)                                                                     \
@@ -271,6 +314,13 @@ static const dd_team_case twelve_pause = {TWELVE(TREE, TREE, ALL_LANES), .first 
 static const dd_team_case twelve_cancel = {TWELVE(TREE, OWNER, ALL_LANES), .sender = {cancel}};
 static const dd_team_case twelve_spawn = {TEAM(TREE, TREE, 11, 0, 2, ALL_LANES), .max_workers = 12,
                                           .sender = {spawn}};
+static const dd_snapshot_case twelve_snapshot = {
+    .writers = 12,
+    .pages = 24,
+    .rounds = 3,
+    .round = {ROUND(TAKE, 0xffffff), ROUND(KEEP, 0xdb6db6), ROUND(TAKE, 0x7fffff)},
+    .onlooker = true,
+    .saves = true};
 static const dd_team_case twelve_terminate = {
     .barrier = DD_BARRIER_TREE,
     .reduce = DD_REDUCE_TREE,
@@ -284,6 +334,7 @@ static const dd_team_case twelve_terminate = {
 #define ROW(n, a, f, c, w, s) .name = n, .about = a, .run = f, .arg = &c, .workers = w, .steps = s
 #define ALONE(n, a, f, c, w, s) ROW(n, a, dd_protocol_##f##_, c, w, s), .spurious = true
 #define POINTS(n, a, c, w, s) ALONE(n, a, points, c, w, s)
+#define SNAPSHOTS(n, a, c, w, s) ROW(n, a, dd_protocol_snapshot_, c, w, s)
 #define TEAMS(n, a, c, w, s) ROW(n, a, dd_protocol_team_, c, w, s)
 /* Under sequential consistency, under C11, or under both; and what has too many states under C11:
  * changes of thread allowed. */
@@ -334,6 +385,20 @@ const dd_program dd_protocols[] = {
     {ALONE("queues-full", "the same, filled before: who finds nothing has missed nothing", queues,
            queues_full, 2, 1)},
     {ALONE("queues-three", "an owner and two thieves on four lanes", queues, queues_three, 3, 1)},
+
+    {SNAPSHOTS("snapshot", "two write four pages, an onlooker; kept through two rounds", snapshot,
+               2, 2)},
+    {SNAPSHOTS("snapshot-again", "taken in every round, one page each", snapshot_again, 2, 3)},
+    {SNAPSHOTS("snapshot-given-up", "dropped when half is copied, then taken again",
+               snapshot_given_up, 2, 3)},
+    {SNAPSHOTS("snapshot-saved", "saved by a thread while writers go on, then taken again",
+               snapshot_saved, 2, 3)},
+    {SNAPSHOTS("snapshot-three", "three writers, an onlooker, and the saver beside them",
+               snapshot_three, 3, 2),
+     SLOW_C11},
+    {SNAPSHOTS("snapshot-failing", "the same; any thread or allocation cannot be had",
+               snapshot_failing, 2, 2),
+     .thread_failures = 1, .alloc_failures = 1},
 
     {TEAMS("step-tree-tree", "tree barrier and reduction: open, step, close; 32-bit wrap",
            step_tree_tree, 2, 1),
@@ -471,6 +536,9 @@ const dd_program dd_protocols[] = {
      LARGE},
     {POINTS("thirteen-points", "a full sphere, one of it a control; slices", thirteen_points, 13,
             2),
+     LARGE},
+    {SNAPSHOTS("twelve-snapshot", "twelve writers, an onlooker, saved beside them", twelve_snapshot,
+               12, 3),
      LARGE},
     {TEAMS("twelve-tree", "a full sphere trains: tree reduction", twelve_tree, 12, 2), LARGE},
     {TEAMS("twelve-control", "control reduction", twelve_control, 12, 2), LARGE},

@@ -52,6 +52,21 @@ typedef struct dd_queues_case {
 } dd_queues_case;
 void dd_protocol_queues_(const void *queues_case);
 
+/* A snapshot of an array that writers overwrite. Points are pthread barriers. */
+typedef enum dd_album_deed { DD_ALBUM_KEEP, DD_ALBUM_TAKE, DD_ALBUM_DROP } dd_album_deed;
+typedef struct dd_snapshot_case {
+    uint32_t writers, pages; /* the same number for each, but others in every round */
+    uint32_t rounds;
+    struct {
+        dd_album_deed before; /* the caller's */
+        uint32_t written;     /* pages, a bit each */
+    } round[3];
+    bool onlooker; /* a further thread looks for copies while they are made */
+    bool saves;    /* what is wholly copied is read by a thread of its own, and then dropped */
+    bool twice;    /* whoever writes asks once more when it has written */
+} dd_snapshot_case;
+void dd_protocol_snapshot_(const void *snapshot_case);
+
 /* What somebody may ask of a team besides requests. */
 typedef enum dd_deed_kind {
     DD_DEED_NONE, /* ends a list */

@@ -17,6 +17,7 @@
 #include "folder_fixture.h"
 #include "judge.h"
 #include "tool.h"
+#include "trial.h"
 
 /* ---- The generator ---- */
 
@@ -222,6 +223,35 @@ static void all_defects_of_the_tree_can_be_read(void **state)
     dd_defects_close(&all);
 }
 
+/* Whatever can be planted is tried by the explorer where that has the source, and only there. */
+static void the_explorer_is_asked_about_what_it_compiles(void **state)
+{
+    (void)state;
+    dd_defects all;
+    char message[DD_DEFECT_MESSAGE], name[80];
+    uint32_t n_explored = 0;
+    char *build = dd_slurp(SOURCE_FOLDER "/harness/explore/CMakeLists.txt", NULL);
+    assert_non_null(build);
+    char *list = strstr(build, "set(explored_core\n");
+    assert_non_null(list);
+    size_t end = strcspn(list, ")");
+    for (size_t i = 0; i < end; i++)
+        list[i] = list[i] == '\n' ? ' ' : list[i];
+    memcpy(list + end, " ", 2);
+    assert_true(dd_defects_open(SOURCE_FOLDER, &all, message));
+    for (size_t i = 0; i < all.n; i++) {
+        const char *source = all.defect[i].source;
+        snprintf(name, sizeof name, " %s ", source);
+        const bool compiled = strstr(list, name) != NULL;
+        if (compiled != dd_trial_explores(source))
+            fail_msg("%s is %scompiled for the explorer", source, compiled ? "" : "not ");
+        n_explored += compiled;
+    }
+    assert_in_range(n_explored, 1, all.n - 1);
+    dd_defects_close(&all);
+    free(build);
+}
+
 static void arguments_of_equivalence_are_held_to_the_sources(void **state)
 {
     (void)state;
@@ -348,6 +378,7 @@ int main(void)
         cmocka_unit_test(a_defect_file_is_read),
         cmocka_unit_test(bad_defect_files_are_refused),
         cmocka_unit_test(all_defects_of_the_tree_can_be_read),
+        cmocka_unit_test(the_explorer_is_asked_about_what_it_compiles),
         cmocka_unit_test(arguments_of_equivalence_are_held_to_the_sources),
         cmocka_unit_test(trials_are_judged_by_words_and_exit_codes),
         cmocka_unit_test_setup_teardown(tools_run_within_their_limits, make_folder, remove_folder),
