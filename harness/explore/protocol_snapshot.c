@@ -20,15 +20,14 @@ typedef struct album {
     uint64_t n_words;
     uint64_t *live; /* (n_words) from point to point: each page its writer's; else the caller's */
     uint64_t *out;  /* (n_words) of whoever reads all that is held: the saver, or the caller */
-    uint64_t kept[MAX_PAGES]; /* in every word of a page when it was taken, and that is when the
-                                 caller writes this */
+    uint64_t kept[MAX_PAGES]; /* what a page held when the snapshot was taken; the caller's, then */
     /* the caller's, while all but the saver wait at a point */
     struct {
         uint64_t round;
         bool held, copied[MAX_PAGES];
     } known;
-    uint64_t now[MAX_PAGES]; /* the caller's alone: in every word of a page after the last round */
-    dd_thread saver;         /* the caller's alone */
+    uint64_t now[MAX_PAGES]; /* what a page holds after the last round; the caller's alone */
+    dd_thread saver;         /* likewise */
     bool saving;             /* likewise */
     dd_atomic_u32 saved;     /* the saver stores release, the caller loads acquire */
 } album;
@@ -71,9 +70,21 @@ static uint64_t n_words(const album *a, uint64_t page)
     return page + 1 < a->how->pages ? PAGE_WORDS : TAIL_WORDS;
 }
 
+/* Every word of a page that was last written in this round, from 1; 0: when all began. */
+static uint64_t content(uint64_t page, uint64_t round)
+{
+    return round << 32 | (page + 1);
+}
+
 static uint64_t written(const album *a, uint64_t round)
 {
     return a->how->round[round].written;
+}
+
+static void fill_page(album *a, uint64_t page, uint64_t round)
+{
+    for (uint64_t k = 0; k < n_words(a, page); k++)
+        a->live[first_word(page) + k] = content(page, round);
 }
 
 static void check_page(const album *a, const uint64_t *words, uint64_t page)
@@ -106,8 +117,8 @@ static void overwrite(album *a, uint64_t first, uint64_t last)
     const uint64_t begin = first_word(first), end = first_word(last - 1) + n_words(a, last - 1);
     dd_snapshot_before_write(a->snapshot, 0, begin * sizeof *a->live, end * sizeof *a->live);
     DD_WRITE(a->live + begin, (end - begin) * sizeof *a->live);
-    for (uint64_t k = begin; k < end; k++)
-        a->live[k] = a->known.round + 1;
+    for (uint64_t p = first; p < last; p++)
+        fill_page(a, p, a->known.round + 1);
     /* once more, as by somebody who writes in parts: nothing is shared any more */
     if (a->how->twice)
         dd_snapshot_before_write(a->snapshot, 0, begin * sizeof *a->live, end * sizeof *a->live);
@@ -239,7 +250,7 @@ static void end_round(album *a)
     DD_WRITE(&a->known, sizeof a->known);
     for (uint64_t p = 0; p < a->how->pages; p++)
         if (written(a, a->known.round) >> p & 1) {
-            a->now[p] = a->known.round + 1;
+            a->now[p] = content(p, a->known.round + 1);
             a->known.copied[p] = a->known.held;
         }
     look_after(a);
@@ -252,6 +263,10 @@ static album *open_album(const dd_snapshot_case *how)
     a->n_words = first_word(how->pages - 1) + TAIL_WORDS;
     a->live = have(a->n_words * sizeof *a->live);
     a->out = have(a->n_words * sizeof *a->out);
+    for (uint64_t p = 0; p < how->pages; p++) {
+        fill_page(a, p, 0);
+        a->now[p] = content(p, 0);
+    }
     dd_u32_init(&a->saved, 0);
     a->point = have_point(how->writers + how->onlooker + 1);
     /* an array of nothing stands beside */

@@ -103,6 +103,8 @@ static void protocols_pass_unreduced(void **state)
                  {"leave-wide", DD_MEMORY_C11},
                  {"queues", DD_MEMORY_SC},
                  {"queues", DD_MEMORY_C11},
+                 {"snapshot-saved", DD_MEMORY_SC},
+                 {"snapshot-saved", DD_MEMORY_C11},
                  {"step-pthread-control", DD_MEMORY_SC}};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -145,6 +147,7 @@ static void persistent_sets_lose_nothing(void **state)
         {"step-pthread-control", DD_MEMORY_SC},
         {"step-pthread-control", DD_MEMORY_C11},
         {"step-pthread-owner", DD_MEMORY_SC},
+        {"snapshot", DD_MEMORY_C11},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
