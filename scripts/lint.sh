@@ -41,7 +41,7 @@ verdict()
 
 skip()
 {
-    printf '%-12s SKIP: %s is not installed\n' "$1" "$2"
+    printf '%-12s SKIP (optional): %s is not installed\n' "$1" "$2"
 }
 
 # Files of this project that match a pattern of find.

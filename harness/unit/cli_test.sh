@@ -115,6 +115,8 @@ refuse 'scripts/setup.sh' train --data kjv
 if ((EUID != 0)); then
     cp good secret && chmod 0 secret
     refuse 'Permission denied' train --data tokens:secret
+else
+    echo 'SKIP (optional): root may read anything'
 fi
 expect 0 'training on builtin instead' train "${small[@]}" --data kjv --data-else builtin --steps 1
 expect 0 'loss' train --model L=1,NH=2,C=16,V=300,T=16 --batch 4 --data tokens:good --steps 1

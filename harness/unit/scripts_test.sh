@@ -239,14 +239,13 @@ test_setup_cross()
 test_setup_kernel()
 {
     local folder=$work/home/.cache/dodeca
+    checkout
+    local scripts=$work/checkout/scripts
+    sed -i "s|/boot/vmlinuz|$work/boot/vmlinuz|" "$scripts/lib.sh" # not this machine's own kernel
     machine
     installed
     root_user
     stub uname <<<'echo x86_64'
-    if compgen -G '/boot/vmlinuz*' >/dev/null; then
-        echo "     (a kernel of this machine's own: $current is not tested)"
-        return
-    fi
     touch "$work/apt.broken"
     "$work/install" qemu-system-x86
     setup 3 --vm
@@ -418,7 +417,7 @@ at_terminal()
 has_terminal()
 {
     PATH=$real_path script -q -e -c true /dev/null >/dev/null 2>&1 </dev/null && return 0
-    echo "     (no pseudo-terminal here: $current is not tested)"
+    echo "SKIP: no pseudo-terminal here for the test $current"
     return 1
 }
 
@@ -609,6 +608,69 @@ END
     printf -- '---\nname: ci\njobs:\n  one:\n    steps:\n      - run: scripts/test.sh --yes\n' \
         >"$work/checkout/.github/workflows/ci.yml"
     lint 0
+}
+
+# A test of a name, for test.sh: prints the lines given and exits 0.
+planted_test() # NAME LINE…
+{
+    local name=$1
+    shift
+    printf '%s\n' "$@" >"$work/checkout/harness/$name.out"
+    cat >>"$work/checkout/CMakeLists.txt" <<END
+add_test(NAME $name COMMAND cat \${CMAKE_SOURCE_DIR}/harness/$name.out)
+set_tests_properties($name PROPERTIES LABELS quick SKIP_REGULAR_EXPRESSION "^all of it")
+END
+}
+
+# What is skipped inside a test that passes: told, and 3 where it is required.
+test_skips()
+{
+    local script planted told lists=$work/checkout/CMakeLists.txt
+    checkout
+    for script in setup race_check; do
+        printf '#!/bin/sh\nexit 0\n' >"$work/checkout/scripts/$script.sh"
+    done
+    echo 'enable_testing()' >>"$lists"
+    # Words that only look like a skip.
+    planted_test fine '[ RUN      ] a' '[       OK ] a' 'avx2 SKIP: this CPU is old' 'says SKIP' '    SKIP: quoted' 'SKIPPED'
+    expect 0 "$work/checkout/scripts/test.sh"
+    ! grep -q '^skipped' "$work/out" || fail 'something was skipped'
+    planted_test keys '[ RUN      ] a' 'SKIP (optional): no keys' '[  SKIPPED ] a' '[ RUN      ] b' \
+        'SKIP (optional): no keys' '[  SKIPPED ] b' '[  SKIPPED ] 2 test(s), listed below:' '[  SKIPPED ] a' '[  SKIPPED ] b'
+    planted_test sets 'SKIP (optional): no AVX' '[ RUN      ] a' '[       OK ] a'
+    planted_test more 'SKIP (optional): no AVX' 'yaml         SKIP (optional): no yamllint'
+    expect 0 "$work/checkout/scripts/test.sh"
+    prints 'skipped, optional: keys a b: no keys'
+    grep -q -x 'skipped, optional: \(sets, more\|more, sets\): no AVX' "$work/out" || fail 'no AVX is not told once'
+    prints 'skipped, optional: more: yaml         no yamllint'
+    cp "$lists" "$work/optional"
+    # Required: for a reason, without one, after an optional one, by a script.
+    while IFS='|' read -r planted told; do
+        cp "$work/optional" "$lists"
+        mapfile -t -d '~' planted <<<"$planted"
+        planted_test required "${planted[@]%[~$'\n']}"
+        expect 3 "$work/checkout/scripts/test.sh"
+        grep -q -x -F "skipped: required$told" "$work/out" || fail "did not tell: skipped: required$told"
+        says 'something required was skipped: exit code 3'
+        prints 'skipped, optional: keys a b'
+    done <<'END'
+[ RUN      ] c~SKIP: needs 1,885 threads~[  SKIPPED ] c| c: needs 1,885 threads
+[ RUN      ] c~[  SKIPPED ] c| c: no reason given
+[ RUN      ] b~SKIP (optional): no keys~[  SKIPPED ] b~[ RUN      ] c~[  SKIPPED ] c| c: no reason given
+ok   one~SKIP: no terminal~ok   two|: no terminal
+END
+    # A whole test, which ctest itself calls skipped; one that fails; a run of none.
+    cp "$work/optional" "$lists"
+    planted_test whole 'all of it'
+    expect 3 "$work/checkout/scripts/test.sh"
+    says 'something required was skipped: exit code 3'
+    cp "$work/optional" "$lists"
+    echo 'add_test(NAME wrong COMMAND false)' >>"$lists"
+    echo 'set_tests_properties(wrong PROPERTIES LABELS quick)' >>"$lists"
+    expect 8 "$work/checkout/scripts/test.sh"
+    prints 'skipped, optional: keys a b: no keys'
+    expect 0 "$work/checkout/scripts/test.sh" --show-only
+    ! grep -q '^skipped' "$work/out" || fail 'an earlier run was told of'
 }
 
 # ---- same_bits and race_check against stand-ins ----------------------------------------------------------

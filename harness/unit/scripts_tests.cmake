@@ -29,6 +29,19 @@ function(dd_script_test name)
   endif()
 endfunction()
 
+# dd_absent_test(name LABEL quick REASON words [OPTIONAL]): stands for a test that this build cannot have, and is told by
+# scripts/test.sh; OPTIONAL where the machine decides, else a skipped test
+function(dd_absent_test name)
+  cmake_parse_arguments(T "OPTIONAL" "LABEL;REASON" "" ${ARGN})
+  if(T_OPTIONAL)
+    add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -E echo "SKIP (optional): ${T_REASON}")
+  else()
+    add_test(NAME ${name} COMMAND ${CMAKE_COMMAND} -E echo "SKIP: ${T_REASON}")
+    set_tests_properties(${name} PROPERTIES SKIP_REGULAR_EXPRESSION "^SKIP: ")
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS ${T_LABEL})
+endfunction()
+
 # A sanitized build is what these tests make, not where they run.
 if(NOT DODECA_SANITIZE)
   set(scripts ${PROJECT_SOURCE_DIR}/scripts)

@@ -285,8 +285,10 @@ static void failed_changes_of_the_policy_are_told(void **state)
 {
     (void)state;
     enum { STEPS = 80 };
-    if (dd_cpu_available() < 2)
-        skip(); /* the policy wants no more than there is */
+    if (dd_cpu_available() < 2) { /* the policy wants no more than there is */
+        print_message("SKIP: needs two cores\n");
+        skip();
+    }
     dd_config config = elastic();
     config.shape = (dd_shape){.L = 2, .NH = 2, .C = 64, .V = 64, .T_max = 32}; /* worth threads */
     config.lane_depth = 1;

@@ -138,7 +138,7 @@ static void find_sets(void)
         if (dd_kernels_select(all[i], &why))
             wide[n++] = all[i];
         else
-            print_message("SKIP simd %d: %s\n", (int)all[i], why);
+            print_message("SKIP (optional): %s\n", why);
     }
 }
 

@@ -175,7 +175,7 @@ static void test_segments_are_named(void **state)
     if (dd_guard_n_keys(guard) == 0) {
         if (required)
             fail_msg("no protection keys: %s", why);
-        print_message("SKIP: %s\n", why);
+        print_message("SKIP (optional): %s\n", why);
         skip();
     }
     assert_true(dd_guard_turn(guard, owner, 8, 3) == 1);

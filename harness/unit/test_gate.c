@@ -271,12 +271,19 @@ static void compare(fixture *f, dd_gate_result *r, int step_ns, int other_ns)
                     DD_GATE_TIMES | DD_GATE_FLOORS, r);
 }
 
+static void needs_two_cores(const fixture *f)
+{
+    if (f->g.cores >= 2)
+        return;
+    print_message("SKIP: needs two cores\n");
+    skip();
+}
+
 static void test_compare(void **state)
 {
     fixture *f = *state;
     static dd_gate_result r;
-    if (f->g.cores < 2)
-        skip();
+    needs_two_cores(f);
     compare(f, &r, 1010, 2020);
     assert_int_equal(dd_gate_exit_code(&r), 0);
     const dd_gate_row *row = row_of(&r, DD_GATE_FLOOR, "micro: 1 worker / 2 workers");
@@ -309,8 +316,7 @@ static void test_confirmation(void **state)
 {
     fixture *f = *state;
     static dd_gate_result r;
-    if (f->g.cores < 2)
-        skip();
+    needs_two_cores(f);
     script(f, 0, "dodeca", "for n in 1 2 3; do echo '\"wall_ns\":1000'; done");
     script(f, 0, "gate_work", "for n in 1 2 3; do echo '\"wall_ns\":1000'; done");
     script(f, 1, "gate_work", "for n in 1 2 3; do echo '\"wall_ns\":1000'; done");
@@ -333,8 +339,7 @@ static void test_nothing_to_compare_with(void **state)
 {
     fixture *f = *state;
     static dd_gate_result r;
-    if (f->g.cores < 2)
-        skip();
+    needs_two_cores(f);
     compare(f, &r, 1000, 2000);
     char path[DD_GATE_PATH + 32];
     (void)snprintf(path, sizeof path, "%s/gate_work", f->folder[0]);
@@ -410,11 +415,13 @@ static void test_callgrind(void **state)
 
 static void test_perf(void **state)
 {
-    char why[DD_GATE_WHY];
-    if (dd_counter_choose("perf", why) == DD_COUNTER_NONE) {
-        assert_true(strncmp(why, "perf_event_open: ", 17) == 0);
+    char why[DD_GATE_WHY], why_not[DD_GATE_WHY];
+    if (dd_counter_choose("perf", why_not) == DD_COUNTER_NONE) {
+        assert_true(strncmp(why_not, "perf_event_open: ", 17) == 0);
         assert_int_equal(dd_counter_choose("auto", why), DD_COUNTER_CALLGRIND);
-        return; /* the way of counting is tested with another event, below */
+        /* the way of counting is tested with another event, below */
+        print_message("SKIP (optional): %s\n", why_not);
+        skip();
     }
     counts_repeat(*state, DD_COUNTER_PERF);
 }
@@ -431,8 +438,10 @@ static void test_perf_counts_children(void **state)
     for (int i = 0; i < 2; i++) {
         double *to = i ? &busy : &idle;
         const int fd = dd_perf_open_(PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK);
-        if (fd < 0)
-            skip(); /* perf_event_open is forbidden */
+        if (fd < 0) {
+            print_message("SKIP (optional): perf_event_open is forbidden\n");
+            skip();
+        }
         assert_int_equal(dd_gate_run(&f->g, &f->side[1], "", i ? "work 300000" : "work 1", 0, why),
                          DD_GATE_RAN);
         assert_true(dd_perf_close_(fd, to));
@@ -454,8 +463,7 @@ static void test_output(void **state)
 {
     fixture *f = *state;
     static dd_gate_result r;
-    if (f->g.cores < 2)
-        skip();
+    needs_two_cores(f);
     compare(f, &r, 1050, 2100);
     char *text = NULL;
     size_t n = 0;

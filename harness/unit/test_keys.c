@@ -51,7 +51,7 @@ static void needs_keys(uint32_t n)
         return;
     if (required)
         fail_msg("%u protection keys, %u needed: %s", dd_guard_n_keys(guard), n, why);
-    print_message("SKIP: %s\n", why);
+    print_message("SKIP (optional): %s\n", why);
     skip();
 }
 

@@ -478,8 +478,10 @@ static void lane_of_arg_ns(team_fixture *f, uint32_t worker, uint32_t lane)
 static void test_policy_follows_the_work(void **state)
 {
     (void)state;
-    if (divisor > 1) /* under a race detector no lane takes nanoseconds */
+    if (divisor > 1) {
+        print_message("SKIP: under a race detector no lane takes nanoseconds\n");
         skip();
+    }
     for (int k = 0; k < 4; k++) {
         team_fixture f;
         team_fixture_open(&f, 1, 12, 1, 1,
@@ -545,8 +547,10 @@ static void test_policy_knows_single_lanes(void **state)
 static void test_1728_workers(void **state)
 {
     (void)state;
-    if (divisor > 1)
-        skip(); /* detectors have no room for that many threads */
+    if (divisor > 1) {
+        print_message("SKIP: race detectors have no room for that many threads\n");
+        skip();
+    }
     for (int reduce = DD_REDUCE_TREE; reduce <= DD_REDUCE_OWNER; reduce++) {
         dd_hierarchy *h;
         assert_int_equal(dd_hierarchy_open(3, 1728, &h), DD_OK);

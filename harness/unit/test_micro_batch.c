@@ -32,7 +32,7 @@ static int open_all(void **state)
         if (dd_kernels_select(all[i], &why))
             sets[n_sets++] = all[i];
         else
-            print_message("SKIP simd %d: %s\n", (int)all[i], why);
+            print_message("SKIP (optional): %s\n", why);
     }
     return open_data(state);
 }

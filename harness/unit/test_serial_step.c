@@ -249,8 +249,10 @@ static void test_builds_agree(void **state)
 {
     (void)state;
 #if defined(__x86_64__)
-    if (fastest() == &dd_oracle_portable)
+    if (fastest() == &dd_oracle_portable) {
+        print_message("SKIP (optional): this CPU lacks FMA, there is one build of the oracle\n");
         skip();
+    }
     dd_data *data = open_builtin();
     dd_config config = odd_config();
     config.shape.V = 64;
@@ -272,6 +274,7 @@ static void test_builds_agree(void **state)
     dd_oracle_fma.close(b);
     dd_data_close(data);
 #else
+    print_message("SKIP (optional): off x86-64 there is one build of the oracle\n");
     skip();
 #endif
 }
