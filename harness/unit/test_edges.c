@@ -229,6 +229,30 @@ static void test_neighbours_steal(void **state)
     assert_true(sum.triangle > 0 && sum.neighbour > 0 && sum.centre > 0);
 }
 
+typedef struct membership_case {
+    uint32_t depth, workers, lane_depth, batch;
+    uint32_t children, spawned; /* of the controls at the beginning; of those made by changes */
+    struct {
+        const char *sphere;
+        uint32_t n_children; /* 0: terminate */
+    } change[7];
+} membership_case;
+
+/* clang-format off */
+static const membership_case memberships[] = {
+    {1, 4, 2, 40, 4, 3 + 12 + 1 + 2 + 4,
+     {{"3", 3}, {"3.4", 12}, {"0", 1}, {"3.4", 0}, {"6", 2}, {"3", 0}, {"3", 4}}},
+    {1, 1, 2, 40, 1, 12 + 5 + 1 + 3 + 2,
+     {{"0", 12}, {"0.5", 5}, {"0.5", 0}, {"0.5", 1}, {"0.11", 3}, {"0", 0}, {"0", 2}}},
+    {2, 7, 2, 40, 2 + 7, 6 + 5 + 2 + 3,
+     {{"6.3", 6}, {"0", 0}, {"0", 5}, {"6.9", 2}, {"6", 0}, {"0.2", 3}, {"0", 0}}},
+    {2, 12, 2, 24, 3 + 12, 2 + 3 + 1 + 4 + 2,
+     {{"4.9", 2}, {"8.0", 3}, {"0.0", 1}, {"8.9", 4}, {"4", 0}, {"8", 0}, {"4", 2}}},
+    {3, 9, 3, 30, 2 + 4 + 9, 3 + 2 + 11,
+     {{"6.6", 0}, {"6", 0}, {"0.6", 0}, {"6", 3}, {"0.6", 2}, {"0", 0}, {"0", 11}}},
+};
+/* clang-format on */
+
 static void change(dd_trainer *t, const char *sphere, uint32_t n_children)
 {
     dd_error error = {""};
@@ -239,36 +263,40 @@ static void change(dd_trainer *t, const char *sphere, uint32_t n_children)
     train(t, 2);
 }
 
+static void check_membership(const membership_case *m, uint32_t way)
+{
+    enum { N = sizeof m->change / sizeof *m->change };
+    dd_config c = config_of(m->depth, m->workers, m->lane_depth, m->batch);
+    c.max_workers = 20;
+    c.barrier = way % 2 ? DD_BARRIER_PTHREAD : DD_BARRIER_TREE;
+    c.reduce = (dd_reduce)(way / 2 % 4); /* tree, control, sliced, owner */
+    c.steal = way >= 8;
+    char when[96];
+    dd_edge_count count[DD_EDGE_KINDS];
+    dd_trainer *t = open_trainer(&c);
+    train(t, 1);
+    (void)snprintf(when, sizeof when, "depth %u, %u workers, barrier %d, reduce %d, steal %d",
+                   c.depth, c.workers, c.barrier, c.reduce, c.steal);
+    take(count, when);
+    assert_int_equal(count[DD_EDGE_SPAWN].centre, m->children);
+    for (uint32_t i = 0; i < N; i++)
+        change(t, m->change[i].sphere, m->change[i].n_children);
+    dd_trainer_info info;
+    dd_trainer_info_get(t, &info);
+    assert_int_equal(info.n_changes, N);
+    dd_trainer_close(t);
+    take(count, when);
+    /* each child that came, by its own control */
+    assert_int_equal(count[DD_EDGE_SPAWN].centre, m->spawned);
+    assert_int_equal(total(count[DD_EDGE_SPAWN]), count[DD_EDGE_SPAWN].centre);
+}
+
 static void test_membership_changes(void **state)
 {
     (void)state;
-    for (uint32_t way = 0; way < 8; way++) {
-        dd_config c = config_of(1, 4, 2, 40);
-        c.max_workers = 20;
-        c.barrier = way % 2 ? DD_BARRIER_PTHREAD : DD_BARRIER_TREE;
-        c.reduce = (dd_reduce)(way / 2); /* tree, control, sliced, owner */
-        c.steal = way >= 4;
-        dd_edge_count count[DD_EDGE_KINDS];
-        dd_trainer *t = open_trainer(&c);
-        train(t, 1);
-        take(count, "opening");
-        assert_int_equal(count[DD_EDGE_SPAWN].centre, 4);
-        change(t, "3", 3);
-        change(t, "3.4", 12);
-        change(t, "0", 1);
-        change(t, "3.4", 0);
-        change(t, "6", 2);
-        change(t, "3", 0);
-        change(t, "3", 4);
-        dd_trainer_info info;
-        dd_trainer_info_get(t, &info);
-        assert_int_equal(info.n_changes, 7);
-        dd_trainer_close(t);
-        take(count, "changes");
-        /* each child that came, by its own control */
-        assert_int_equal(count[DD_EDGE_SPAWN].centre, 3 + 12 + 1 + 2 + 4);
-        assert_int_equal(total(count[DD_EDGE_SPAWN]), count[DD_EDGE_SPAWN].centre);
-    }
+    for (size_t i = 0; i < sizeof memberships / sizeof *memberships; i++)
+        for (uint32_t way = 0; way < 16; way++)
+            check_membership(&memberships[i], way);
 }
 
 int main(void)
