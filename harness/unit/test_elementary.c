@@ -315,9 +315,9 @@ static void cospi_of_the_schedule(void **state)
         const long double error =
             fabsl((long double)dd_cospi(q) - want) / ldexpl(1.0L, exponent - 53);
         worst = error > worst ? error : worst;
-        assert_true(error <= 1.1L);
+        assert_true(error <= 1.05L);
     }
-    print_message("cospi                              %.4Lf ulp, bound 1.1\n", worst);
+    print_message("cospi                              %.4Lf ulp, bound 1.05\n", worst);
 #endif
 }
 
