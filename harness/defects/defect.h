@@ -1,5 +1,6 @@
-/* SPDX-License-Identifier: MIT
- * Planted defects: what there is to plant, and which means must catch it.
+/* SPDX-License-Identifier: MIT */
+/* clang-format off */
+/* Planted defects: what there is to plant, and which means must catch it.
  *
  * Two kinds are files, harness/defects/KIND/NAME.sed, KIND being `catalogue` (bugs of real trainers
  * of this kind) or `protocol` (bugs made up against the synchronisation protocol). Such a file is a
@@ -14,8 +15,8 @@
  * MEANS, with its arguments, is one of
  *
  *     explore PROTOCOL VERDICT[,VERDICT…]  `dodeca explore PROTOCOL` gives one of these verdicts
- *     unit TEST [CASE]                     the cmocka program TEST fails, in CASE (a pattern with
- * *) serial [OPTION…]                     `dodeca train` with these options ends in other weights
+ *     unit TEST [CASE]                     the cmocka program TEST fails, in CASE, a pattern
+ *     serial [OPTION…]                     `dodeca train` with these options ends in other weights
  *                                          than the oracle of the untouched sources, or in none
  *     tsan, asan [TEST | OPTION…]          a report of that sanitizer in `dodeca train`, or in TEST
  *     helgrind, drd, memcheck [the same]   a report of that valgrind tool
@@ -25,6 +26,7 @@
  *
  * The third kind, `generated`, is made from the sources (generate.h); any of explore, unit, tsan
  * and serial must catch it, unless harness/defects/equivalent.txt argues that nothing can. */
+/* clang-format on */
 #ifndef DD_DEFECT_H
 #define DD_DEFECT_H
 

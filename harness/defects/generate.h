@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Defects made from the source itself: whatever a text scanner can find that keeps threads in step
- * is changed in each way that is known to break such things (DD_RULES below), one at a time.
+ * is changed in each way that is known to break such things (the rules below), one at a time.
  *
  * A mutant's name is gen:FILE:FUNCTION:RULE:HASH, the hash being of the lines it changes, without
  * blanks; .2, .3 … follow where that is not unique. So it stays what it is when code around it
