@@ -659,7 +659,7 @@ test_skips()
 [ RUN      ] b~SKIP (optional): no keys~[  SKIPPED ] b~[ RUN      ] c~[  SKIPPED ] c| c: no reason given
 ok   one~SKIP: no terminal~ok   two|: no terminal
 END
-    # A whole test, which ctest itself calls skipped; one that fails; a run of none.
+    # A whole test, which ctest itself calls skipped; one that fails; a run of none; a log that is taken away.
     cp "$work/optional" "$lists"
     planted_test whole 'all of it'
     expect 3 "$work/checkout/scripts/test.sh"
@@ -670,7 +670,13 @@ END
     expect 8 "$work/checkout/scripts/test.sh"
     prints 'skipped, optional: keys a b: no keys'
     expect 0 "$work/checkout/scripts/test.sh" --show-only
+    [[ ! -s $work/err ]] || fail 'it said something where nothing was run'
     ! grep -q '^skipped' "$work/out" || fail 'an earlier run was told of'
+    cp "$work/optional" "$lists"
+    echo 'add_test(NAME meanwhile COMMAND ${CMAKE_CTEST_COMMAND} --show-only)' >>"$lists"
+    echo 'set_tests_properties(meanwhile PROPERTIES LABELS quick)' >>"$lists"
+    expect 3 "$work/checkout/scripts/test.sh"
+    says 'what was skipped inside tests is not known'
 }
 
 # ---- same_bits and race_check against stand-ins ----------------------------------------------------------
