@@ -190,6 +190,9 @@ static void judge_report(const dd_trial *trial, const dd_tool_end *end, const ch
         set(found, DD_FOUND_IT, "%s", seen);
     else if (end->ending == DD_TOOL_ENDED && end->status && marked(said, "[  FAILED  ] ", name))
         set(found, DD_FOUND_IT, "%.40s %.60s", trial->program, name);
+    else if (trial->means == DD_MEANS_WATCHDOG && end->ending == DD_TOOL_ENDED &&
+             !is_signal(end->status) && end->status > 1)
+        set(found, DD_FOUND_UNFIT, "no cell was run, exit code %d", end->status);
     else
         by_ending(end, found);
 }

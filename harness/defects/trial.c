@@ -267,6 +267,7 @@ static bool make_command(const dd_workshop *w, const dd_trial *trial, bool untou
         add(c, extra);
         add(c, "--out");
         add(c, "planted");
+        add(c, "--replace"); /* the trial's before it */
         return add_words(c, words);
     default:
         snprintf(words, sizeof words, "%s %s", base, trial->arguments);

@@ -27,9 +27,10 @@ expect 2 '--list plants nothing: it takes no --checks' defects --list --checks u
 expect 2 'it takes no --build' defects --list --build shop
 expect 3 'there are no sources in' defects --source "$folder/nowhere"
 
-expect 0 'wake-one' defects --build "$folder/shop" wake-one weight-decay-ignored \
+expect 0 'wake-one' defects --build "$folder/shop" wake-one weight-decay-ignored close-tells-nobody \
     'gen:sync/eventcount.c:dd_eventcount_advance:wake-none:*'
-grep -q '3 defects: 3 caught' out || fail 'not all three were caught'
+grep -q '4 defects: 4 caught' out || fail 'not all four were caught'
+grep -q 'close-tells-nobody: .*watchdog HANG' out err || fail 'the watchdog did not see the hang'
 diff -r "$source/core" "$folder/shop/source/core" >out 2>err || fail 'the copy was not restored'
 
 ((failures == 0))

@@ -326,6 +326,8 @@ static void trials_are_judged_by_words_and_exit_codes(void **state)
         {DD_MEANS_FINITE, "", "", DD_TOOL_ENDED, 66, DD_FOUND_NOTHING},
         {DD_MEANS_FINITE, "", "step 1: not finite first in", DD_TOOL_ENDED, 1, DD_FOUND_IT},
         {DD_MEANS_WATCHDOG, "", "  2  HANG", DD_TOOL_ENDED, 1, DD_FOUND_IT},
+        {DD_MEANS_WATCHDOG, "", "  2  FAIL", DD_TOOL_ENDED, 1, DD_FOUND_NOTHING},
+        {DD_MEANS_WATCHDOG, "", "planted holds results", DD_TOOL_ENDED, 2, DD_FOUND_UNFIT},
         {DD_MEANS_GUARD, "", "", DD_TOOL_ENDED, 139, DD_FOUND_CRASH},
         {DD_MEANS_GUARD, "", "", DD_TOOL_ENDED, 255, DD_FOUND_NOTHING},
     };
