@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * The explorer's searches over executions. Partial-order reduction against the plain search: on
  * toys, litmus tests and small protocols, under both memory models, the same endings and verdicts
- * with fewer executions. Planted defects found by reduction and at random. Replay strings. */
+ * with fewer executions. Planted defects found by reduction and at random. What failed, shortened.
+ * Replay strings. */
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,7 +17,10 @@
 #include "dependence.h"
 #include "explore.h"
 #include "litmus.h"
+#include "replay_string.h"
+#include "shorten.h"
 #include "toys.h"
+#include "walks.h"
 
 #define DD_MUTANT(symbol, name, protocol, verdicts) extern const dd_program dd_protocols_##symbol[];
 #include "mutants.inc"
@@ -38,6 +42,15 @@ static const dd_program *find(const dd_program *table, const char *name)
         if (strcmp(p->name, name) == 0)
             return p;
     fail_msg("no program \"%s\"", name);
+    return NULL;
+}
+
+static const struct mutant *mutant_named(const char *name)
+{
+    for (size_t i = 0; i < sizeof mutants / sizeof mutants[0]; i++)
+        if (strcmp(mutants[i].name, name) == 0)
+            return &mutants[i];
+    fail_msg("no planted defect \"%s\"", name);
     return NULL;
 }
 
@@ -245,10 +258,7 @@ static void defects_are_found(void **state)
     static const dd_tier tiers[] = {DD_TIER_DPOR, DD_TIER_RANDOM, DD_TIER_PCT};
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        const struct mutant *m = NULL;
-        for (size_t k = 0; k < sizeof mutants / sizeof mutants[0]; k++)
-            m = strcmp(mutants[k].name, cases[i].mutant) == 0 ? &mutants[k] : m;
-        assert_non_null(m);
+        const struct mutant *m = mutant_named(cases[i].mutant);
         for (size_t t = 0; t < sizeof tiers / sizeof tiers[0]; t++) {
             dd_explore_result r;
             dd_explore(find(m->table, m->protocol),
@@ -271,14 +281,119 @@ static void defects_are_found(void **state)
 static void weak_orders_pass_under_sc(void **state)
 {
     (void)state;
-    for (size_t k = 0; k < sizeof mutants / sizeof mutants[0]; k++) {
-        if (strcmp(mutants[k].name, "order-leave") != 0)
-            continue;
-        dd_explore_result r =
-            explore(find(mutants[k].table, mutants[k].protocol), DD_TIER_DPOR, DD_MEMORY_SC);
-        assert_int_equal(r.verdict, DD_EXPLORE_PASS);
+    const struct mutant *m = mutant_named("order-leave");
+    dd_explore_result r = explore(find(m->table, m->protocol), DD_TIER_DPOR, DD_MEMORY_SC);
+    assert_int_equal(r.verdict, DD_EXPLORE_PASS);
+    dd_explore_release(&r);
+}
+
+/* ---- Shortening ------------------------------------------------------------------------------ */
+
+/* Planted defects, and with how few changes of thread they show. */
+static const struct shown {
+    const char *mutant;
+    dd_memory memory;
+    dd_explore_verdict verdict;
+    uint32_t fewest;
+} shown[] = {
+    {"wake-one", DD_MEMORY_SC, DD_EXPLORE_DEADLOCK, 1},
+    {"no-recheck", DD_MEMORY_SC, DD_EXPLORE_RACE, 1},
+    {"torn-advance", DD_MEMORY_SC, DD_EXPLORE_DEADLOCK, 1},
+    {"torn-arrival", DD_MEMORY_SC, DD_EXPLORE_CHECK, 1},
+    {"stolen-twice", DD_MEMORY_SC, DD_EXPLORE_CHECK, 1},
+    {"freed-too-soon", DD_MEMORY_SC, DD_EXPLORE_MEMORY, 0},
+    {"order-now", DD_MEMORY_C11, DD_EXPLORE_DEADLOCK, 1},
+};
+#define N_SHOWN (sizeof shown / sizeof shown[0])
+
+/* What a search finds of one at random. */
+static dd_explore_limits at_random(const struct shown *d)
+{
+    return (dd_explore_limits){
+        .tier = DD_TIER_RANDOM, .memory = d->memory, .seed = 1, .runs = 5000};
+}
+
+/* Not one execution with fewer changes fails, and one with so many does. */
+static void fewest_changes_are_known(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_SHOWN; i++) {
+        const struct mutant *m = mutant_named(shown[i].mutant);
+        dd_explore_limits limits = {.tier = DD_TIER_BOUNDED, .memory = shown[i].memory};
+        dd_explore_verdict verdict = DD_EXPLORE_PASS;
+        for (uint32_t n = 0; n <= shown[i].fewest && verdict == DD_EXPLORE_PASS; n++) {
+            dd_explore_result r;
+            limits.bound = n;
+            dd_explore(find(m->table, m->protocol), &limits, &r);
+            verdict = r.verdict;
+            dd_explore_release(&r);
+        }
+        printf("  %-24s %s with %" PRIu32 " changes\n", m->name, dd_explore_verdict_name(verdict),
+               limits.bound);
+        assert_int_equal(verdict, shown[i].verdict);
+        assert_int_equal(limits.bound, shown[i].fewest);
+    }
+}
+
+/* A failure found at random is told with no more changes than it takes. */
+static void traces_are_as_short_as_known(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < N_SHOWN; i++) {
+        const struct mutant *m = mutant_named(shown[i].mutant);
+        const dd_explore_limits limits = at_random(&shown[i]);
+        dd_explore_result r;
+        dd_explore(find(m->table, m->protocol), &limits, &r);
+        assert_int_equal(r.verdict, shown[i].verdict);
+        dd_stage stage;
+        dd_execution e = {0};
+        dd_end end = DD_END_BROKEN_OFF;
+        char *wrong = dd_replay_read(m->table, r.replay, &stage, &e, &end);
+        if (wrong)
+            fail_msg("%s: %s", r.replay, wrong);
+        assert_int_equal(end, DD_END_FAILED);
+        assert_int_equal(dd_world_failure()->verdict, shown[i].verdict);
+        printf("  %-24s %llu changes\n", m->name, (unsigned long long)e.changes);
+        assert_true(e.changes <= shown[i].fewest);
+        dd_execution_release(&e);
+        dd_world_stop();
         dd_explore_release(&r);
     }
+}
+
+/* Shortening by itself: fails alike, and with less ado. */
+static void failures_are_shortened(void **state)
+{
+    (void)state;
+    uint64_t before = 0, after = 0;
+    for (size_t i = 0; i < N_SHOWN; i++) {
+        const struct mutant *m = mutant_named(shown[i].mutant);
+        const dd_stage stage = {.program = find(m->table, m->protocol),
+                                .mode = {.memory = shown[i].memory, .stateless = true}};
+        const dd_explore_limits limits = at_random(&shown[i]);
+        dd_explore_result r = {0};
+        dd_schedule failed = {0};
+        dd_execution e = {0};
+        dd_stage_rehearse(&stage);
+        assert_int_equal(dd_walks_search(&stage, &limits, 0, &r, &failed), DD_OUTCOME_FAILED);
+        assert_int_equal(dd_execution_repeat(&stage, failed.choice, failed.n, &e), DD_END_FAILED);
+        const uint64_t changes = e.changes, n = failed.n;
+        dd_shorten(&stage, &failed);
+        assert_int_equal(dd_execution_repeat(&stage, failed.choice, failed.n, &e), DD_END_FAILED);
+        assert_int_equal(dd_world_failure()->verdict, shown[i].verdict);
+        printf("  %-24s %llu changes in %llu steps, shortened to %llu in %llu\n", m->name,
+               (unsigned long long)changes, (unsigned long long)n, (unsigned long long)e.changes,
+               (unsigned long long)failed.n);
+        fflush(stdout);
+        assert_true(changes > shown[i].fewest); /* else there is nothing to shorten */
+        assert_true(e.changes >= shown[i].fewest && e.changes < changes);
+        before += changes;
+        after += e.changes;
+        dd_execution_release(&e);
+        dd_schedule_release(&failed);
+        dd_world_stop();
+    }
+    assert_true(5 * after < before);
 }
 
 /* ---- At random ------------------------------------------------------------------------------- */
@@ -402,6 +517,9 @@ int main(void)
         cmocka_unit_test(arrivals_make_no_difference),
         cmocka_unit_test(defects_are_found),
         cmocka_unit_test(weak_orders_pass_under_sc),
+        cmocka_unit_test(fewest_changes_are_known),
+        cmocka_unit_test(traces_are_as_short_as_known),
+        cmocka_unit_test(failures_are_shortened),
         cmocka_unit_test(walks_repeat),
         cmocka_unit_test(twelve_workers_fit),
         cmocka_unit_test(pct_promises),
