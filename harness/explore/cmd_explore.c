@@ -192,7 +192,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
-    {"list", OPTION_LIST, NULL, 0, "list the protocols and leave", 0},
+    {"list", OPTION_LIST, NULL, 0,
+     "list the protocols, each with the tier for it under sc and c11, and leave", 0},
     {"all", OPTION_ALL, NULL, 0, "also the slow ones, of some seconds to some minutes each", 0},
     {"memory", OPTION_MEMORY, "sc|c11|both", 0,
      "sequential consistency, C11's memory model, or (default) one after the other", 0},
@@ -386,6 +387,26 @@ static int replay(const char *text)
     return passed ? DD_EXIT_HELD : DD_EXIT_FAILED;
 }
 
+/* A protocol, the tier that goes through all of it or as much as can be under each model, and what
+ * it is. Names begin the lines, and what is slow is in brackets: others read this, too. */
+static void list(const dd_program *p)
+{
+    dd_tier_text tier[2];
+    for (dd_memory m = DD_MEMORY_SC; m <= DD_MEMORY_C11; m++) {
+        dd_explore_limits usual = dd_explore_usual(p, m);
+        if (p->large)
+            usual.tier = DD_TIER_RANDOM;
+        tier[m] = dd_tier_told(&usual);
+    }
+    printf("%-23s sc %-10s c11 %-10s %s%s\n", p->name, tier[DD_MEMORY_SC].text,
+           tier[DD_MEMORY_C11].text, p->about,
+           p->large                 ? " (at random only)"
+           : p->slow && p->slow_c11 ? " (slow)"
+           : p->slow                ? " (slow under sc)"
+           : p->slow_c11            ? " (slow under c11)"
+                                    : "");
+}
+
 int dd_cmd_explore(int argc, char **argv)
 {
     arguments a = {.memory = {true, true}};
@@ -397,11 +418,6 @@ int dd_cmd_explore(int argc, char **argv)
         return run(&a);
     for (const dd_program *p = dd_protocols; p->name; p++)
         if (!a.n_names || is_asked_for(&a, p))
-            printf("%-23s %s%s\n", p->name, p->about,
-                   p->large                 ? " (at random only)"
-                   : p->slow && p->slow_c11 ? " (slow)"
-                   : p->slow                ? " (slow under sc)"
-                   : p->slow_c11            ? " (slow under c11)"
-                                            : "");
+            list(p);
     return DD_EXIT_HELD;
 }

@@ -37,6 +37,16 @@ static bool is_random(dd_tier tier)
     return tier == DD_TIER_RANDOM || tier == DD_TIER_PCT;
 }
 
+dd_tier_text dd_tier_told(const dd_explore_limits *limits)
+{
+    dd_tier_text t;
+    if (limits->tier == DD_TIER_BOUNDED)
+        (void)snprintf(t.text, sizeof t.text, "bounded %" PRIu32, limits->bound);
+    else
+        (void)snprintf(t.text, sizeof t.text, "%s", dd_tier_names[limits->tier]);
+    return t;
+}
+
 /* "PASS" only where all of something was seen. */
 static const char *verdict(const dd_explored_row *row, const dd_explore_result *r)
 {
@@ -81,15 +91,12 @@ static void print_depths(const dd_explore_result *r)
 
 static void print_row(const dd_explored_row *row, const dd_explore_result *r)
 {
-    char tier[32], executions[32], states[32], longest[32], rate[32];
+    char executions[32], states[32], longest[32], rate[32];
     const dd_explore_limits *l = &row->limits;
-    if (l->tier == DD_TIER_BOUNDED)
-        (void)snprintf(tier, sizeof tier, "bounded %" PRIu32, l->bound);
-    else
-        (void)snprintf(tier, sizeof tier, "%s", dd_tier_names[l->tier]);
+    const dd_tier_text tier = dd_tier_told(l);
     printf("%-23s %7" PRIu32 " %5" PRIu32 " %6s %-10s %10s %9s %7s %9s %8.2f  %s\n",
            row->program->name, row->program->workers, row->program->steps,
-           dd_memory_names[l->memory], tier, number(executions, r->executions),
+           dd_memory_names[l->memory], tier.text, number(executions, r->executions),
            number(states, (double)r->states), number(longest, (double)r->longest),
            number(rate, per_second(row, r)), r->seconds, verdict(row, r));
     if (is_random(l->tier)) {

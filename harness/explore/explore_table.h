@@ -9,6 +9,12 @@
 extern const char *const dd_tier_names[];   /* by dd_tier */
 extern const char *const dd_memory_names[]; /* by dd_memory, as options have them */
 
+/* The tier with its bound, as "bounded 2". */
+typedef struct dd_tier_text {
+    char text[24];
+} dd_tier_text;
+dd_tier_text dd_tier_told(const dd_explore_limits *limits);
+
 typedef struct dd_explored_row {
     const dd_program *program;
     dd_explore_limits limits; /* what it was explored with */

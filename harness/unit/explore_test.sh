@@ -15,6 +15,9 @@ expect 0 'PASS' explore --memory sc 'eventcount*'
 (($(grep -c '^eventcount' out) == 2)) || fail 'the pattern did not choose both'
 expect 0 'trace-spawn' explore --list 'trace-*'
 ! grep -v '^trace-' out >err || fail 'the list holds what the pattern does not'
+expect 0 'mailbox                 sc exhaustive c11 bounded 2  two senders' explore --list mailbox
+expect 0 'steal-twice             sc exhaustive c11 reduced    ' explore --list steal-twice
+expect 0 'twelve-tree             sc random     c11 random     ' explore --list twelve-tree
 expect 0 'sphere-1' explore --replay points-tree:sc:0x3.1:1add
 
 expect 2 'unknown protocol "points-tre", did you mean "points-tree"?' explore points-tre
