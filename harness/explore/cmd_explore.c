@@ -302,7 +302,8 @@ static bool is_asked_for(const arguments *a, const dd_program *p)
 /* Without names: what is quick, or with --all all of it. */
 static bool is_due(const arguments *a, const dd_program *p, dd_memory memory)
 {
-    if (a->n_names > 0 || a->all || p->large || (a->one_tier && a->limits.tier >= DD_TIER_RANDOM))
+    if (a->n_names > 0 || a->all || dd_explore_is_large(p, memory) ||
+        (a->one_tier && a->limits.tier >= DD_TIER_RANDOM))
         return true;
     return !(memory == DD_MEMORY_C11 ? p->slow_c11 : p->slow);
 }
@@ -342,13 +343,15 @@ static void explore_program(session *s, const dd_program *p)
 {
     const arguments *a = s->a;
     for (dd_memory m = DD_MEMORY_SC; m <= DD_MEMORY_C11 && !s->interrupted; m++) {
-        if (!a->memory[m])
+        const bool large = dd_explore_is_large(p, m);
+        const bool in_vain = large && a->one_tier && a->limits.tier < DD_TIER_RANDOM;
+        if (!a->memory[m] || (in_vain && a->n_names == 0))
             continue;
         if (!is_due(a, p, m))
             s->n_left_out++;
         else if (a->one_tier)
             explore(s, p, m, a->limits.tier, a->limits.bound);
-        else if (p->large)
+        else if (large)
             explore_large(s, p, m);
         else
             explore(s, p, m, dd_explore_usual(p, m).tier, dd_explore_usual(p, m).bound);
@@ -360,11 +363,9 @@ static int run(const arguments *a)
     session s = {.a = a, .held = true, .vigil = {.stop = dd_stop_open()}};
     s.vigil.terminal = isatty(STDERR_FILENO) == 1;
     s.table = dd_explored_open(a->json);
-    for (const dd_program *p = dd_protocols; p->name && !s.interrupted; p++) {
-        const bool too_large = p->large && a->one_tier && a->limits.tier < DD_TIER_RANDOM;
-        if (a->n_names ? is_asked_for(a, p) : !too_large)
+    for (const dd_program *p = dd_protocols; p->name && !s.interrupted; p++)
+        if (!a->n_names || is_asked_for(a, p))
             explore_program(&s, p);
-    }
     dd_explored_close(s.table, s.n_left_out, s.interrupted);
     const int number = dd_stop_close(s.vigil.stop);
     if (s.interrupted)
@@ -394,7 +395,7 @@ static void list(const dd_program *p)
     dd_tier_text tier[2];
     for (dd_memory m = DD_MEMORY_SC; m <= DD_MEMORY_C11; m++) {
         dd_explore_limits usual = dd_explore_usual(p, m);
-        if (p->large)
+        if (dd_explore_is_large(p, m))
             usual.tier = DD_TIER_RANDOM;
         tier[m] = dd_tier_told(&usual);
     }

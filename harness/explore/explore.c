@@ -139,14 +139,20 @@ void dd_explore(const dd_program *program, const dd_explore_limits *limits,
 dd_explore_limits dd_explore_usual(const dd_program *program, dd_memory memory)
 {
     const bool weak = memory == DD_MEMORY_C11;
+    const uint32_t bounded = weak ? program->bounded_c11 : program->bounded;
     dd_explore_limits limits = {.memory = memory, .tier = DD_TIER_EXHAUSTIVE};
-    if (weak && program->bounded_c11) {
+    if (bounded) {
         limits.tier = DD_TIER_BOUNDED;
-        limits.bound = program->bounded_c11 - 1;
+        limits.bound = bounded - 1;
     } else if (weak ? program->reduced_c11 : program->reduced) {
         limits.tier = DD_TIER_REDUCED;
     }
     return limits;
+}
+
+bool dd_explore_is_large(const dd_program *program, dd_memory memory)
+{
+    return program->large || (memory == DD_MEMORY_C11 && program->large_c11);
 }
 
 void dd_explore_release(dd_explore_result *result)

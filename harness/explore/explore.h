@@ -15,7 +15,8 @@
 #include <stdint.h>
 
 typedef enum dd_explore_verdict {
-    DD_EXPLORE_PASS,     /* every reachable state was visited and nothing was wrong */
+    /* nothing was wrong in what the tier goes through (dd_tier), all of it for EXHAUSTIVE alone */
+    DD_EXPLORE_PASS,
     DD_EXPLORE_CHECK,    /* a check of the program or an assertion of core/ failed */
     DD_EXPLORE_RACE,     /* two threads touch plain memory with nothing to order them */
     DD_EXPLORE_DEADLOCK, /* nobody can go on: a deadlock or a lost wake-up */
@@ -43,10 +44,11 @@ typedef struct dd_program {
                                   under C11 */
     bool slow;                 /* not part of the quick tests */
     bool slow_c11;             /* the same, under DD_MEMORY_C11 */
-    /* Under C11: 0: can be gone through by one of these; N: too many states, and what is exhausted
-     * instead are executions with fewer than N changes of thread that are not forced. */
-    uint32_t bounded_c11;
-    bool large; /* too large for anything but executions at random */
+    /* Under SC, under C11: 0: can be gone through by one of these; N: too many states, and what is
+     * exhausted instead are executions with fewer than N changes of thread that are not forced. */
+    uint32_t bounded, bounded_c11;
+    bool large;     /* too large for anything but executions at random */
+    bool large_c11; /* the same, under C11 alone */
 } dd_program;
 
 /* What an atomic load may see. */
@@ -120,6 +122,9 @@ void dd_explore_release(dd_explore_result *result);
 /* The tier, with its bound, that goes through all of the program under this model, or through as
  * much of it as can be; all else is zero but for the model. */
 dd_explore_limits dd_explore_usual(const dd_program *program, dd_memory memory);
+
+/* Whether not even that would end, and there are executions at random only. */
+bool dd_explore_is_large(const dd_program *program, dd_memory memory);
 
 /* Carries out the one execution that a replay string names, as dd_explore gave it.
  * table    its program is looked up there

@@ -164,6 +164,8 @@ static const char *faults(const dd_program *p)
 {
     if (p->thread_failures || p->alloc_failures)
         return "1 creation or allocation";
+    if (p->fp_changes > 1)
+        return "2 changed fp environments";
     return p->fp_changes ? "1 changed fp environment" : "-";
 }
 

@@ -14,9 +14,14 @@ size_t dd_ledger_bytes_(const dd_team_case *how)
     return sizeof(dd_ledger) + dd_ledger_segments_(how) * DD_LEDGER_BLOCKS * sizeof(uint64_t);
 }
 
+/* What stands for a value that is not finite: every fold with it is not finite either. */
+#define SPOILT UINT64_MAX
+
 /* Depends on both operands and on their order. */
 static uint64_t mix(uint64_t a, uint64_t b)
 {
+    if (a == SPOILT || b == SPOILT)
+        return SPOILT;
     uint64_t x = a * UINT64_C(0x9e3779b97f4a7c15) + (b ^ b >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
     return x ^ x >> 32;
 }
@@ -66,6 +71,7 @@ static void begin_generation(void *user, dd_request request)
     l->roots = l->verdicts = l->accepted = 0;
     memset(l->gradient, 0, sizeof l->gradient);
     memset(l->runs, 0, sizeof l->runs);
+    memset(l->spoilt, 0, sizeof l->spoilt);
     memset(l->segment, 0, dd_ledger_segments_(l->how) * sizeof l->segment[0]);
     memcpy(l->before, l->model, sizeof l->before);
     for (uint32_t b = 0; b < DD_LEDGER_BLOCKS; b++)
@@ -94,8 +100,12 @@ static void run_lane(dd_ledger *l, uint32_t lane, uint32_t segment, bool fold)
     count_run(l, lane);
     uint64_t *row = l->segment[segment];
     DD_WRITE(row, sizeof l->segment[segment]);
+    if (l->how->spoils) {
+        DD_WRITE(&l->spoilt[lane], sizeof l->spoilt[lane]);
+        l->spoilt[lane] = DD_CHOOSE(2, "has the lane's gradient a value that is not finite?");
+    }
     for (uint32_t b = 0; b < DD_LEDGER_BLOCKS; b++) {
-        const uint64_t g = lane_gradient(l->model, lane, b);
+        const uint64_t g = l->spoilt[lane] ? SPOILT : lane_gradient(l->model, lane, b);
         row[b] = fold ? mix(row[b], g) : g;
     }
 }
@@ -202,6 +212,8 @@ static bool decide(void *user, uint32_t segment)
     DD_READ(gradient, sizeof l->gradient);
     memcpy(l->gradient, gradient, sizeof l->gradient);
     l->accepted = !l->how->discard || DD_CHOOSE(2, "is the gradient finite?");
+    for (uint32_t b = 0; b < DD_LEDGER_BLOCKS; b++)
+        l->accepted &= l->gradient[b] != SPOILT;
     return l->accepted;
 }
 
@@ -251,8 +263,9 @@ uint64_t dd_ledger_begin_(const dd_ledger *l)
 static void check_generation(const dd_ledger *l, dd_status status)
 {
     const uint64_t n_lanes = (uint64_t)__builtin_popcount(l->how->lanes);
-    uint64_t n_runs = 0;
+    uint64_t n_runs = 0, n_spoilt = 0;
     for (uint32_t p = 0; p < DD_POSITIONS; p++) {
+        n_spoilt += l->spoilt[p];
         DD_CHECK(!l->runs[p] || l->weight[p], "an empty lane ran", p, l->runs[p]);
         n_runs += l->runs[p];
     }
@@ -266,8 +279,9 @@ static void check_generation(const dd_ledger *l, dd_status status)
     DD_CHECK(l->verdicts == 1, "not one verdict in a step", l->verdicts, status);
     DD_CHECK(status == DD_OK || !l->accepted, "an update after a failed step", status, 0);
     for (uint32_t b = 0; b < DD_LEDGER_BLOCKS; b++) {
-        DD_CHECK(status != DD_OK || l->gradient[b] == l->expected[b],
-                 "the gradient is not the serial answer", l->gradient[b], l->expected[b]);
+        const uint64_t gradient = n_spoilt ? SPOILT : l->expected[b];
+        DD_CHECK(status != DD_OK || l->gradient[b] == gradient,
+                 "the gradient is not the serial answer", l->gradient[b], gradient);
         const uint64_t right = l->accepted ? mix(l->before[b], l->expected[b]) : l->before[b];
         DD_CHECK(l->model[b] == right, "a block was not updated exactly as the verdict said", b,
                  l->accepted);

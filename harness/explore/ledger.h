@@ -22,6 +22,7 @@ typedef struct dd_ledger {
     uint64_t expected[DD_LEDGER_BLOCKS]; /* the gradient's serial answer */
     /* between A and U */
     uint64_t runs[DD_POSITIONS];         /* this step's, by lane */
+    uint64_t spoilt[DD_POSITIONS];       /* the same: its gradient was not finite */
     uint64_t roots, verdicts, accepted;  /* calls of root and verdict, and the verdict */
     uint64_t gradient[DD_LEDGER_BLOCKS]; /* what the verdict saw */
     uint64_t owned[DD_LEDGER_BLOCKS]; /* `owner`: the gradient, each block by its slice's worker */

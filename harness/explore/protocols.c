@@ -70,6 +70,17 @@ static const dd_points_case points_wide_collect = {
     .barrier = DD_BARRIER_TREE, .spread = {.workers = 2, .controls = 2}, .rounds = 1, .stages = 1};
 static const dd_points_case points_deep_pthread = {POINTS_OF(PTHREAD, 2, 1)};
 static const dd_points_case points_wide_pthread = {POINTS_OF(PTHREAD, 2, 2)};
+/* Radix 2, depth 2: Node Zero, two controls, two workers below each. */
+#define POINTS_FOUR(b, n)                                                                          \
+    .barrier = DD_BARRIER_##b, .spread = {.workers = 4, .controls = 2}, .rounds = n, .stages = 1
+static const dd_points_case points_four = {POINTS_FOUR(TREE, 1), .climb = true, .generation = WRAP};
+static const dd_points_case points_four_collect = {POINTS_FOUR(TREE, 1), .generation = WRAP_31};
+static const dd_points_case points_four_pthread = {POINTS_FOUR(PTHREAD, 3)};
+#define POINTS_THRICE(b)                                                                           \
+    .barrier = DD_BARRIER_##b, .spread = {.workers = 3}, .rounds = 3, .stages = 1
+static const dd_points_case points_three_thrice = {POINTS_THRICE(TREE), .climb = true};
+static const dd_points_case points_three_thrice_collect = {POINTS_THRICE(TREE)};
+static const dd_points_case points_three_thrice_pthread = {POINTS_THRICE(PTHREAD)};
 static const dd_points_case leave_deep = {.spread = {.workers = 3, .controls = 1},
                                           .without_last = true};
 static const dd_points_case leave_wide = {.spread = {.workers = 2, .controls = 2},
@@ -157,6 +168,14 @@ static const dd_team_case deep_owner = {TEAM(PTHREAD, OWNER, 2, 1, 1, TWO_LANES)
 static const dd_team_case deep_tree = {TEAM(TREE, TREE, 2, 1, 1, TWO_LANES)};
 static const dd_team_case wide_pthread = {TEAM(PTHREAD, CONTROL, 2, 2, 1, TWO_LANES)};
 
+static const dd_team_case four_pthread_tree = {TEAM(PTHREAD, TREE, 4, 2, 1, FOUR_LANES)};
+static const dd_team_case four_pthread_control = {TEAM(PTHREAD, CONTROL, 4, 2, 1, FOUR_LANES)};
+static const dd_team_case four_pthread_sliced = {TEAM(PTHREAD, SLICED, 4, 2, 1, FOUR_LANES)};
+static const dd_team_case four_pthread_owner = {TEAM(PTHREAD, OWNER, 4, 2, 1, FOUR_LANES)};
+static const dd_team_case four_tree_tree = {TEAM(TREE, TREE, 4, 2, 1, FOUR_LANES)};
+static const dd_team_case four_tree_control = {TEAM(TREE, CONTROL, 4, 2, 1, FOUR_LANES)};
+static const dd_team_case four_tree_owner = {TEAM(TREE, OWNER, 4, 2, 1, FOUR_LANES)};
+
 static const dd_team_case steal_pthread = {TEAM(PTHREAD, TREE, 2, 0, 1, STEALING_LANES),
                                            .heavy = 0x003u, .stealing = true};
 static const dd_team_case steal_twice = {TEAM(PTHREAD, TREE, 2, 0, 2, 0x043u), .stealing = true};
@@ -222,6 +241,22 @@ static const dd_team_case discard_pthread = {TEAM(PTHREAD, CONTROL, 2, 0, 2, ALL
 static const dd_team_case discard_tree = {TEAM(TREE, TREE, 2, 0, 1, TWO_LANES), .discard = true};
 static const dd_team_case fp_env_pthread = {TEAM(PTHREAD, CONTROL, 2, 0, 1, FOUR_LANES)};
 static const dd_team_case fp_env_tree = {TEAM(TREE, TREE, 2, 0, 1, TWO_LANES)};
+static const dd_team_case fp_env_sliced = {TEAM(PTHREAD, SLICED, 2, 0, 1, FOUR_LANES)};
+static const dd_team_case fp_env_owner_tree = {TEAM(TREE, OWNER, 2, 0, 1, TWO_LANES)};
+static const dd_team_case fp_env_steal = {TEAM(PTHREAD, TREE, 2, 0, 1, 0x043u), .stealing = true};
+static const dd_team_case fp_env_each = {TEAM(PTHREAD, TREE, 2, 0, 1, FOUR_LANES), .each = true};
+static const dd_team_case fp_env_twice = {TEAM(PTHREAD, TREE, 2, 0, 2, TWO_LANES)};
+static const dd_team_case spoilt_pthread_tree = {TEAM(PTHREAD, TREE, 2, 0, 2, TWO_LANES),
+                                                 .spoils = true};
+static const dd_team_case spoilt_pthread_control = {TEAM(PTHREAD, CONTROL, 2, 0, 2, TWO_LANES),
+                                                    .spoils = true};
+static const dd_team_case spoilt_pthread_sliced = {TEAM(PTHREAD, SLICED, 2, 0, 2, TWO_LANES),
+                                                   .spoils = true};
+static const dd_team_case spoilt_pthread_owner = {TEAM(PTHREAD, OWNER, 2, 0, 2, TWO_LANES),
+                                                  .spoils = true};
+static const dd_team_case spoilt_tree_tree = {TEAM(TREE, TREE, 2, 0, 1, TWO_LANES), .spoils = true};
+static const dd_team_case spoilt_tree_owner = {TEAM(TREE, OWNER, 2, 0, 1, TWO_LANES),
+                                               .spoils = true};
 static const dd_team_case creation_pthread = {TEAM(PTHREAD, TREE, 2, 0, 1, FOUR_LANES),
                                               .may_fail = true};
 
@@ -237,6 +272,16 @@ static const dd_team_case pause_pthread = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANE
                                            .sender = {pause_resume}};
 static const dd_team_case pause_two = {TEAM(PTHREAD, TREE, 1, 0, 2, TWO_LANES), .first = start,
                                        .sender = {pause_resume}};
+static const dd_team_case pause_workers = {TEAM(PTHREAD, TREE, 2, 0, 1, TWO_LANES), .first = start,
+                                           .sender = {pause_resume}};
+static const dd_team_case pause_tree = {TEAM(TREE, TREE, 1, 0, 1, TWO_LANES), .first = start,
+                                        .sender = {pause_resume}};
+static const dd_team_case pause_tree_workers = {TEAM(TREE, TREE, 2, 0, 1, TWO_LANES),
+                                                .first = start, .sender = {pause_resume}};
+static const dd_team_case stop_tree = {TEAM(TREE, TREE, 1, 0, 1, TWO_LANES), .sender = {stop},
+                                       .last = start};
+static const dd_team_case stop_tree_workers = {TEAM(TREE, TREE, 2, 0, 1, TWO_LANES),
+                                               .sender = {stop}, .last = start};
 static const dd_team_case pause_cancel_pthread = {TEAM(PTHREAD, TREE, 1, 0, 1, TWO_LANES),
                                                   .first = start, .sender = {pause_cancel},
                                                   .last = resume};
@@ -268,6 +313,14 @@ static const dd_team_case terminate_owner = {TEAM(PTHREAD, OWNER, 2, 1, 2, FOUR_
                                              .between = terminate};
 static const dd_team_case terminate_any_time = {TEAM(PTHREAD, TREE, 2, 1, 1, TWO_LANES),
                                                 .sender = {terminate}};
+static const dd_team_case spawn_tree_step = {TEAM(TREE, TREE, 1, 0, 1, TWO_LANES), .max_workers = 2,
+                                             .first = spawn};
+static const dd_team_case spawn_tree_any_time = {TEAM(TREE, TREE, 1, 0, 1, TWO_LANES),
+                                                 .max_workers = 2, .sender = {spawn}};
+static const dd_team_case terminate_tree_step = {TEAM(TREE, TREE, 2, 1, 1, TWO_LANES),
+                                                 .first = terminate};
+static const dd_team_case terminate_tree_any_time = {TEAM(TREE, TREE, 2, 1, 1, TWO_LANES),
+                                                     .sender = {terminate}};
 static const dd_team_case pool = {TEAM(PTHREAD, TREE, 2, 1, 0, TWO_LANES),
                                   .first = terminate_spawn};
 
@@ -336,16 +389,18 @@ static const dd_team_case twelve_terminate = {
 #define POINTS(n, a, c, w, s) ALONE(n, a, points, c, w, s)
 #define SNAPSHOTS(n, a, c, w, s) ROW(n, a, dd_protocol_snapshot_, c, w, s)
 #define TEAMS(n, a, c, w, s) ROW(n, a, dd_protocol_team_, c, w, s)
-/* Under sequential consistency, under C11, or under both; and what has too many states under C11:
- * changes of thread allowed. */
+/* Under sequential consistency, under C11, or under both; and what has too many states under C11,
+ * or under SC: changes of thread allowed. */
 #define SLOW_SC .slow = true
 #define SLOW_C11 .slow_c11 = true
 #define SLOW .slow = true, .slow_c11 = true
 #define CHANGES(n) .bounded_c11 = (n) + 1
+#define CHANGES_SC(n) .bounded = (n) + 1
 /* What has too many to visit them all. */
 #define REDUCED_SC .reduced = true
 #define REDUCED_C11 .reduced_c11 = true
 #define LARGE .large = true
+#define LARGE_C11 .large_c11 = true
 
 const dd_program dd_protocols[] = {
     {ALONE("eventcount", "one advances, two await every advance; 31-bit wrap", eventcount,
@@ -369,6 +424,12 @@ const dd_program dd_protocols[] = {
     {POINTS("points-thrice", "three rounds of points-tree", points_thrice, 2, 3)},
     {POINTS("points-three-twice", "two rounds of points-three", points_three_twice, 3, 2), SLOW_C11,
      CHANGES(2)},
+    {POINTS("points-three-thrice", "three rounds of points-three", points_three_thrice, 3, 3), SLOW,
+     CHANGES(2)},
+    {POINTS("points-three-collect", "the same, collecting", points_three_thrice_collect, 3, 3),
+     CHANGES(1)},
+    {POINTS("points-three-pthread", "the same by pthread barriers", points_three_thrice_pthread, 3,
+            3)},
     {POINTS("points-deep", "two workers under one control: climbing; wrap", points_deep, 2, 1)},
     {POINTS("points-uneven", "one worker, and one under a control", points_uneven, 2, 1), SLOW_C11},
     {POINTS("points-deep-collect", "the same, collecting", points_deep_collect, 2, 1), SLOW_C11},
@@ -378,6 +439,12 @@ const dd_program dd_protocols[] = {
     {POINTS("points-wide-collect", "the same, collecting", points_wide_collect, 2, 1), SLOW,
      CHANGES(2)},
     {POINTS("points-wide-pthread", "the same by pthread barriers", points_wide_pthread, 2, 2)},
+    {POINTS("points-four", "two workers under each of two controls: climbing; 32-bit wrap",
+            points_four, 4, 1),
+     CHANGES_SC(1), SLOW_C11, CHANGES(1)},
+    {POINTS("points-four-collect", "the same, collecting; 31-bit wrap", points_four_collect, 4, 1),
+     CHANGES_SC(1), SLOW_C11, CHANGES(1)},
+    {POINTS("points-four-pthread", "the same by pthread barriers", points_four_pthread, 4, 3)},
     {POINTS("leave-deep", "leave alone: three workers under one control", leave_deep, 3, 0)},
     {POINTS("leave-wide", "leave alone: one worker under each of two controls", leave_wide, 2, 0)},
 
@@ -435,6 +502,21 @@ const dd_program dd_protocols[] = {
     {TEAMS("wide-pthread-control", "one worker under each of two controls", wide_pthread, 2, 1),
      SLOW, REDUCED_C11},
 
+    {TEAMS("four-pthread-tree", "two workers under each of two controls", four_pthread_tree, 4, 1),
+     REDUCED_SC, SLOW_C11, LARGE_C11},
+    {TEAMS("four-pthread-control", "control reduction", four_pthread_control, 4, 1), REDUCED_SC,
+     SLOW_C11, LARGE_C11},
+    {TEAMS("four-pthread-sliced", "sliced reduction", four_pthread_sliced, 4, 1), REDUCED_SC,
+     SLOW_C11, LARGE_C11},
+    {TEAMS("four-pthread-owner", "owner reduction", four_pthread_owner, 4, 1), REDUCED_SC, SLOW_C11,
+     LARGE_C11},
+    {TEAMS("four-tree-tree", "tree barrier", four_tree_tree, 4, 1), SLOW, CHANGES_SC(1),
+     CHANGES(0)},
+    {TEAMS("four-tree-control", "control reduction", four_tree_control, 4, 1), SLOW, CHANGES_SC(1),
+     CHANGES(0)},
+    {TEAMS("four-tree-owner", "owner reduction", four_tree_owner, 4, 1), SLOW, CHANGES_SC(1),
+     CHANGES(0)},
+
     {TEAMS("steal-pthread-tree", "stealing from each other, six lanes", steal_pthread, 2, 1),
      SLOW_C11},
     {TEAMS("steal-pthread-control", "control reduction", steal_control, 2, 1), SLOW_C11},
@@ -471,6 +553,32 @@ const dd_program dd_protocols[] = {
      .fp_changes = 1, SLOW_C11},
     {TEAMS("fp-env-tree", "the same, tree barrier", fp_env_tree, 2, 1), .fp_changes = 1, SLOW,
      CHANGES(1)},
+    {TEAMS("fp-env-sliced", "as fp-env-pthread, sliced reduction: also after the slices",
+           fp_env_sliced, 2, 1),
+     .fp_changes = 1, REDUCED_C11},
+    {TEAMS("fp-env-tree-owner", "as fp-env-tree, owner reduction", fp_env_owner_tree, 2, 1),
+     .fp_changes = 1, CHANGES_SC(2), CHANGES(1)},
+    {TEAMS("fp-env-steal", "as fp-env-pthread, with stealing and tree reduction", fp_env_steal, 2,
+           1),
+     .fp_changes = 1, CHANGES(0)},
+    {TEAMS("fp-env-each", "as fp-env-pthread, requests without folds and update", fp_env_each, 2,
+           1),
+     .fp_changes = 1, SLOW_C11, REDUCED_C11},
+    {TEAMS("fp-env-twice", "any two looks in two steps, tree reduction", fp_env_twice, 2, 2),
+     .fp_changes = 2, SLOW, REDUCED_SC, CHANGES(0)},
+    {TEAMS("spoilt-pthread-tree", "any lane may leave a value that is not finite",
+           spoilt_pthread_tree, 2, 2),
+     SLOW, REDUCED_C11},
+    {TEAMS("spoilt-pthread-control", "the same, control reduction", spoilt_pthread_control, 2, 2),
+     SLOW_C11, REDUCED_C11},
+    {TEAMS("spoilt-pthread-sliced", "the same, sliced reduction", spoilt_pthread_sliced, 2, 2),
+     SLOW_C11, REDUCED_C11},
+    {TEAMS("spoilt-pthread-owner", "the same, owner reduction", spoilt_pthread_owner, 2, 2),
+     SLOW_C11, REDUCED_C11},
+    {TEAMS("spoilt-tree-tree", "the same, tree barrier", spoilt_tree_tree, 2, 1), CHANGES_SC(2),
+     CHANGES(1)},
+    {TEAMS("spoilt-tree-owner", "the same, tree barrier, owner reduction", spoilt_tree_owner, 2, 1),
+     CHANGES_SC(2), CHANGES(1)},
     {TEAMS("creation-pthread", "any thread or allocation cannot be had; then opened again",
            creation_pthread, 2, 1),
      .thread_failures = 1, .alloc_failures = 1, SLOW_C11},
@@ -484,6 +592,15 @@ const dd_program dd_protocols[] = {
     {TEAMS("pause-pthread", "paused at any moment, and resumed", pause_pthread, 1, 1), SLOW,
      CHANGES(2)},
     {TEAMS("pause-two", "the same, two steps", pause_two, 1, 2), SLOW, CHANGES(1)},
+    {TEAMS("pause-workers", "as pause-pthread, two workers", pause_workers, 2, 1), CHANGES_SC(2),
+     SLOW, CHANGES(1)},
+    {TEAMS("pause-tree", "as pause-pthread, tree barrier", pause_tree, 1, 1), CHANGES_SC(2),
+     CHANGES(1)},
+    {TEAMS("pause-tree-workers", "the same, two workers", pause_tree_workers, 2, 1), SLOW,
+     CHANGES_SC(2), CHANGES(0)},
+    {TEAMS("stop-tree", "as stop-pthread, tree barrier", stop_tree, 1, 1), SLOW_SC, CHANGES(1)},
+    {TEAMS("stop-tree-workers", "the same, two workers", stop_tree_workers, 2, 1), SLOW,
+     CHANGES_SC(2), CHANGES(0)},
     {TEAMS("pause-cancel", "paused at any moment, what is held is cancelled", pause_cancel_pthread,
            1, 1),
      SLOW, CHANGES(2)},
@@ -513,6 +630,15 @@ const dd_program dd_protocols[] = {
      SLOW, REDUCED_C11},
     {TEAMS("terminate-any-time", "as terminate, at any moment of a step", terminate_any_time, 2, 1),
      REDUCED_SC, SLOW, CHANGES(1)},
+    {TEAMS("spawn-tree-step", "as spawn-tree, then a step", spawn_tree_step, 1, 1), CHANGES_SC(2),
+     SLOW_C11, CHANGES(1)},
+    {TEAMS("spawn-tree-any-time", "the same, at any moment of a step", spawn_tree_any_time, 1, 1),
+     SLOW, CHANGES_SC(2), CHANGES(0)},
+    {TEAMS("terminate-tree-step", "as terminate-tree, then a step", terminate_tree_step, 2, 1),
+     CHANGES_SC(2), SLOW_C11, CHANGES(1)},
+    {TEAMS("terminate-tree-any-time", "the same, at any moment of a step", terminate_tree_any_time,
+           2, 1),
+     SLOW, CHANGES_SC(2), CHANGES(0)},
     {TEAMS("pool", "a control's two threads are parked and called again", pool, 2, 0), REDUCED_SC,
      SLOW, CHANGES(1)},
 

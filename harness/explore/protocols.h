@@ -97,6 +97,7 @@ typedef struct dd_team_case {
     bool each;       /* DD_TEAM_EACH requests in place of steps */
     bool trace;      /* timelines are kept, and taken after every request */
     bool discard;    /* the verdict may be against the update */
+    bool spoils;     /* any lane may leave a value that is not finite, and the verdict sees it */
     bool may_fail;   /* opening may fail, and is then tried again; a command may fail for want of a
                         thread or of memory */
     bool may_refuse; /* a command may come when it is not legal */

@@ -438,6 +438,27 @@ static void twelve_workers_fit(void **state)
     assert_true(n >= 20);
 }
 
+/* Where not all states are gone through, executions at random. */
+static void what_is_not_exhausted_is_walked(void **state)
+{
+    (void)state;
+    uint32_t n = 0;
+    for (const dd_program *p = dd_protocols; p->name; p++)
+        for (dd_memory m = DD_MEMORY_SC; m <= DD_MEMORY_C11; m++)
+            for (dd_tier t = DD_TIER_RANDOM; t <= DD_TIER_PCT; t++) {
+                if (p->large ||
+                    (!dd_explore_is_large(p, m) && dd_explore_usual(p, m).tier != DD_TIER_BOUNDED))
+                    continue;
+                dd_explore_result r;
+                dd_explore(p, &(dd_explore_limits){.tier = t, .memory = m, .runs = 25}, &r);
+                if (r.verdict != DD_EXPLORE_PASS)
+                    fail_msg("%s", r.trace);
+                n++;
+                dd_explore_release(&r);
+            }
+    assert_true(n >= 60);
+}
+
 static void pct_promises(void **state)
 {
     (void)state;
@@ -522,6 +543,7 @@ int main(void)
         cmocka_unit_test(failures_are_shortened),
         cmocka_unit_test(walks_repeat),
         cmocka_unit_test(twelve_workers_fit),
+        cmocka_unit_test(what_is_not_exhausted_is_walked),
         cmocka_unit_test(pct_promises),
         cmocka_unit_test(searches_can_be_given_up),
         cmocka_unit_test(replays_that_do_not_fit_are_refused),

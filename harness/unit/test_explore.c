@@ -199,7 +199,8 @@ static void limits_are_no_pass(void **state)
 static void explore_protocols(dd_memory memory, bool slow)
 {
     for (const dd_program *p = dd_protocols; p->name; p++) {
-        if (p->large || (memory == DD_MEMORY_C11 ? p->slow_c11 : p->slow) != slow)
+        if (dd_explore_is_large(p, memory) ||
+            (memory == DD_MEMORY_C11 ? p->slow_c11 : p->slow) != slow)
             continue;
         const dd_explore_limits limits = dd_explore_usual(p, memory);
         dd_explore_result r;
