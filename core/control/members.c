@@ -54,7 +54,7 @@ void dd_member_at_(dd_member *self, dd_activity at, uint32_t lane)
     const uint64_t generation = dd_tally_get(&self->health.at) >> AT_GENERATION_SHIFT;
     dd_tally_set(&self->health.at,
                  generation << AT_GENERATION_SHIFT | (uint64_t)at << AT_ACTIVITY_SHIFT | lane);
-    dd_timeline_turn(&self->timeline, (uint32_t)generation, at, lane);
+    dd_timeline_turn(&self->timeline, (uint32_t)generation, at, at == DD_AT_LANE ? lane : 0);
 }
 
 dd_activity dd_member_activity_(const dd_member *m, uint32_t *lane, uint32_t *generation)
@@ -65,11 +65,16 @@ dd_activity dd_member_activity_(const dd_member *m, uint32_t *lane, uint32_t *ge
     return (dd_activity)(at >> AT_ACTIVITY_SHIFT & 0xff);
 }
 
+static uint32_t part_of(const dd_member *self)
+{
+    return (uint32_t)dd_tally_get(&self->health.part);
+}
+
 static void show_waiting(dd_member *self, uint32_t point)
 {
     static const dd_activity at[] = {
         [DD_WAIT_A] = DD_AT_A, [DD_WAIT_B] = DD_AT_B, [DD_WAIT_V] = DD_AT_V, [DD_WAIT_U] = DD_AT_U};
-    dd_member_at_(self, at[point], 0);
+    dd_member_at_(self, at[point], point == DD_WAIT_B || point == DD_WAIT_V ? part_of(self) : 0);
 }
 
 void dd_member_waited_(dd_member *self, uint32_t point)
@@ -141,6 +146,7 @@ static void report_begin(dd_member *self)
     self->report.cancelled = false;
     self->report.slice_ns = 0;
     self->report.fp_env = dd_fp_env();
+    dd_tally_set(&self->health.part, DD_TO_B);
 }
 
 static void report_look_again(dd_member *self)
@@ -155,7 +161,9 @@ static void fold_slice(dd_member *self)
     const dd_team *team = self->team;
     const dd_slices *slices = &self->formation->slices;
     const uint32_t w = self->worker;
+    dd_tally_set(&self->health.part, DD_TO_SLICES);
     go_on(self, DD_WAIT_B);
+    dd_tally_set(&self->health.part, DD_FROM_SLICES);
     dd_member_at_(self, DD_AT_SLICE, 0);
     DD_READ(&team->root, sizeof team->root);
     DD_READ(&team->n_fold_list, sizeof team->n_fold_list);
@@ -247,14 +255,16 @@ static void control_collects(dd_member *self, dd_doing doing)
     }
     arrive(self, DD_WAIT_B);
     if (doing == DD_DOING_STEP && team->slices) {
+        dd_tally_set(&self->health.part, DD_TO_SLICES);
         await_release(self, 0, DD_WAIT_B);
-        dd_member_at_(self, DD_AT_RELAY, 0);
+        dd_member_at_(self, DD_AT_RELAY, DD_TO_SLICES);
+        dd_tally_set(&self->health.part, DD_FROM_SLICES);
         release_children(self);
         collect_children(self, DD_WAIT_B);
         arrive(self, DD_WAIT_B);
     }
     await_release(self, 0, DD_WAIT_V);
-    dd_member_at_(self, DD_AT_RELAY, 0);
+    dd_member_at_(self, DD_AT_RELAY, DD_FROM_SLICES);
     release_children(self);
     collect_children(self, DD_WAIT_U);
     dd_tally_set(&self->health.cpu_ns, dd_thread_cpu_ns());
@@ -384,6 +394,7 @@ static void each_tally(dd_health *h, void (*f)(dd_tally *))
     dd_tally *const tallies[] = {
         &h->where,
         &h->at,
+        &h->part,
         &h->tid,
         &h->heartbeat,
         &h->lanes_done,

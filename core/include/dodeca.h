@@ -492,7 +492,9 @@ typedef struct dd_sphere_info {
     uint32_t thread, tid; /* number in this trainer, and the kernel's */
     bool control, parked; /* has children; waits in the pool */
     dd_activity at;
-    uint32_t lane;                /* at DD_AT_LANE */
+    uint32_t lane; /* at DD_AT_LANE; elsewhere 0, but in steps with slices: at DD_AT_B 1 once it has
+                      arrived and 2 once it has done its slice, at DD_AT_V 2; at DD_AT_RELAY 1 from
+                      B to the slices, 2 from there to V */
     uint32_t generation;          /* the latest that it entered: requests and changes, counted */
     uint32_t first_lane, n_lanes; /* placement: its consecutive non-empty lanes */
     uint32_t segments;            /* gradient segments it holds */

@@ -8,6 +8,9 @@
 
 #define MAX_NAMED 3
 
+/* What .lane says at B, V and where a control relays, in steps with slices. */
+enum { TO_SLICES = 1, FROM_SLICES };
+
 void dd_stall_close(dd_stall *s)
 {
     for (size_t i = 0; s->thread && i < s->n; i++)
@@ -116,7 +119,8 @@ void dd_stall_where(const dd_stall *s, const dd_stall_thread *t, char text[80])
         snprintf(lane, sizeof lane, " %u", t->lane);
     if (t->at != DD_AT_POOL && t->at != DD_AT_MAIL)
         of_step(s, generation_of(t), step);
-    snprintf(text, 80, "%s%s%s", words[t->at], lane, step);
+    const bool with_slice = t->at == DD_AT_B && t->lane == FROM_SLICES;
+    snprintf(text, 80, "%s%s%s", with_slice ? "waits after slices" : words[t->at], lane, step);
 }
 
 /* ---- Who waits, and where ---- */
@@ -129,10 +133,11 @@ static bool at_work(const dd_stall_thread *t)
     return t->placed && !t->parked && work[t->at];
 }
 
-/* Says that it waits, and does not: whoever waits sleeps on a futex before long. */
+/* Says that it waits, and does not: whoever waits sleeps on a futex before long, or polls for lack
+ * of a core. */
 static bool is_astray(const dd_stall_thread *t)
 {
-    const bool awake = t->seen.state == 'R'; /* it computes, or gets no core */
+    const bool awake = t->seen.state == 'R' && !t->seen.waits;
     const bool elsewhere = t->seen.state == 'S' && t->seen.call[0] && !t->seen.sleeps;
     return t->placed && !t->parked && !at_work(t) && (awake || elsewhere);
 }
@@ -140,7 +145,10 @@ static bool is_astray(const dd_stall_thread *t)
 /* How far a thread has come: grows along a generation and over generations. */
 static uint64_t progress(const dd_stall_thread *t)
 {
-    return (uint64_t)generation_of(t) * DD_ACTIVITIES + t->at;
+    uint64_t at = 2 * (uint64_t)t->at;
+    if (t->at == DD_AT_B && t->lane)
+        at = 2 * (t->lane == FROM_SLICES ? DD_AT_SLICE : DD_AT_B) + 1;
+    return (uint64_t)generation_of(t) * (2 * DD_ACTIVITIES) + at;
 }
 
 /* A control whose place others take in a climb sleeps through the generation at its next wait: that
@@ -155,22 +163,32 @@ static void say_waiters(dd_stall *s)
 {
     static const struct {
         dd_activity at;
+        bool with_slice;
         const char *name;
-    } points[] = {{DD_AT_A, "A"}, {DD_AT_B, "B"}, {DD_AT_V, "V"}, {DD_AT_U, "U"}};
-    size_t n[4] = {0}, all = 0;
+    } points[] = {{DD_AT_A, false, "at A"},
+                  {DD_AT_B, false, "at B"},
+                  {DD_AT_B, true, "after slices"},
+                  {DD_AT_V, false, "at V"},
+                  {DD_AT_U, false, "at U"}};
+    enum { POINTS = sizeof points / sizeof *points };
+    size_t n[POINTS] = {0}, all = 0;
     for (size_t i = 0; i < s->n; i++)
-        for (size_t p = 0; p < 4; p++)
-            if (s->thread[i].placed && !s->thread[i].blamed && s->thread[i].at == points[p].at) {
+        for (size_t p = 0; p < POINTS; p++) {
+            const dd_stall_thread *t = &s->thread[i];
+            const bool with_slice = t->at == DD_AT_B && t->lane == FROM_SLICES;
+            if (t->placed && !t->blamed && t->at == points[p].at &&
+                with_slice == points[p].with_slice) {
                 n[p]++;
                 all++;
             }
+        }
     if (!all)
         return;
     say(s, "; %zu other%s wait%s:", all, all == 1 ? "" : "s", all == 1 ? "s" : "");
     bool first = true;
-    for (size_t p = 0; p < 4; p++)
+    for (size_t p = 0; p < POINTS; p++)
         if (n[p]) {
-            say(s, "%s %zu at %s", first ? "" : ",", n[p], points[p].name);
+            say(s, "%s %zu %s", first ? "" : ",", n[p], points[p].name);
             first = false;
         }
 }
@@ -192,11 +210,17 @@ static void say_missing(dd_stall *s, const dd_stall_thread *t)
         missing = "opened Point A";
         break;
     case DD_AT_RELAY:
-        missing = "let its children through Point A";
-        for (size_t i = 0; i < s->n; i++)
-            if (!s->climbs && s->thread[i].at == DD_AT_V &&
-                s->thread[i].generation == t->generation)
-                missing = "let its children through Point V";
+        missing = t->lane == TO_SLICES     ? "let its children through to their slices"
+                  : t->lane == FROM_SLICES ? "let its children through Point V"
+                                           : "let its children through Point A";
+        break;
+    case DD_AT_B:
+        if (t->lane == TO_SLICES)
+            missing = t->control ? "let its children through to their slices"
+                                 : "begun its slice between Points B and V";
+        else if (t->lane == FROM_SLICES)
+            missing = t->control ? "arrived with its children's slices between Points B and V"
+                                 : "arrived with its slice between Points B and V";
         break;
     case DD_AT_SLICE:
         missing = "done its slice between Points B and V";
@@ -310,6 +334,41 @@ static bool is_at_work(dd_stall *s)
     return true;
 }
 
+/* The thread that opened the trainer, and asks. */
+static dd_stall_thread *caller_of(const dd_stall *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->thread[i].seen.tid == s->pid)
+            return &s->thread[i];
+    return NULL;
+}
+
+static void say_saves(dd_stall *s, const dd_stall_thread *saver)
+{
+    char who[80], state[200];
+    const dd_stall_thread *caller = caller_of(s);
+    dd_stall_who(caller, who);
+    say(s, "the caller, %s, waits for the thread that writes a checkpoint: ", who);
+    dd_stall_who(saver, who);
+    dd_stall_state(s, saver, state);
+    say(s, "%s, %s", who, state);
+}
+
+/* Of threads that are no sphere's, the caller waits for one alone. */
+static bool is_saving(dd_stall *s)
+{
+    const dd_stall_thread *caller = caller_of(s);
+    bool any = false;
+    for (size_t i = 0; caller && caller->seen.joins && i < s->n; i++) {
+        dd_stall_thread *t = &s->thread[i];
+        t->blamed = !t->told && strcmp(t->seen.name, "dd-save") == 0;
+        any = any || t->blamed;
+    }
+    if (any)
+        say_blamed(s, say_saves);
+    return any;
+}
+
 static void say_asks_nothing(dd_stall *s, const dd_stall_thread *caller)
 {
     char who[80], state[200];
@@ -332,7 +391,7 @@ static bool is_not_asked(dd_stall *s)
     for (size_t i = 0; i < s->n; i++)
         mail = mail || (s->thread[i].placed && s->thread[i].at == DD_AT_MAIL);
     for (size_t i = 0; mail && i < s->n; i++) {
-        s->thread[i].blamed = s->thread[i].seen.tid == s->pid; /* who opened the trainer */
+        s->thread[i].blamed = &s->thread[i] == caller_of(s);
         any = any || s->thread[i].blamed;
     }
     if (any)
@@ -375,7 +434,8 @@ static size_t n_past(const dd_stall *s, const dd_stall_thread *t)
 static void say_behind(dd_stall *s, const dd_stall_thread *t)
 {
     char who[80], where[80], above[80];
-    const dd_stall_thread *parent = t->at == DD_AT_A ? parent_of(s, t) : NULL;
+    const bool let_through = t->at == DD_AT_A || (t->at == DD_AT_B && t->lane == TO_SLICES);
+    const dd_stall_thread *parent = let_through ? parent_of(s, t) : NULL;
     const size_t n = n_past(s, t);
     dd_stall_who(t, who);
     dd_stall_where(s, t, where);
@@ -454,13 +514,16 @@ static bool all_wait(dd_stall *s)
         return false;
     char step[40];
     of_step(s, generation_of(last), step);
+    const bool with_slice =
+        (last->at == DD_AT_B || last->at == DD_AT_V) && last->lane == FROM_SLICES;
     /* Who waits at V has arrived at B. */
     say(s,
-        "every thread waits and none is behind: an arrival at Point %s%s was lost, or the wake-up "
-        "that the last one owes",
-        last->at == DD_AT_A   ? "A"
-        : last->at == DD_AT_U ? "U"
-                              : "B",
+        "every thread waits and none is behind: an arrival %s%s was lost, or the wake-up that the "
+        "last one owes",
+        with_slice            ? "with a slice between Points B and V"
+        : last->at == DD_AT_A ? "at Point A"
+        : last->at == DD_AT_U ? "at Point U"
+                              : "at Point B",
         step);
     say_waiters(s);
     return true;
@@ -493,8 +556,8 @@ static bool stands_still(dd_stall *s)
 void dd_stall_explain(dd_stall *s)
 {
     s->sentence[0] = '\0';
-    if (!is_stopped(s) && !sleeps_on_moved_word(s) && !is_at_work(s) && !is_not_asked(s) &&
-        !is_behind(s) && !all_wait(s) && !stands_still(s))
+    if (!is_stopped(s) && !sleeps_on_moved_word(s) && !is_at_work(s) && !is_saving(s) &&
+        !is_not_asked(s) && !is_behind(s) && !all_wait(s) && !stands_still(s))
         say(s, "every thread waits for others");
     qsort(s->thread, s->n, sizeof *s->thread, by_blame);
 }

@@ -22,7 +22,7 @@ typedef struct writer {
     Dwfl *dwfl;
     FILE *out;
     int n_frames;
-    bool waits, answered; /* a frame of such a wait was among the innermost */
+    bool waits, answered, joins; /* a frame of such a wait was among the innermost */
 } writer;
 
 static int no_separate_debuginfo(Dwfl_Module *module, void **user, const char *name,
@@ -67,6 +67,7 @@ static int write_frame(Dwfl_Frame *frame, void *user)
     if (w->n_frames < INNERMOST && function) {
         w->waits = w->waits || is_wait(function);
         w->answered = w->answered || strcmp(function, "dd_mailbox_await") == 0;
+        w->joins = w->joins || strcmp(function, "dd_thread_join") == 0;
     }
     fprintf(w->out, "  #%-2d 0x%012llx  %s", w->n_frames, (unsigned long long)pc,
             function ? function : "?");
@@ -164,12 +165,18 @@ static void read_call(pid_t pid, dd_unwind_thread *t)
     if (!read_file(pid, t->tid, "syscall", text, sizeof text) ||
         sscanf(text, "%ld %llx %llx %llx", &number, &argument[0], &argument[1], &argument[2]) != 4)
         return; /* it is running, or the system does not say */
+    const bool reads = number == SYS_read || number == SYS_pread64;
     if (number == SYS_futex) {
         read_futex(pid, argument, t);
-    } else if (number == SYS_read || number == SYS_write) {
+    } else if (number == SYS_read || number == SYS_write || number == SYS_pread64 ||
+               number == SYS_pwrite64) {
         name_descriptor(pid, argument[0], target, sizeof target);
         snprintf(t->call, sizeof t->call, "%s descriptor %d%s%s%s",
-                 number == SYS_read ? "read from" : "write to", (int)argument[0],
+                 reads ? "read from" : "write to", (int)argument[0], target[0] ? " (" : "", target,
+                 target[0] ? ")" : "");
+    } else if (number == SYS_fsync) {
+        name_descriptor(pid, argument[0], target, sizeof target);
+        snprintf(t->call, sizeof t->call, "fsync of descriptor %d%s%s%s", (int)argument[0],
                  target[0] ? " (" : "", target, target[0] ? ")" : "");
     } else if (number >= 0) {
         snprintf(t->call, sizeof t->call, "system call %ld", number);
@@ -222,6 +229,7 @@ static void unwind_thread(Dwfl *dwfl, const char *denied, dd_unwind_thread *t)
     } else {
         t->waits = w.waits;
         t->answered = w.answered;
+        t->joins = w.joins;
     }
     fclose(out);
 }

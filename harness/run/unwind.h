@@ -24,6 +24,7 @@ typedef struct dd_unwind_thread {
     bool waits;    /* its stack says that it waits for other threads; without one, that it is
                       asleep on a futex */
     bool answered; /* its stack says that it waits for an answer of Node Zero's */
+    bool joins;    /* its stack says that it waits for another thread's end */
     char *stack;   /* a line a frame, or why it is denied; owned; NULL: no memory */
 } dd_unwind_thread;
 

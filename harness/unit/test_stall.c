@@ -2,20 +2,28 @@
  * The watchdog on real trainers: in a cell's child one thread, chosen by name, is made to do what
  * it must not, and the report has to name it, what it is at and what it has not done. Functions of
  * core/ are planted by the linker's --wrap; the product has none of it. */
+#include "adamw.h"
 #include "cell.h"
 #include "cell_body.h"
-#include "gpt2.h"
+#include "cell_child.h"
+#include "folder_fixture.h"
+#include "gradient_owner.h"
+#include "guard.h"
 #include "mailbox.h"
 #include "points.h"
+#include "queues.h"
 #include "stall.h"
+#include "subject.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -32,6 +40,7 @@ typedef enum plant {
     NOTHING,
     LOOPS,         /* computes for ever */
     READS,         /* waits for data that nobody sends */
+    WRITES,        /* writes what nobody takes */
     SLOWS,         /* takes a third of the limit */
     SKIPS,         /* returns without having done anything */
     LOSES_WAKE_UP, /* advances, and wakes nobody */
@@ -39,7 +48,21 @@ typedef enum plant {
 } plant;
 
 /* Where: before the wrapped function's own work. */
-typedef enum spot { LANE, ARRIVE, DESCEND, RELEASE, ADVANCE, POST, STEP } spot;
+typedef enum spot {
+    LANE,
+    STOLEN, /* a lane that another worker was to run */
+    SLICE,
+    UPDATE,
+    ARRIVE,
+    DESCEND,
+    RELEASE,
+    ADVANCE,
+    POST,
+    STEP,
+    TURN, /* guard mode: Node Zero hands out rights */
+    GAIN, /* guard mode: a worker takes the right to write */
+    SAVE, /* of a checkpoint's file */
+} spot;
 
 /* Set before the child is forked. */
 static struct {
@@ -50,6 +73,17 @@ static struct {
 } planted;
 
 static _Thread_local int calls;
+
+/* What the child tells the test of a theft. */
+typedef struct theft {
+    atomic_bool hangs; /* the thief, in a lane that it has stolen: */
+    atomic_uint lane;
+    atomic_uint victim; /* the worker whose lane it was */
+} theft;
+
+static theft *theft_page;
+static _Thread_local bool has_stolen;
+static _Thread_local int own_lanes;
 
 __attribute__((noinline)) static void planted_loop(void)
 {
@@ -66,14 +100,26 @@ __attribute__((noinline)) static void planted_read(void)
         abort();
 }
 
+__attribute__((noinline)) static void planted_write(void)
+{
+    int ends[2];
+    static const char page[4096];
+    if (pipe(ends) == 0)
+        while (write(ends[1], page, sizeof page) > 0)
+            continue;
+}
+
+static bool is_planted_thread(void)
+{
+    char name[16];
+    pthread_getname_np(pthread_self(), name, sizeof name);
+    return !planted.thread || strcmp(name, planted.thread) == 0;
+}
+
 /* returns  what the caller is to do, if it is not done already */
 static plant fall(spot at)
 {
-    char name[16];
-    if (planted.what == NOTHING || at != planted.at)
-        return NOTHING;
-    pthread_getname_np(pthread_self(), name, sizeof name);
-    if (planted.thread && strcmp(name, planted.thread) != 0)
+    if (planted.what == NOTHING || at != planted.at || !is_planted_thread())
         return NOTHING;
     if (planted.call && ++calls != planted.call)
         return NOTHING;
@@ -81,6 +127,8 @@ static plant fall(spot at)
         planted_loop();
     if (planted.what == READS)
         planted_read();
+    if (planted.what == WRITES)
+        planted_write();
     if (planted.what == SLOWS)
         usleep((useconds_t)(LIMIT_S * 1e6 / 3));
     if (planted.what == STOPS_PROCESS)
@@ -93,11 +141,89 @@ static plant fall(spot at)
     result __wrap_##name(__VA_ARGS__);                                                             \
     result __wrap_##name(__VA_ARGS__)
 
+/* So that there is something to steal, all but the thief hold still in their first lane. */
+static void begin_lane(void)
+{
+    fall(LANE);
+    if (planted.what == NOTHING || planted.at != STOLEN)
+        return;
+    if (has_stolen) {
+        atomic_store(&theft_page->hangs, true);
+        fall(STOLEN);
+    }
+    if (!is_planted_thread() && own_lanes++ == 0)
+        while (!atomic_load(&theft_page->hangs))
+            sched_yield();
+}
+
 WRAPPED(void, dd_gpt2_gradient, const dd_model *model, dd_workspace *ws, const dd_lane *lane,
         dd_sink sink, dd_segment *out)
 {
-    fall(LANE);
+    begin_lane();
     __real_dd_gpt2_gradient(model, ws, lane, sink, out);
+}
+
+WRAPPED(void, dd_gpt2_input_gradients, const dd_model *model, dd_workspace *ws, const dd_lane *all,
+        uint32_t first, const dd_layout *vectors, const uint32_t *sequences, uint32_t n_lanes,
+        dd_segment *out)
+{
+    begin_lane();
+    __real_dd_gpt2_input_gradients(model, ws, all, first, vectors, sequences, n_lanes, out);
+}
+
+WRAPPED(uint32_t, dd_queues_steal, dd_queues *q, uint32_t worker, const uint32_t **lanes,
+        uint32_t *victim)
+{
+    const uint32_t n = __real_dd_queues_steal(q, worker, lanes, victim);
+    if (n > 0 && planted.what != NOTHING && planted.at == STOLEN && is_planted_thread()) {
+        atomic_store(&theft_page->lane, **lanes);
+        atomic_store(&theft_page->victim, *victim);
+        has_stolen = true;
+    }
+    return n;
+}
+
+WRAPPED(void, dd_owner_slice, const dd_batch_gradient *batch, const dd_fold_pair *pair, uint32_t n,
+        uint32_t root, uint64_t first_block, uint64_t last_block, dd_owner_scratch *scratch,
+        float *gradient, double *block_sums)
+{
+    fall(SLICE);
+    __real_dd_owner_slice(batch, pair, n, root, first_block, last_block, scratch, gradient,
+                          block_sums);
+}
+
+WRAPPED(void, dd_gradient_slice, const dd_kernels *kernels, const dd_layout *layout,
+        const dd_fold_list *list, uint64_t first_block, uint64_t last_block,
+        dd_slice_scratch *scratch, double *block_sums)
+{
+    fall(SLICE);
+    __real_dd_gradient_slice(kernels, layout, list, first_block, last_block, scratch, block_sums);
+}
+
+WRAPPED(void, dd_adamw_slice, const dd_kernels *kernels, const dd_layout *layout,
+        const dd_adamw *opt, uint64_t first, uint64_t last, float *weights, float *packed, float *m,
+        float *v, const float *gradient)
+{
+    fall(UPDATE);
+    __real_dd_adamw_slice(kernels, layout, opt, first, last, weights, packed, m, v, gradient);
+}
+
+WRAPPED(double, dd_guard_turn, dd_guard *g, const uint32_t *owner, uint32_t n, uint32_t n_workers)
+{
+    fall(TURN);
+    return __real_dd_guard_turn(g, owner, n, n_workers);
+}
+
+WRAPPED(void, dd_guard_gain, dd_guard *g, uint32_t segment)
+{
+    fall(GAIN);
+    __real_dd_guard_gain(g, segment);
+}
+
+WRAPPED(ssize_t, pwrite, int file, const void *bytes, size_t n, off_t at)
+{
+    fall(SAVE);
+    return __real_pwrite(file, bytes, n, at);
 }
 
 WRAPPED(bool, dd_points_arrive, dd_points *p, uint32_t sphere, bool climb)
@@ -156,7 +282,8 @@ typedef struct stall {
     const char *log;       /* what the first thread's part of the log must hold */
 } stall;
 
-static void run_planted(const stall *p, dd_run *run)
+/* set: a setting more, which is on, or NULL */
+static void run_planted(const stall *p, const char *set, dd_cell_body *body, dd_run *run)
 {
     char message[DD_MESSAGE_MAX];
     dd_settings s;
@@ -174,13 +301,15 @@ static void run_planted(const stall *p, dd_run *run)
     for (size_t i = 0; i < sizeof given / sizeof *given; i++)
         if (!dd_settings_set(&s, given[i][0], given[i][1], message))
             fail_msg("%s", message);
+    if (set && !dd_settings_set(&s, set, "true", message))
+        fail_msg("%s", message);
     if (!dd_settings_finish(&s, message))
         fail_msg("%s", message);
     planted.at = p->at;
     planted.what = p->what;
     planted.thread = p->thread;
     planted.call = p->call;
-    dd_cell_job job = {.settings = &s, .body = dd_cell_body_train, .stop_fd = -1};
+    dd_cell_job job = {.settings = &s, .body = body, .stop_fd = -1};
     dd_cell_run(&job, run);
     planted.what = NOTHING;
 }
@@ -203,10 +332,9 @@ static void check_json(const dd_run *run)
     json_decref(json);
 }
 
-static void must_name(const stall *p)
+static void must_have_named(const stall *p, const dd_run *got)
 {
-    dd_run run;
-    run_planted(p, &run);
+    const dd_run run = *got;
     const char *at = run.reason;
     bool ok = run.outcome == DD_RUN_HANG && run.log;
     for (size_t i = 0; ok && i < sizeof p->named / sizeof *p->named && p->named[i]; i++) {
@@ -225,7 +353,6 @@ static void must_name(const stall *p)
                  run.log ? run.log : "");
     print_message("  %s\n", run.reason);
     check_json(&run);
-    dd_run_clear(&run);
 }
 
 /* ---- The stalls ---- */
@@ -287,6 +414,81 @@ static const stall controls[] = {
       "waits at A of step 0"}, NULL, NULL},
 };
 
+/* 4,464 parameters are two blocks of a slice: of three workers the first has none. With slices a
+ * worker's arrivals are B, B with its slice, U; its descents those to its slice and V; a control's
+ * releases A, slices, V. */
+static const stall slices[] = {
+    {"tree", "owner", "3", "1", LANE, LOOPS, "dd-thread-1", 2,
+     {"worker ", "(thread 1, ", "has not arrived at Point B of step 1: in lane ", "running"},
+     "thread 2", "planted_loop"},
+    {"tree", "owner", "3", "1", SLICE, LOOPS, "dd-thread-2", 2,
+     {"worker ", "(thread 2, ", "has not done its slice between Points B and V of step 1",
+      "running"}, "thread 3", "planted_loop"},
+    {"pthread", "owner", "3", "2", SLICE, READS, "dd-thread-4", 2,
+     {"worker ", "(thread 4, ", "has not done its slice between Points B and V of step 1",
+      "asleep in read from"}, "thread 3", "planted_read"},
+    {"tree", "sliced", "3", "2", SLICE, LOOPS, "dd-thread-3", 2,
+     {"(thread 3, ", "has not done its slice between Points B and V of step 1", "running"},
+     "thread 4", "planted_loop"},
+    {"tree", "owner", "3", "2", UPDATE, LOOPS, "dd-thread-3", 2,
+     {"(thread 3, ", "has not arrived at Point U of step 1", "running"}, "thread 4",
+     "planted_loop"},
+    {"pthread", "owner", "3", "1", UPDATE, READS, "dd-thread-2", 2,
+     {"(thread 2, ", "has not arrived at Point U of step 1", "asleep in read from"}, "thread 3",
+     "planted_read"},
+};
+
+static const stall slices_do_not_arrive[] = {
+    {"tree", "owner", "3", "1", ARRIVE, LOOPS, "dd-thread-1", 4,
+     {"(thread 1, ", "has not arrived at Point B of step 1", "running"}, "thread 2",
+     "planted_loop"},
+    {"tree", "owner", "3", "1", ARRIVE, LOOPS, "dd-thread-2", 5,
+     {"(thread 2, ", "has not arrived with its slice between Points B and V of step 1", "running"},
+     "thread 1", "planted_loop"},
+    {"pthread", "owner", "3", "2", ARRIVE, READS, "dd-thread-4", 5,
+     {"(thread 4, ", "has not arrived with its slice between Points B and V of step 1",
+      "asleep in read"}, "thread 3", "planted_read"},
+    {"pthread", "owner", "3", "2", ARRIVE, LOOPS, "dd-thread-1", 5,
+     {"control 0 (thread 1, ",
+      "has not arrived with its children's slices between Points B and V of step 1", "running"},
+     "worker", "planted_loop"},
+    {"tree", "owner", "3", "1", DESCEND, READS, "dd-thread-3", 3,
+     {"(thread 3, ", "has not begun its slice between Points B and V of step 1", "asleep in read"},
+     "thread 1", "planted_read"},
+    {"tree", "owner", "3", "2", ARRIVE, LOOPS, "dd-thread-3", 6,
+     {"(thread 3, ", "has not arrived at Point U of step 1", "running"}, "thread 2",
+     "planted_loop"},
+    /* It goes on as if it had arrived. */
+    {"pthread", "owner", "3", "1", ARRIVE, SKIPS, "dd-thread-2", 5,
+     {"(thread 2, ", "waits at V of step 1, past a point at which 3 others still wait",
+      "it has not arrived there"}, "thread 1", "barrier_wait"},
+    {"pthread", "owner", "3", "1", ARRIVE, SKIPS, "dd-thread-2", 4,
+     {"(thread 2, ", "waits at B of step 1, past a point at which 3 others still wait",
+      "it has not arrived there"}, "thread 1", "barrier_wait"},
+    {"pthread", "owner", "4", "2", RELEASE, LOOPS, "dd-thread-1", 5,
+     {"control 0 (thread 1, ", "has not let its children through to their slices of step 1"},
+     "worker", "planted_loop"},
+    {"pthread", "owner", "4", "2", RELEASE, SKIPS, "dd-thread-1", 5,
+     {"control 0 (thread 1, ", "has not let its children through: worker 0.",
+      "waits at B of step 1"}, NULL, NULL},
+    {"pthread", "owner", "4", "2", RELEASE, READS, "dd-thread-1", 6,
+     {"control 0 (thread 1, ", "has not let its children through Point V of step 1"}, "worker",
+     "planted_read"},
+};
+
+/* Of the rights that lanes run with. */
+static const stall guarded[] = {
+    {"tree", "tree", "3", "1", LANE, LOOPS, "dd-thread-2", 6,
+     {"(thread 2, ", "has not arrived at Point B of step 1: in lane ", "running"}, "thread 1",
+     "planted_loop"},
+    {"tree", "sliced", "3", "2", GAIN, READS, "dd-thread-4", 2,
+     {"(thread 4, ", "has not arrived at Point B of step ", "in lane ", "asleep in read from"},
+     "thread 3", "planted_read"},
+    {"pthread", "control", "3", "1", TURN, LOOPS, "dd-node-zero", 2,
+     {"Node Zero (thread 0, ", "has not opened Point A of step 1", "running",
+      "3 others wait: 3 at A"}, "worker", "planted_loop"},
+};
+
 static const stall callers[] = {
     {"tree", "tree", "3", "1", STEP, READS, NULL, 3,
      {"after 2 steps: nothing is asked: Node Zero waits for a request, and the caller, ",
@@ -322,19 +524,138 @@ static const stall stopped[] = {
 typedef struct group {
     const stall *stall;
     size_t n;
+    const char *set;
+    dd_cell_body *body;
 } group;
-#define GROUP(list)                                                                                \
+#define GROUP_OF(list, set, body)                                                                  \
     &(group)                                                                                       \
     {                                                                                              \
-        list, sizeof list / sizeof *list                                                           \
+        list, sizeof list / sizeof *list, set, body                                                \
     }
+#define GROUP(list) GROUP_OF(list, NULL, dd_cell_body_train)
 
 static void test_named(void **state)
 {
     const group *g = *state;
-    for (size_t i = 0; i < g->n; i++)
-        must_name(&g->stall[i]);
+    for (size_t i = 0; i < g->n; i++) {
+        dd_run run;
+        run_planted(&g->stall[i], g->set, g->body, &run);
+        must_have_named(&g->stall[i], &run);
+        dd_run_clear(&run);
+    }
 }
+
+/* ---- Stolen lanes ---- */
+
+/* clang-format off */
+/* Who steals and hangs is to blame, not whose lane it was. */
+static const stall thieves[] = {
+    {"tree", "tree", "3", "1", STOLEN, LOOPS, "dd-thread-1", 0,
+     {"worker ", "(thread 1, ", "has not arrived at Point B of step 0: in lane ", "running"},
+     "; also", "planted_loop"},
+    {"pthread", "owner", "3", "2", STOLEN, READS, "dd-thread-3", 0,
+     {"worker ", "(thread 3, ", "has not arrived at Point B of step 0: in lane ",
+      "asleep in read from"}, "; also", "planted_read"},
+    {"tree", "owner", "3", "2", STOLEN, LOOPS, "dd-thread-4", 0,
+     {"worker ", "(thread 4, ", "has not arrived at Point B of step 0: in lane ", "running"},
+     "; also", "planted_loop"},
+};
+/* clang-format on */
+
+static void test_thieves(void **state)
+{
+    (void)state;
+    theft_page =
+        mmap(NULL, sizeof *theft_page, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(theft_page, MAP_FAILED);
+    for (size_t i = 0; i < sizeof thieves / sizeof *thieves; i++) {
+        dd_run run;
+        memset(theft_page, 0, sizeof *theft_page);
+        run_planted(&thieves[i], "steal", dd_cell_body_train, &run);
+        must_have_named(&thieves[i], &run);
+        assert_true(atomic_load(&theft_page->hangs));
+        char lane[40];
+        (void)snprintf(lane, sizeof lane, ": in lane %u for ", atomic_load(&theft_page->lane));
+        assert_non_null(strstr(run.reason, lane));
+        /* Workers are the last threads, in their order. */
+        const unsigned first_worker = thieves[i].depth[0] == '1' ? 1 : 2;
+        (void)snprintf(lane, sizeof lane, "(thread %u, ",
+                       first_worker + atomic_load(&theft_page->victim));
+        assert_null(strstr(run.reason, lane));
+        dd_run_clear(&run);
+    }
+    munmap(theft_page, sizeof *theft_page);
+}
+
+/* ---- Checkpoints ---- */
+
+static void check(dd_status st, const dd_error *error)
+{
+    if (st == DD_OK)
+        return;
+    fprintf(stderr, "planted body: %s\n", error->message);
+    exit(1);
+}
+
+/* A training that is saved, and waited for: at its end, or in close. */
+static void save(const dd_settings *s, dd_child *child, bool closing)
+{
+    const dd_subject_api *dodeca = dd_subject_get(DD_SUBJECT_DODECA, DD_PLANT_NONE);
+    dd_data *data;
+    void *self;
+    dd_error error = {""};
+    dd_step step;
+    char used[DD_SPEC_MAX], note[DD_MESSAGE_MAX];
+    dd_child_phase(child, DD_PHASE_OPEN);
+    check(dd_settings_open_data(s, &data, used, note, &error), &error);
+    check(dodeca->open(&s->config, data, &self, &error), &error);
+    dd_child_phase(child, DD_PHASE_STEP);
+    dd_child_watch(child, dodeca->heartbeat, dodeca->thread, self);
+    for (int i = 0; i < 3; i++) {
+        if (i == 2) /* the update copies what is saved, and the file is written beside */
+            check(dd_trainer_save(self, one_file, 1, &error), &error);
+        check(dodeca->step(self, &step, &error), &error);
+        dd_child_step(child, &step);
+    }
+    if (!closing)
+        check(dd_trainer_save_wait(self, &error), &error);
+    dd_child_watch(child, NULL, NULL, NULL);
+    dd_child_phase(child, DD_PHASE_CLOSE);
+    dodeca->close(self);
+    dd_data_close(data);
+}
+
+static void body_waits(const dd_settings *s, dd_child *child)
+{
+    save(s, child, false);
+}
+
+static void body_closes(const dd_settings *s, dd_child *child)
+{
+    save(s, child, true);
+}
+
+/* clang-format off */
+static const stall savers[] = {
+    {"tree", "owner", "3", "1", SAVE, WRITES, "dd-save", 1,
+     {"in a step, after 3 steps: ", "the caller, thread ",
+      "waits for the thread that writes a checkpoint: thread ",
+      "\"dd-save\", asleep in write to descriptor "}, "posts none", "planted_write"},
+    {"pthread", "tree", "3", "2", SAVE, LOOPS, "dd-save", 1,
+     {"in a step, after 3 steps: ", "the caller, thread ",
+      "waits for the thread that writes a checkpoint: thread ", "\"dd-save\", running"},
+     "posts none", "planted_loop"},
+};
+
+static const stall savers_at_close[] = {
+    {"tree", "owner", "3", "2", SAVE, WRITES, "dd-save", 2,
+     {"closing the trainer, after 3 steps: ", "the caller, thread ",
+      "waits for the thread that writes a checkpoint: thread ",
+      "\"dd-save\", asleep in write to descriptor "}, "posts none", "planted_write"},
+};
+/* clang-format on */
+
+/* ---- None ---- */
 
 /* Every lane takes a third of the limit, a step more than the limit, and nothing is wrong. */
 static void test_slow(void **state)
@@ -348,7 +669,7 @@ static void test_slow(void **state)
                                .what = SLOWS,
                                .thread = "dd-thread-2"};
     dd_run run;
-    run_planted(&slow, &run);
+    run_planted(&slow, NULL, dd_cell_body_train, &run);
     if (run.outcome != DD_RUN_ENDED)
         fail_msg("%s: %s", dd_outcome_name(run.outcome), run.reason);
     assert_true(run.wall_ns > (uint64_t)(STEPS * 4 / 3.0 * LIMIT_S * 1e9));
@@ -356,33 +677,71 @@ static void test_slow(void **state)
     dd_run_clear(&run);
 }
 
-/* By hand, what no plant leaves alone: every worker at V, and nobody to come. */
-static void test_all_wait(void **state)
+enum { BY_HAND = 6 };
+
+/* Workers at the same point; the last to arrive at B acts for controls. */
+static dd_stall by_hand(dd_stall_thread threads[BY_HAND], dd_activity at)
 {
-    (void)state;
-    dd_stall_thread threads[] = {
+    const dd_stall_thread all[BY_HAND] = {
         {.sphere = "zero", .control = true, .at = DD_AT_U},
         {.sphere = "0", .control = true, .at = DD_AT_A},
-        {.sphere = "0.0", .at = DD_AT_V},
-        {.sphere = "0.4", .at = DD_AT_V},
-        {.sphere = "8", .at = DD_AT_V},
+        {.sphere = "0.0", .at = at},
+        {.sphere = "0.4", .at = at},
+        {.sphere = "8", .at = at},
         {.sphere = "3.1", .parked = true, .at = DD_AT_POOL},
     };
-    const size_t n = sizeof threads / sizeof *threads;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < BY_HAND; i++) {
+        threads[i] = all[i];
         threads[i].seen.state = 'S';
         threads[i].number = (uint32_t)i;
         threads[i].told = threads[i].placed = true;
         threads[i].generation = 41;
     }
-    dd_stall s = {.steps = 17, .climbs = true, .n = n, .thread = threads};
+    return (dd_stall){.steps = 17, .climbs = true, .n = BY_HAND, .thread = threads};
+}
+
+/* Workers before and after their slices; one that was not let on, and nobody to come. */
+static void test_all_wait_for_slices(void **state)
+{
+    (void)state;
+    dd_stall_thread threads[BY_HAND];
+    dd_stall s = by_hand(threads, DD_AT_B);
+    threads[2].lane = threads[4].lane = 2;
+    threads[3].lane = 1;
+    dd_stall_explain(&s);
+    assert_string_equal(s.sentence, "control 0 (thread 1, tid 0) has not let its children through: "
+                                    "worker 0.4 (thread 3, tid 0) still waits at B of step 17, "
+                                    "which 2 others have passed; 4 others wait: 1 at A, 2 after "
+                                    "slices, 1 at U");
+    s = by_hand(threads, DD_AT_B);
+    for (size_t i = 2; i < 5; i++)
+        threads[i].lane = 2;
+    dd_stall_explain(&s);
+    assert_non_null(strstr(s.sentence, "none is behind: an arrival with a slice between Points B "
+                                       "and V of step 17 was lost"));
+    s = by_hand(threads, DD_AT_B);
+    dd_stall_explain(&s);
+    assert_non_null(strstr(s.sentence, "none is behind: an arrival at Point B of step 17 was"));
+}
+
+/* By hand, what no plant leaves alone: every worker at V, and nobody to come. */
+static void test_all_wait(void **state)
+{
+    (void)state;
+    dd_stall_thread threads[BY_HAND];
+    dd_stall s = by_hand(threads, DD_AT_V);
     dd_stall_explain(&s);
     assert_string_equal(
         s.sentence,
         "every thread waits and none is behind: an arrival at Point B of step 17 was lost, or the "
         "wake-up that the last one owes; 5 others wait: 1 at A, 3 at V, 1 at U");
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < BY_HAND; i++)
         assert_false(threads[i].blamed);
+    for (size_t i = 2; i < 5; i++)
+        threads[i].lane = 2; /* they have done their slices */
+    dd_stall_explain(&s);
+    assert_non_null(strstr(s.sentence, "none is behind: an arrival with a slice between Points B "
+                                       "and V of step 17 was lost"));
     /* Where Node Zero itself gives V, it has: they were not woken. */
     s.climbs = false;
     dd_stall_explain(&s);
@@ -396,11 +755,19 @@ int main(void)
         {"test_in_a_lane", test_named, NULL, NULL, GROUP(in_a_lane)},
         {"test_never_arrives", test_named, NULL, NULL, GROUP(never_arrives)},
         {"test_controls", test_named, NULL, NULL, GROUP(controls)},
+        {"test_slices", test_named, NULL, NULL, GROUP(slices)},
+        {"test_slices_do_not_arrive", test_named, NULL, NULL, GROUP(slices_do_not_arrive)},
+        {"test_guarded", test_named, NULL, NULL, GROUP_OF(guarded, "guard", dd_cell_body_train)},
+        cmocka_unit_test(test_thieves),
+        {"test_savers", test_named, make_folder, remove_folder, GROUP_OF(savers, NULL, body_waits)},
+        {"test_savers_at_close", test_named, make_folder, remove_folder,
+         GROUP_OF(savers_at_close, NULL, body_closes)},
         {"test_caller", test_named, NULL, NULL, GROUP(callers)},
         {"test_lost_wake_up", test_named, NULL, NULL, GROUP(lost_wake_ups)},
         {"test_stopped", test_named, NULL, NULL, GROUP(stopped)},
         cmocka_unit_test(test_slow),
         cmocka_unit_test(test_all_wait),
+        cmocka_unit_test(test_all_wait_for_slices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
