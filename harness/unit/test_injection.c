@@ -4,6 +4,7 @@
  * weights and both moments are those before it, and training goes on with the oracle's bits. What
  * must be named follows from each lane run alone, here, or from the oracle. */
 #include "injection_rig.h"
+#include "queues.h"
 #include "tokens.h"
 #include "trainer_fixture.h"
 #include "workspace.h"
@@ -11,8 +12,10 @@
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -20,6 +23,35 @@
 
 static const float values[] = {NAN, INFINITY, -INFINITY};
 enum { N_VALUES = 3 };
+
+/* The kernel sets that this CPU runs, without vectors first. */
+static dd_simd sets[4];
+static size_t n_sets;
+
+static int find_sets(void **state)
+{
+    static const dd_simd all[] = {DD_SIMD_OFF, DD_SIMD_AVX2, DD_SIMD_AVX512, DD_SIMD_NEON};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        const char *why;
+        if (dd_kernels_select(all[i], &why))
+            sets[n_sets++] = all[i];
+        else
+            print_message("SKIP simd %d: %s\n", (int)all[i], why);
+    }
+    return open_data(state);
+}
+
+/* The other policy from now on: it is looked at after a step, and nowhere else in the trainer. */
+static void turn_policy(rig *r)
+{
+    const bool aborts = r->config.nan_policy == DD_NAN_ABORT;
+    r->config.nan_policy = r->t->config.nan_policy = aborts ? DD_NAN_SKIP_STEP : DD_NAN_ABORT;
+}
+
+static dd_status status_of(const rig *r, bool discarded)
+{
+    return discarded && r->config.nan_policy == DD_NAN_ABORT ? DD_ERR_NONFINITE : DD_OK;
+}
 
 /* Where what is planted is itself an element of a gradient: which one. */
 static bool planted_element(const rig *r, const injection *in, uint64_t *element)
@@ -104,6 +136,7 @@ static uint32_t worker_of(const rig *r, const dd_workspace *ws)
  * want  what must be named, but for the worker; NULL: what the root holds, in no lane */
 static void discarded_step(rig *r, const injection *in, const dd_culprit *want)
 {
+    turn_policy(r);
     rig_keep(r);
     const uint64_t step = dd_u64_load(&r->t->step, DD_RELAXED), adam_t = r->t->adam_t;
     dd_step report;
@@ -113,7 +146,7 @@ static void discarded_step(rig *r, const injection *in, const dd_culprit *want)
     const dd_workspace *ran_in = injection_workspace();
     assert_true(injection_end() > 0);
     assert_true(report.discarded);
-    assert_int_equal(st, r->config.nan_policy == DD_NAN_ABORT ? DD_ERR_NONFINITE : DD_OK);
+    assert_int_equal(st, status_of(r, true));
     dd_culprit expected = want ? *want : rig_in_root(r);
     expected.worker = expected.lane == DD_NO_LANE ? DD_NO_LANE : worker_of(r, ran_in);
     assert_culprit(r, in, &report.culprit, &expected, error.message);
@@ -182,7 +215,7 @@ static void plant(rig *r, injection in, int value)
 
 /* ---- In lanes ---- */
 
-/* Every op of every kind, in lanes that take turns. */
+/* Every op of every kind, in lanes that take turns, under both policies. */
 static void plant_all(rig *r, uint32_t *turn)
 {
     const dd_layout *layout = &r->t->model.layout;
@@ -215,6 +248,7 @@ static void every_kernel_in_every_worker(void **state)
         bool steal;
     } teams[] = {{1, 1, 1, false}, {3, 2, 2, false}, {12, 1, 1, false}, {5, 1, 2, true}};
     uint32_t turn = 0;
+    assert_true(n_sets <= sizeof teams / sizeof *teams); /* each with every reduction */
     for (size_t i = 0; i < sizeof teams / sizeof *teams; i++)
         for (int reduce = 0; reduce <= (int)DD_REDUCE_OWNER; reduce++) {
             rig r;
@@ -224,11 +258,10 @@ static void every_kernel_in_every_worker(void **state)
             config.lane_depth = teams[i].lane_depth;
             config.steal = teams[i].steal;
             config.reduce = (dd_reduce)reduce;
-            config.simd = i % 2 ? DD_SIMD_AUTO : DD_SIMD_OFF;
-            config.nan_policy = (i + (size_t)reduce) % 2 ? DD_NAN_ABORT : DD_NAN_SKIP_STEP;
+            config.simd = sets[(i + (size_t)reduce) % n_sets];
             rig_open(&r, &config);
             plant_all(&r, &turn);
-            if (!config.steal) /* else a worker may lose its lanes every time */
+            if (!config.steal) /* else a worker may lose its lanes every time: every_thief */
                 assert_int_equal(r.named, (UINT32_C(1) << config.workers) - 1);
             assert_true(r.once > 10);
             rig_close(&r);
@@ -238,6 +271,91 @@ static void every_kernel_in_every_worker(void **state)
         print_message("%-20s %5u %3u  %5u %3u  %5u %3u\n", injected_name(kind),
                       tally[kind][0].planted, tally[kind][0].absorbed, tally[kind][1].planted,
                       tally[kind][1].absorbed, tally[kind][2].planted, tally[kind][2].absorbed);
+}
+
+/* ---- In stolen lanes ---- */
+
+/* While there is a thief, the others take no lane before it has stolen one. */
+static struct {
+    bool on; /* as thief, changes between steps only */
+    uint32_t thief;
+    atomic_bool stolen;
+    atomic_uint own, lane; /* what it ran first of its own, and stole first */
+} theft;
+
+bool __real_dd_queues_take(dd_queues *q, uint32_t worker, uint32_t *lane);
+bool __wrap_dd_queues_take(dd_queues *q, uint32_t worker, uint32_t *lane);
+uint32_t __real_dd_queues_steal(dd_queues *q, uint32_t worker, const uint32_t **lanes,
+                                uint32_t *victim);
+uint32_t __wrap_dd_queues_steal(dd_queues *q, uint32_t worker, const uint32_t **lanes,
+                                uint32_t *victim);
+
+bool __wrap_dd_queues_take(dd_queues *q, uint32_t worker, uint32_t *lane)
+{
+    const bool thief = theft.on && worker == theft.thief;
+    while (theft.on && !thief && !atomic_load(&theft.stolen))
+        sched_yield();
+    const bool taken = __real_dd_queues_take(q, worker, lane);
+    unsigned none = DD_NO_LANE;
+    if (thief && taken)
+        (void)atomic_compare_exchange_strong(&theft.own, &none, *lane);
+    return taken;
+}
+
+uint32_t __wrap_dd_queues_steal(dd_queues *q, uint32_t worker, const uint32_t **lanes,
+                                uint32_t *victim)
+{
+    const uint32_t n = __real_dd_queues_steal(q, worker, lanes, victim);
+    if (theft.on && worker == theft.thief && n > 0 && !atomic_load(&theft.stolen)) {
+        atomic_store(&theft.lane, **lanes);
+        atomic_store(&theft.stolen, true);
+    }
+    return n;
+}
+
+static void theft_begin(uint32_t thief)
+{
+    theft.on = true;
+    theft.thief = thief;
+    atomic_store(&theft.stolen, false);
+    atomic_store(&theft.own, DD_NO_LANE);
+}
+
+/* With stealing, too, every worker is named: for a lane of its own, and for one that it stole. */
+static void every_thief(void **state)
+{
+    (void)state;
+    for (int reduce = 0; reduce <= (int)DD_REDUCE_OWNER; reduce++) {
+        rig r;
+        dd_config config = rig_config();
+        config.workers = 5;
+        config.steal = true;
+        config.reduce = (dd_reduce)reduce;
+        config.simd = sets[(size_t)reduce % n_sets];
+        rig_open(&r, &config);
+        for (uint32_t w = 0; w < 2 * config.workers; w++) {
+            theft_begin(w / 2);
+            rig_good_step(&r); /* so that it is known which lanes these are */
+            const uint32_t lane = atomic_load(w % 2 ? &theft.lane : &theft.own);
+            injection in = {.kind = IN_GELU, .value = NAN, .lane = r.t->lane_number[lane]};
+            rig_find_batch(&r);
+            in.n_sequences = r.t->sequences[in.lane];
+            in.first_token = r.first[dd_lane_begin_(r.t, lane)];
+            dd_culprit want;
+            injection_begin(&in);
+            assert_true(rig_predict(&r, &want));
+            assert_int_equal(injection_end(), 1);
+            assert_int_equal(want.lane, lane);
+            theft_begin(w / 2);
+            r.named = 0;
+            discarded_step(&r, &in, &want);
+            assert_int_equal(r.named, UINT32_C(1) << w / 2);
+        }
+        theft.on = false;
+        rig_good_step(&r);
+        rig_assert_oracles_bits(&r);
+        rig_close(&r);
+    }
 }
 
 /* ---- In no lane ---- */
@@ -252,6 +370,7 @@ static void folds_and_norm(void **state)
         config.shape.C = 14; /* two blocks of the norm */
         config.workers = 4;
         config.reduce = (dd_reduce)reduce;
+        config.simd = sets[(size_t)reduce % n_sets];
         rig_open(&r, &config);
         uint32_t folds = 0;
         for (injected kind = IN_FOLD; kind <= IN_NORM; kind++)
@@ -289,6 +408,8 @@ static void update(void **state)
                 dd_config config = rig_config();
                 config.workers = 3;
                 config.reduce = (dd_reduce)reduce;
+                config.simd = sets[((size_t)reduce + kind) % n_sets];
+                config.nan_policy = ((int)kind + value) % 2 ? DD_NAN_ABORT : DD_NAN_SKIP_STEP;
                 rig_open(&r, &config);
                 rig_good_step(&r);
                 assert_int_equal(dd_trainer_command(r.t, DD_COMMAND_CHECKPOINT, NULL), DD_OK);
@@ -303,7 +424,7 @@ static void update(void **state)
                     rig_find_batch(&r);
                     const bool caught = rig_predict(&r, &want);
                     rig_keep(&r);
-                    assert_int_equal(dd_trainer_step(r.t, &report, NULL), DD_OK);
+                    assert_int_equal(dd_trainer_step(r.t, &report, NULL), status_of(&r, caught));
                     assert_int_equal(report.discarded, caught);
                     if (!caught)
                         continue;
@@ -338,6 +459,7 @@ static void every_tensor(void **state)
         config.workers = 4;
         config.reduce = (dd_reduce)reduce;
         config.steal = reduce % 2;
+        config.simd = sets[(size_t)reduce % n_sets];
         rig_open(&r, &config);
         const dd_layout *layout = &r.t->model.layout;
         for (int k = 0; k < DD_N_TENSORS; k++)
@@ -351,13 +473,16 @@ static void every_tensor(void **state)
                 o[e] = bad[v];
                 rig_keep(&r);
                 assert_int_equal(dd_trainer_command(r.t, DD_COMMAND_CHECKPOINT, NULL), DD_OK);
-                assert_int_equal(dd_serial_step(r.oracle, &want, NULL), DD_OK);
-                assert_int_equal(dd_trainer_step(r.t, &got, NULL), DD_OK);
+                const dd_status st = dd_serial_step(r.oracle, &want, NULL);
+                assert_int_equal(st, status_of(&r, want.discarded));
+                assert_int_equal(dd_trainer_step(r.t, &got, NULL), st);
                 assert_int_equal(got.discarded, want.discarded);
                 if (!want.discarded) { /* the oracle cannot go back: both go on anew */
                     assert_memory_equal(&got.norm, &want.norm, sizeof got.norm);
                     finite++;
                     rig_close(&r);
+                    config.nan_policy =
+                        config.nan_policy == DD_NAN_ABORT ? DD_NAN_SKIP_STEP : DD_NAN_ABORT;
                     rig_open(&r, &config);
                     layout = &r.t->model.layout;
                     continue;
@@ -432,13 +557,9 @@ static void the_norm_cannot_overflow(void **state)
     static float largest[DD_NORM_BLOCK];
     for (int i = 0; i < DD_NORM_BLOCK; i++)
         largest[i] = i % 2 ? FLT_MAX : -FLT_MAX;
-    static const dd_simd sets[] = {DD_SIMD_OFF, DD_SIMD_AVX2, DD_SIMD_AVX512, DD_SIMD_NEON};
     injection_begin(&(injection){.kind = IN_NOTHING});
-    for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-        const char *why;
-        const dd_kernels *k = dd_kernels_select(sets[i], &why);
-        if (!k)
-            continue;
+    for (size_t i = 0; i < n_sets; i++) {
+        const dd_kernels *k = dd_kernels_select(sets[i], NULL);
         double sum = k->sum_squares(DD_NORM_BLOCK, largest);
         const double exact = 0x1p12 * ((double)FLT_MAX * (double)FLT_MAX);
         assert_true(fabs(sum - exact) <= 1e-14 * exact);
@@ -460,11 +581,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kernel_in_every_worker),
+        cmocka_unit_test(every_thief),
         cmocka_unit_test(folds_and_norm),
         cmocka_unit_test(update),
         cmocka_unit_test(every_tensor),
         cmocka_unit_test(validation_alone),
         cmocka_unit_test(the_norm_cannot_overflow),
     };
-    return cmocka_run_group_tests_name("injection", tests, open_data, close_data);
+    return cmocka_run_group_tests_name("injection", tests, find_sets, close_data);
 }
