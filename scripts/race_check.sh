@@ -12,8 +12,8 @@ usage()
 usage: scripts/race_check.sh [tsan|helgrind|drd|memcheck|asan|all]… [--small|--long] [--resume] [--build DIR] [--build-only]
        scripts/race_check.sh --subject FILE.so …    a plug-in instead: its own --help tells more
 
-Runs small training cells (workers, depth, barrier, reduction, stealing, changes of membership, checkpoints, guard mode,
-every kernel set) and the unit tests of what threads share under
+Runs small training cells (workers, depth, barrier, reduction, stealing, changes of membership, checkpoints and their
+files, traces, micro-batches, pinned workers, guard mode, every kernel set) and the unit tests of what threads share under
   tsan      ThreadSanitizer, gcc's, in a build of its own (build-tsan/): data races and memory orders
   helgrind  valgrind, on the plain build: races above the barriers, wide and masked vector stores included
   drd       valgrind's other race detector
@@ -82,13 +82,14 @@ wanted() # TOOL…  true where one of these was asked for
 unit_tests() # TOOL
 {
     case $1-$size in
+    asan-long) echo test_equivalence ;; # the quick tests have a part of its ways
     asan-*) ;;
     tsan-small) printf '%s\n' 'test_points 2000' 'test_queues 100' 'test_membership 100' 'test_commands 100' ;;
     *-small) printf '%s\n' 'test_queues 1000' 'test_membership 1000' ;;
     tsan-*)
         printf '%s\n' 'test_points 20' 'test_fold 20' 'test_queues 20' 'test_control 20' 'test_commands 20' \
             'test_membership 20' 'test_slices' 'test_memory' 'test_platform' 'test_storm' \
-            'test_trainer' 'test_process' 'test_checkpoint'
+            'test_trainer' 'test_process' 'test_checkpoint' 'test_trace'
         [[ $size != long ]] || echo test_elastic
         ;;
     *-usual)
@@ -314,6 +315,8 @@ run_canaries() # TOOL…
 
 # Eleven sequences leave one of the twelve lanes empty and make most workers' shares uneven.
 small=(--data builtin --model "L=2,NH=2,C=24,V=67,T=9" --batch 11 --steps 3 --warmup 1 --seed 7 --print-hash)
+# Lanes of two and three sequences, for micro-batches to cut.
+full=("${small[@]}" --batch 26)
 # More threads than valgrind has room for unless told.
 wide=(--data builtin --model "L=1,NH=1,C=4,V=64,T=2" --lane-depth 3 --batch 600 --steps 2 --warmup 1 --seed 7
     --print-hash)
@@ -360,24 +363,33 @@ judge()
     say "($verdict, exit code $status; all of it in $3)"
 }
 
-cell() # TOOL small|wide OPTION…
+# An option FILE is a file beside the log.
+cell() # TOOL small|full|wide OPTION…
 {
     local tool=$1 log words same=differ flags=() data=("${small[@]}") oracle=$oracle_small
-    if [[ $2 == wide ]]; then
+    case $2 in
+    full)
+        data=("${full[@]}")
+        oracle=$oracle_full
+        ;;
+    wide)
         data=("${wide[@]}")
         oracle=$oracle_wide
         flags=(--max-threads=2000)
-    fi
+        ;;
+    esac
     log=$logs/$tool$(printf '%s' "$@" | tr -c 'a-z0-9\n' '-').log
     shift 2
-    under "$tool" "$log" "${flags[@]}" -- dodeca train "${data[@]}" "$@"
+    rm -f "$log".file*
+    under "$tool" "$log" "${flags[@]}" -- dodeca train "${data[@]}" "${@/#FILE/$log.file}"
     [[ $(weights_of "$log") != "$oracle" ]] || same=same
     words=$*
     judge "$tool" "${words//--/}" "$log" "$same"
 }
 
 # Lines of options, a blank inside a timetable being an underscore. Small: a shape and a kernel set for each barrier and
-# reduction; usually: two shapes for each of these and each set, under the slowest tools one; long: all.
+# reduction; usually: two shapes for each of these and each set, under the slowest tools one, which with two sets comes to
+# every shape; long: all.
 cells() # TOOL KERNEL_SET…
 {
     local barrier reduce simd tool=$1 sets=("${@:2}") i=0 k j pair
@@ -392,6 +404,9 @@ cells() # TOOL KERNEL_SET…
         '--workers 8 --depth 3'
         '--workers 11 --steal'
         '--workers 4 --depth auto'
+        '--workers 3 --depth 2 --micro-batch 1 --trace FILE'
+        '--workers 3 --pin --save FILE --save-every 1'
+        '--workers 4 --steal --trace FILE'
     )
     local n=${#shapes[@]} each=(0 5)
     case $size-$tool in
@@ -405,8 +420,8 @@ cells() # TOOL KERNEL_SET…
                 if [[ $size != small || $simd == "${sets[pair % ${#sets[@]}]}" ]]; then
                     for k in "${each[@]}"; do
                         j=$(((i + k) % n))
-                        # They refuse each other: owner has no segments to guard.
-                        [[ $reduce != owner || ${shapes[j]} != *--guard ]] || j=$(((j + 1) % n))
+                        # They refuse each other: owner has no segments to guard, and keeps the whole batch's activations.
+                        [[ $reduce != owner || ${shapes[j]} != *--@(guard|micro)* ]] || j=$(((j + 1) % n))
                         echo "${shapes[j]} --barrier $barrier --reduce $reduce --simd $simd"
                     done
                 fi
@@ -414,7 +429,6 @@ cells() # TOOL KERNEL_SET…
                 pair=$((pair + 1))
             done
         done
-        i=$((i + 3)) # other shapes for the next kernel set
     done | sort -u
 }
 
@@ -452,11 +466,11 @@ unit() # TOOL PROGRAM [ARGUMENT]
     judge "$tool" "$*" "$log" -
 }
 
-# All quick tests of the build, through ctest; usually without those that take a quarter of an hour each.
+# All quick tests of the build, through ctest.
 all_tests()
 {
     local folder=$plain-asan whole=$logs/asan-tests.log log=$logs/asan-tests-failed.log count more=()
-    local heavy='test_(elastic|equivalence|matmul)' known
+    local known
     key=$(sha1sum <"$folder/dodeca" | cut -d ' ' -f 1)
     if [[ -e $log.good ]] && read -r known status reports <"$log.good" && [[ $known == "$key" ]]; then
         judge asan 'quick tests, as before' "$log" -
@@ -466,10 +480,6 @@ all_tests()
     ! $resume || [[ ! -e $whole.key || $(<"$whole.key") != "$key" ]] || more=(-F)
     echo "$key" >"$whole.key"
     line asan 'explorer and its planted defects' - - 'not built: sanitizers cannot follow its fibres'
-    if [[ $size != long ]]; then
-        more+=(--exclude-regex "^$heavy\$")
-        line asan "$heavy" - - 'left to --long'
-    fi
     status=0
     "${fixed_addresses[@]}" ctest --test-dir "$folder" "${more[@]}" --label-regex '^quick$' \
         --parallel "$(cores)" --no-tests=error --output-on-failure >"$whole" 2>&1 || status=$?
@@ -504,13 +514,16 @@ fi
 if ((${#ready[@]})); then
     run_canaries "${seeing[@]}"
     oracle_small=$(oracle_of small "${small[@]}")
+    oracle_full=$(oracle_of full "${full[@]}")
     [[ $size != long ]] || oracle_wide=$(oracle_of wide "${wide[@]}")
     line tool 'cell or test' reports weights verdict
 fi
 for tool in "${ready[@]}"; do
     kernel_sets "$tool"
     while read -r -a options; do
-        in_turn cell "$tool" small "${options[@]//_/ }"
+        batch=small
+        [[ ${options[*]} != *--micro-batch* ]] || batch=full
+        in_turn cell "$tool" "$batch" "${options[@]//_/ }"
     done < <(cells "$tool" "${sets[@]}")
     if [[ $size == long ]]; then
         in_turn cell "$tool" wide --workers 600 --depth 3

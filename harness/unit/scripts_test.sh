@@ -771,10 +771,10 @@ END
 test_race_check()
 {
     local check=("env" "PATH=$work/tools:$PATH" "$work/checkout/scripts/race_check.sh" helgrind --small --build "$work/checkout/build")
-    local program reported told
+    local program reported told shape
     checkout
     stand_in_dodeca "$work/checkout/build"
-    for program in race_canary weakened_{release,await,arrive,last} test_{queues,membership}; do
+    for program in race_canary weakened_{release,await,arrive,last} test_{queues,membership,points,commands,checkpoint}; do
         printf '#!/bin/bash\n[[ $1 != row-avx512* ]] || exit 77\n' >"$work/checkout/build/harness/unit/$program"
         chmod +x "$work/checkout/build/harness/unit/$program"
     done
@@ -787,6 +787,11 @@ test_race_check()
     [[ $(grep -c 'workers .* PASS$' "$work/out") == 8 ]] || fail "not eight cells"
     [[ $(grep -c 'test_.* PASS$' "$work/out") == 2 ]] || fail "not two tests"
     grep -q '^handover-claimed  *missed$' "$work/out" || fail "what the tool is known to miss is not in the table"
+    # Usually the slowest tools, too, come to every shape.
+    expect 0 "${check[@]:0:3}" drd --build "$work/checkout/build"
+    for shape in 'depth auto' 'depth 3' guard timetable 'micro-batch 1 trace FILE' 'pin save FILE' 'steal trace FILE'; do
+        grep -q "^drd  *workers .*$shape .* same  *PASS$" "$work/out" || fail "no cell of drd's has $shape"
+    done
     # A blind tool, one blind to the barrier, one that cries wolf, one that sees more than is written of it.
     stand_in_valgrind "${told/counter|/}"
     expect 1 "${check[@]}"
