@@ -8,6 +8,7 @@
 
 #include "set.h"
 #include "softmax.h"
+#include "streaming.h"
 #include "tile.h"
 #include "vector.h"
 
@@ -194,9 +195,9 @@ static float padded_max(size_t n, float *row)
 
 /* The same rows of S to softmax(S * sigma), and to P, each step for all rows: one row alone would
  * wait for itself. As sigma > 0 and rounding is monotonic, the largest S * sigma is the largest S
- * times sigma. */
+ * times sigma. stream: whole lines of P are written past the caches. */
 static void softmax(size_t t0, size_t rows, float sigma, float *S, float *power, size_t pitch,
-                    float *P, size_t P_row)
+                    float *P, size_t P_row, bool stream)
 {
     const dd_v16 scale = dd_v16_set(sigma);
     float M[ROWS], inv[ROWS];
@@ -225,20 +226,40 @@ static void softmax(size_t t0, size_t rows, float sigma, float *S, float *power,
         for (size_t s = 0; s < n; s += 16) {
             const dd_v16 p = dd_v16_mul(dd_v16_load(e + s, 16), v);
             dd_v16_store(e + s, 16, p);
-            dd_v16_store(to + s, n - s, p);
+            if (stream && n - s >= 16)
+                dd_v16_stream(to + s, p);
+            else
+                dd_v16_store(to + s, n - s, p);
         }
     }
 }
 
-/* Asks for the same rows of P, which lie cold, while their scores are computed. */
-DD_INLINE_ void fetch_rows(size_t t0, size_t rows, const float *P, size_t P_row, const int to_write)
+/* Asks for `rows` rows of n floats each, which lie cold. */
+DD_INLINE_ void fetch(const float *a, size_t a_row, size_t rows, size_t n, const int to_write)
 {
-    for (size_t t = t0; t < t0 + rows; t++)
-        for (size_t s = 0; s <= t; s += 16)
+    for (size_t t = 0; t < rows; t++, a += a_row)
+        for (size_t i = 0; i < n; i += 16)
             if (to_write)
-                __builtin_prefetch(P + t * P_row + s, 1, 3);
+                __builtin_prefetch(a + i, 1, 2);
             else
-                __builtin_prefetch(P + t * P_row + s, 0, 3);
+                __builtin_prefetch(a + i, 0, 2);
+}
+
+static void fetch_operands(const dd_attention *a, size_t t0, size_t rows)
+{
+    const size_t row = a->qkv_row, at = t0 * row;
+    fetch(a->q + at, row, rows, a->d, 0);
+    fetch(a->k + at, row, rows, a->d, 0);
+    fetch(a->v + at, row, rows, a->d, 0);
+}
+
+/* Bytes from which on P is written past the caches: until it is read again, by the backward pass,
+ * it would not stay there anyway. */
+#define STREAMED ((size_t)64 << 10)
+
+static bool is_streamed(const dd_attention *a)
+{
+    return a->T % 16 == 0 && (uintptr_t)a->P % 64 == 0 && a->T * a->T * sizeof *a->P >= STREAMED;
 }
 
 void DD_SET_NAME(attention_forward)(const dd_attention *a, void *scratch)
@@ -247,6 +268,7 @@ void DD_SET_NAME(attention_forward)(const dd_attention *a, void *scratch)
     assert((uintptr_t)scratch % 64 == 0);
     const size_t T = a->T, d = a->d;
     const float sigma = 1.0f / sqrtf((float)d);
+    const bool stream = is_streamed(a);
     float *k_columns = scratch;
     float *v_rows = k_columns + dd_panels_size(d, T);
     float *S = v_rows + dd_panels_size(T, d);
@@ -256,11 +278,19 @@ void DD_SET_NAME(attention_forward)(const dd_attention *a, void *scratch)
     DD_SET_NAME(pack_panels)(T, d, a->v, a->qkv_row, 1, v_rows);
     for (size_t t0 = 0; t0 < T; t0 += ROWS) {
         const size_t rows = least(T - t0, ROWS);
-        fetch_rows(t0, rows, a->P, T, 1);
+        /* of what is streamed the last vectors alone, which are stored as they are not whole */
+        const size_t first = stream ? t0 / 16 * 16 : 0;
+        fetch(a->P + t0 * T + first, T, rows, t0 + rows - first, 1);
+        if (a->next) {
+            fetch_operands(a->next, t0, rows);
+            fetch(a->next->att + t0 * a->att_row, a->att_row, rows, d, 1);
+        }
         scores(t0, rows, d, a->q + t0 * a->qkv_row, a->qkv_row, k_columns, S, pitch);
-        softmax(t0, rows, sigma, S, power, pitch, a->P, T);
+        softmax(t0, rows, sigma, S, power, pitch, a->P, T, stream);
         lower_product(t0, rows, T, d, S, pitch, v_rows, a->att + t0 * a->att_row, a->att_row);
     }
+    if (stream)
+        dd_streaming_end();
 }
 
 void DD_SET_NAME(attention_kept)(const dd_attention_kept *a, void *scratch)
@@ -274,7 +304,7 @@ void DD_SET_NAME(attention_kept)(const dd_attention_kept *a, void *scratch)
     for (size_t r = 0; r < a->n; r += ROWS) {
         const size_t rows = least(a->n - r, ROWS), t0 = a->first + r;
         scores(t0, rows, d, a->q + r * a->q_row, a->q_row, a->keys, S, pitch);
-        softmax(t0, rows, sigma, S, power, pitch, nobody, 0);
+        softmax(t0, rows, sigma, S, power, pitch, nobody, 0, false);
         lower_product(t0, rows, a->T, d, S, pitch, a->values, a->att + r * a->att_row, a->att_row);
     }
 }
@@ -299,6 +329,17 @@ static void softmax_backward(size_t n, const float *P, float sigma, float *g)
     }
 }
 
+static void fetch_backward(const dd_attention *a, size_t t0, size_t rows)
+{
+    const size_t row = a->qkv_row, at = t0 * row;
+    fetch_operands(a, t0, rows);
+    fetch(a->gatt + t0 * a->att_row, a->att_row, rows, a->d, 0);
+    fetch(a->P + t0 * a->T, a->T, rows, t0 + rows, 0);
+    fetch(a->gq + at, row, rows, a->d, 1);
+    fetch(a->gk + at, row, rows, a->d, 1);
+    fetch(a->gv + at, row, rows, a->d, 1);
+}
+
 void DD_SET_NAME(attention_backward)(const dd_attention *a, void *scratch)
 {
     assert(a->T && a->d);
@@ -313,7 +354,9 @@ void DD_SET_NAME(attention_backward)(const dd_attention *a, void *scratch)
     DD_SET_NAME(pack_panels)(T, d, a->k, row, 1, rows_of);
     for (size_t t0 = 0; t0 < T; t0 += ROWS) {
         const size_t rows = least(T - t0, ROWS);
-        fetch_rows(t0, rows, a->P, T, 0);
+        fetch(a->P + t0 * T, T, rows, t0 + rows, 0);
+        if (a->next)
+            fetch_backward(a->next, t0, rows);
         scores(t0, rows, d, a->gatt + t0 * a->att_row, a->att_row, v_columns, G + t0 * pitch,
                pitch);
         for (size_t t = t0; t < t0 + rows; t++)

@@ -77,8 +77,11 @@ typedef struct dd_matmul_lanes {
 /* One attention head over one sequence (NUMERICS 4.2.3 and 5.4.6).
  * shapes   q, k, v, gatt, att, gq, gk, gv: (T, d), row strides given; P (T, T) row-major, row t
  *          holds s <= t, the rest is neither read nor written
+ * next     the head that will be asked for after this one, whose memory is fetched meanwhile; NULL
+ *          if there is none
  * alias    none                                                                            */
-typedef struct dd_attention {
+typedef struct dd_attention dd_attention;
+struct dd_attention {
     size_t T, d;
     const float *q, *k, *v; /* row stride qkv_row */
     size_t qkv_row;
@@ -87,7 +90,8 @@ typedef struct dd_attention {
     size_t att_row;
     const float *gatt;   /* backward: read; row stride att_row */
     float *gq, *gk, *gv; /* backward: written; row stride qkv_row */
-} dd_attention;
+    const dd_attention *next;
+};
 
 /* One head for the newest rows of a text whose earlier keys and values are kept: row r of att is
  * that of position first + r, over all positions up to it (NUMERICS 4.2.3).

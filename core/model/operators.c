@@ -139,6 +139,21 @@ static dd_attention head_of(const dd_model *m, const dd_workspace *ws, const dd_
 }
 /* clang-format on */
 
+static void each_head(const dd_model *m, const dd_workspace *ws, const dd_layer_acts *a,
+                      void (*kernel)(const dd_attention *head, void *scratch))
+{
+    const size_t NH = m->layout.shape.NH, n = ws->n_sequences * NH;
+    dd_attention next = head_of(m, ws, a, 0, 0);
+    for (size_t i = 0; i < n; i++) {
+        dd_attention head = next;
+        if (i + 1 < n) {
+            next = head_of(m, ws, a, (i + 1) / NH, (i + 1) % NH);
+            head.next = &next;
+        }
+        kernel(&head, ws->scratch);
+    }
+}
+
 /* A product of a T x T triangle, all heads: 2 d operations for each of its T (T + 1) / 2 places. */
 static uint64_t triangle_flops(const dd_model *m, const dd_workspace *ws)
 {
@@ -148,22 +163,14 @@ static uint64_t triangle_flops(const dd_model *m, const dd_workspace *ws)
 void dd_attention_all(const dd_model *m, dd_workspace *ws, const dd_layer_acts *a)
 {
     const uint64_t begin = dd_profile_begin(ws->profile);
-    for (size_t i = 0; i < ws->n_sequences; i++)
-        for (size_t h = 0; h < m->layout.shape.NH; h++) {
-            const dd_attention head = head_of(m, ws, a, i, h);
-            m->kernels->attention_forward(&head, ws->scratch);
-        }
+    each_head(m, ws, a, m->kernels->attention_forward);
     dd_profile_end(ws->profile, DD_PROFILE_ATTENTION, begin, 2 * triangle_flops(m, ws));
 }
 
 void dd_attention_all_backward(const dd_model *m, dd_workspace *ws, const dd_layer_acts *a)
 {
     const uint64_t begin = dd_profile_begin(ws->profile);
-    for (size_t i = 0; i < ws->n_sequences; i++)
-        for (size_t h = 0; h < m->layout.shape.NH; h++) {
-            const dd_attention head = head_of(m, ws, a, i, h);
-            m->kernels->attention_backward(&head, ws->scratch);
-        }
+    each_head(m, ws, a, m->kernels->attention_backward);
     dd_profile_end(ws->profile, DD_PROFILE_ATTENTION, begin, 4 * triangle_flops(m, ws));
 }
 

@@ -81,6 +81,7 @@ static void attention_case(const dd_kernels *k, size_t T, size_t d)
     plain_attention_forward(&want);
     a.P = P.got;
     a.att = att.got;
+    a.next = random_below(2) ? &want : NULL;
     void *scratch = scratch_for(k, 1, 1, T, d);
     k->attention_forward(&a, scratch);
     char what[80];
