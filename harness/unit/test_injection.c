@@ -24,23 +24,6 @@
 static const float values[] = {NAN, INFINITY, -INFINITY};
 enum { N_VALUES = 3 };
 
-/* The kernel sets that this CPU runs, without vectors first. */
-static dd_simd sets[4];
-static size_t n_sets;
-
-static int find_sets(void **state)
-{
-    static const dd_simd all[] = {DD_SIMD_OFF, DD_SIMD_AVX2, DD_SIMD_AVX512, DD_SIMD_NEON};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        const char *why;
-        if (dd_kernels_select(all[i], &why))
-            sets[n_sets++] = all[i];
-        else
-            print_message("SKIP simd %d: %s\n", (int)all[i], why);
-    }
-    return open_data(state);
-}
-
 /* The other policy from now on: it is looked at after a step, and nowhere else in the trainer. */
 static void turn_policy(rig *r)
 {
@@ -248,7 +231,7 @@ static void every_kernel_in_every_worker(void **state)
         bool steal;
     } teams[] = {{1, 1, 1, false}, {3, 2, 2, false}, {12, 1, 1, false}, {5, 1, 2, true}};
     uint32_t turn = 0;
-    assert_true(n_sets <= sizeof teams / sizeof *teams); /* each with every reduction */
+    assert_true(n_simd <= sizeof teams / sizeof *teams); /* each with every reduction */
     for (size_t i = 0; i < sizeof teams / sizeof *teams; i++)
         for (int reduce = 0; reduce <= (int)DD_REDUCE_OWNER; reduce++) {
             rig r;
@@ -258,7 +241,7 @@ static void every_kernel_in_every_worker(void **state)
             config.lane_depth = teams[i].lane_depth;
             config.steal = teams[i].steal;
             config.reduce = (dd_reduce)reduce;
-            config.simd = sets[(i + (size_t)reduce) % n_sets];
+            config.simd = simd_here[(i + (size_t)reduce) % n_simd];
             rig_open(&r, &config);
             plant_all(&r, &turn);
             if (!config.steal) /* else a worker may lose its lanes every time: every_thief */
@@ -331,7 +314,7 @@ static void every_thief(void **state)
         config.workers = 5;
         config.steal = true;
         config.reduce = (dd_reduce)reduce;
-        config.simd = sets[(size_t)reduce % n_sets];
+        config.simd = simd_here[(size_t)reduce % n_simd];
         rig_open(&r, &config);
         for (uint32_t w = 0; w < 2 * config.workers; w++) {
             theft_begin(w / 2);
@@ -370,7 +353,7 @@ static void folds_and_norm(void **state)
         config.shape.C = 14; /* two blocks of the norm */
         config.workers = 4;
         config.reduce = (dd_reduce)reduce;
-        config.simd = sets[(size_t)reduce % n_sets];
+        config.simd = simd_here[(size_t)reduce % n_simd];
         rig_open(&r, &config);
         uint32_t folds = 0;
         for (injected kind = IN_FOLD; kind <= IN_NORM; kind++)
@@ -408,7 +391,7 @@ static void update(void **state)
                 dd_config config = rig_config();
                 config.workers = 3;
                 config.reduce = (dd_reduce)reduce;
-                config.simd = sets[((size_t)reduce + kind) % n_sets];
+                config.simd = simd_here[((size_t)reduce + kind) % n_simd];
                 config.nan_policy = ((int)kind + value) % 2 ? DD_NAN_ABORT : DD_NAN_SKIP_STEP;
                 rig_open(&r, &config);
                 rig_good_step(&r);
@@ -459,7 +442,7 @@ static void every_tensor(void **state)
         config.workers = 4;
         config.reduce = (dd_reduce)reduce;
         config.steal = reduce % 2;
-        config.simd = sets[(size_t)reduce % n_sets];
+        config.simd = simd_here[(size_t)reduce % n_simd];
         rig_open(&r, &config);
         const dd_layout *layout = &r.t->model.layout;
         for (int k = 0; k < DD_N_TENSORS; k++)
@@ -558,8 +541,8 @@ static void the_norm_cannot_overflow(void **state)
     for (int i = 0; i < DD_NORM_BLOCK; i++)
         largest[i] = i % 2 ? FLT_MAX : -FLT_MAX;
     injection_begin(&(injection){.kind = IN_NOTHING});
-    for (size_t i = 0; i < n_sets; i++) {
-        const dd_kernels *k = dd_kernels_select(sets[i], NULL);
+    for (size_t i = 0; i < n_simd; i++) {
+        const dd_kernels *k = dd_kernels_select(simd_here[i], NULL);
         double sum = k->sum_squares(DD_NORM_BLOCK, largest);
         const double exact = 0x1p12 * ((double)FLT_MAX * (double)FLT_MAX);
         assert_true(fabs(sum - exact) <= 1e-14 * exact);
@@ -588,5 +571,5 @@ int main(void)
         cmocka_unit_test(validation_alone),
         cmocka_unit_test(the_norm_cannot_overflow),
     };
-    return cmocka_run_group_tests_name("injection", tests, find_sets, close_data);
+    return cmocka_run_group_tests_name("injection", tests, open_data_and_simd, close_data);
 }

@@ -20,23 +20,6 @@
 
 #include <cmocka.h>
 
-/* The kernel sets that this CPU runs. */
-static dd_simd sets[4];
-static uint32_t n_sets;
-
-static int open_all(void **state)
-{
-    static const dd_simd all[] = {DD_SIMD_OFF, DD_SIMD_AVX2, DD_SIMD_AVX512, DD_SIMD_NEON};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        const char *why;
-        if (dd_kernels_select(all[i], &why))
-            sets[n_sets++] = all[i];
-        else
-            print_message("SKIP (optional): %s\n", why);
-    }
-    return open_data(state);
-}
-
 /* ---- One lane ---- */
 
 enum { SEQUENCES = 9, N_TOKENS = 3000 };
@@ -169,9 +152,9 @@ static void a_lane_in_pieces(void **state)
         {{.L = 1, .NH = 2, .C = 34, .V = 40, .T_max = 300}, 300, 3, 1},
     };
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
-        for (uint32_t s = 0; s < n_sets; s++) {
+        for (size_t s = 0; s < n_simd; s++) {
             fixture f;
-            fixture_open(&f, &models[i].shape, models[i].T, models[i].gain, sets[s]);
+            fixture_open(&f, &models[i].shape, models[i].T, models[i].gain, simd_here[s]);
             for (uint32_t n = 1; n <= models[i].most; n++)
                 for (uint32_t at_once = 1; at_once <= n; at_once++) {
                     compare_lane(&f, n, at_once, DD_STORE);
@@ -241,7 +224,7 @@ static void choose_way(dd_config *c, uint32_t w)
     c->steal = w % 3 == 1;
     c->guard = w % 7 == 2;
     c->barrier = w % 11 < 3 ? DD_BARRIER_PTHREAD : DD_BARRIER_TREE;
-    c->simd = sets[w % n_sets];
+    c->simd = simd_here[w % n_simd];
 }
 
 static void the_oracles_bits(void **state)
@@ -405,5 +388,5 @@ int main(void)
         cmocka_unit_test(what_settings_mean),
         cmocka_unit_test(failed_allocations_leave_nothing),
     };
-    return cmocka_run_group_tests(tests, open_all, close_data);
+    return cmocka_run_group_tests(tests, open_data_and_simd, close_data);
 }

@@ -2,6 +2,8 @@
  * A source, and calls that must succeed. */
 #include "trainer_fixture.h"
 
+#include "kernels.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +16,22 @@ int open_data(void **state)
 {
     (void)state;
     return dd_data_open("builtin", 3, &data, NULL) != DD_OK;
+}
+
+dd_simd simd_here[4];
+size_t n_simd;
+
+int open_data_and_simd(void **state)
+{
+    static const dd_simd all[] = {DD_SIMD_OFF, DD_SIMD_AVX2, DD_SIMD_AVX512, DD_SIMD_NEON};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        const char *why;
+        if (dd_kernels_select(all[i], &why))
+            simd_here[n_simd++] = all[i];
+        else
+            print_message("SKIP (optional): %s\n", why);
+    }
+    return open_data(state);
 }
 
 int close_data(void **state)

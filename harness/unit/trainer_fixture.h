@@ -3,12 +3,19 @@
 #ifndef DD_TRAINER_FIXTURE_H
 #define DD_TRAINER_FIXTURE_H
 
+#include <stddef.h>
+
 #include "dodeca.h"
 
 extern dd_data *data; /* open while the group of tests runs */
 
-/* Of a cmocka group. */
+/* The kernel sets that this CPU runs, without vectors first. */
+extern dd_simd simd_here[4];
+extern size_t n_simd;
+
+/* Of a cmocka group; the second looks for kernel sets, too, and tells which are not there. */
 int open_data(void **state);
+int open_data_and_simd(void **state);
 int close_data(void **state);
 
 /* Fail the test with the error's message. */
