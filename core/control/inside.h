@@ -68,9 +68,6 @@ typedef struct dd_descriptor {
     dd_formation *next;
 } dd_descriptor;
 
-/* Where in a step that has slices: before B, until slices begin, after its own. */
-enum { DD_TO_B, DD_TO_SLICES, DD_FROM_SLICES };
-
 /* The places where a thread waits, by their number in dd_thread_report.wait_ns. */
 enum { DD_WAIT_A, DD_WAIT_B, DD_WAIT_V, DD_WAIT_U };
 
@@ -78,7 +75,7 @@ enum { DD_WAIT_A, DD_WAIT_B, DD_WAIT_V, DD_WAIT_U };
 typedef struct dd_health {
     dd_tally where; /* packed: dd_member_where_ */
     dd_tally at;    /* packed: dd_member_activity_ */
-    dd_tally part;  /* DD_TO_…, which `at` tells of B and V */
+    dd_tally part;  /* dd_part, which `at` tells of B, V and where a control relays */
     dd_tally tid, heartbeat;
     dd_tally lanes_done, lanes_cancelled, lanes_as_control, folds, steals, acted;
     dd_tally cpu_ns, wait_ns[4], unpinned;
@@ -204,12 +201,13 @@ void dd_member_call_(dd_team *team, uint32_t thread, dd_formation *join);
 bool dd_member_take_place_(dd_member *self, dd_formation *f);
 /* Reads the packed tally. */
 void dd_member_where_(const dd_member *m, dd_place *place, bool *control, bool *parked);
-/* Shows what the thread is at from now on, in the generation it is in. lane: of DD_AT_LANE; of
- * DD_AT_B, DD_AT_V and DD_AT_RELAY its part of the step. */
-void dd_member_at_(dd_member *self, dd_activity at, uint32_t lane);
+/* Shows what the thread is at from now on, in the generation it is in. which: the lane of
+ * DD_AT_LANE, the dd_part of DD_AT_B, DD_AT_V and DD_AT_RELAY. */
+void dd_member_at_(dd_member *self, dd_activity at, uint32_t which);
 /* The same, in a generation that it enters now. */
 void dd_member_enters_(dd_member *self, uint32_t generation, dd_activity at);
-dd_activity dd_member_activity_(const dd_member *m, uint32_t *lane, uint32_t *generation);
+dd_activity dd_member_activity_(const dd_member *m, uint32_t *lane, dd_part *part,
+                                uint32_t *generation);
 /* The time since the last call, which it counts as waiting at a point, or returns as work. */
 void dd_member_waited_(dd_member *self, uint32_t point);
 uint64_t dd_member_worked_(dd_member *self);

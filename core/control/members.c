@@ -49,20 +49,24 @@ void dd_member_enters_(dd_member *self, uint32_t generation, dd_activity at)
     dd_timeline_turn(&self->timeline, generation, at, 0);
 }
 
-void dd_member_at_(dd_member *self, dd_activity at, uint32_t lane)
+void dd_member_at_(dd_member *self, dd_activity at, uint32_t which)
 {
     const uint64_t generation = dd_tally_get(&self->health.at) >> AT_GENERATION_SHIFT;
     dd_tally_set(&self->health.at,
-                 generation << AT_GENERATION_SHIFT | (uint64_t)at << AT_ACTIVITY_SHIFT | lane);
-    dd_timeline_turn(&self->timeline, (uint32_t)generation, at, at == DD_AT_LANE ? lane : 0);
+                 generation << AT_GENERATION_SHIFT | (uint64_t)at << AT_ACTIVITY_SHIFT | which);
+    dd_timeline_turn(&self->timeline, (uint32_t)generation, at, at == DD_AT_LANE ? which : 0);
 }
 
-dd_activity dd_member_activity_(const dd_member *m, uint32_t *lane, uint32_t *generation)
+dd_activity dd_member_activity_(const dd_member *m, uint32_t *lane, dd_part *part,
+                                uint32_t *generation)
 {
-    const uint64_t at = dd_tally_get(&m->health.at);
-    *lane = at & ((1u << AT_ACTIVITY_SHIFT) - 1);
-    *generation = (uint32_t)(at >> AT_GENERATION_SHIFT);
-    return (dd_activity)(at >> AT_ACTIVITY_SHIFT & 0xff);
+    const uint64_t packed = dd_tally_get(&m->health.at);
+    const dd_activity at = (dd_activity)(packed >> AT_ACTIVITY_SHIFT & 0xff);
+    const uint32_t which = packed & ((1u << AT_ACTIVITY_SHIFT) - 1);
+    *lane = at == DD_AT_LANE ? which : 0;
+    *part = at == DD_AT_LANE ? DD_PART_LANES : (dd_part)which;
+    *generation = (uint32_t)(packed >> AT_GENERATION_SHIFT);
+    return at;
 }
 
 static uint32_t part_of(const dd_member *self)
@@ -146,7 +150,7 @@ static void report_begin(dd_member *self)
     self->report.cancelled = false;
     self->report.slice_ns = 0;
     self->report.fp_env = dd_fp_env();
-    dd_tally_set(&self->health.part, DD_TO_B);
+    dd_tally_set(&self->health.part, DD_PART_LANES);
 }
 
 static void report_look_again(dd_member *self)
@@ -161,9 +165,9 @@ static void fold_slice(dd_member *self)
     const dd_team *team = self->team;
     const dd_slices *slices = &self->formation->slices;
     const uint32_t w = self->worker;
-    dd_tally_set(&self->health.part, DD_TO_SLICES);
+    dd_tally_set(&self->health.part, DD_PART_SLICES);
     go_on(self, DD_WAIT_B);
-    dd_tally_set(&self->health.part, DD_FROM_SLICES);
+    dd_tally_set(&self->health.part, DD_PART_FOLDED);
     dd_member_at_(self, DD_AT_SLICE, 0);
     DD_READ(&team->root, sizeof team->root);
     DD_READ(&team->n_fold_list, sizeof team->n_fold_list);
@@ -255,16 +259,16 @@ static void control_collects(dd_member *self, dd_doing doing)
     }
     arrive(self, DD_WAIT_B);
     if (doing == DD_DOING_STEP && team->slices) {
-        dd_tally_set(&self->health.part, DD_TO_SLICES);
+        dd_tally_set(&self->health.part, DD_PART_SLICES);
         await_release(self, 0, DD_WAIT_B);
-        dd_member_at_(self, DD_AT_RELAY, DD_TO_SLICES);
-        dd_tally_set(&self->health.part, DD_FROM_SLICES);
+        dd_member_at_(self, DD_AT_RELAY, DD_PART_SLICES);
+        dd_tally_set(&self->health.part, DD_PART_FOLDED);
         release_children(self);
         collect_children(self, DD_WAIT_B);
         arrive(self, DD_WAIT_B);
     }
     await_release(self, 0, DD_WAIT_V);
-    dd_member_at_(self, DD_AT_RELAY, DD_FROM_SLICES);
+    dd_member_at_(self, DD_AT_RELAY, DD_PART_FOLDED);
     release_children(self);
     collect_children(self, DD_WAIT_U);
     dd_tally_set(&self->health.cpu_ns, dd_thread_cpu_ns());

@@ -218,7 +218,7 @@ void dd_team_report(const dd_team *team, uint32_t thread, dd_thread_report *out)
     for (uint32_t p = DD_WAIT_A; p <= DD_WAIT_U; p++)
         out->wait_ns[p] = dd_tally_get(&h->wait_ns[p]);
     dd_member_where_(m, &out->place, &out->control, &out->parked);
-    out->at = dd_member_activity_(m, &out->lane, &out->generation);
+    out->at = dd_member_activity_(m, &out->lane, &out->part, &out->generation);
     out->unpinned = dd_tally_get(&h->unpinned) && !out->parked;
 }
 

@@ -156,6 +156,7 @@ typedef struct dd_thread_report {
     bool parked, control; /* in the pool; has children */
     dd_activity at;
     uint32_t lane, generation; /* as in dd_sphere_info */
+    dd_part part;              /* the same */
     bool unpinned;      /* the system refused it the CPU that it is to run on; parked: false */
     uint32_t tid;       /* as the kernel names it; 0: not known */
     uint64_t heartbeat; /* grows with every lane and point */

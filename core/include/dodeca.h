@@ -486,15 +486,21 @@ typedef enum dd_activity {
     DD_ACTIVITIES
 } dd_activity;
 
+/* How far a thread has come in a step that has slices (reductions owner and sliced). */
+typedef enum dd_part {
+    DD_PART_LANES,  /* up to its arrival at B; in other steps always */
+    DD_PART_SLICES, /* has arrived; its slice, or those of its children, have not begun */
+    DD_PART_FOLDED, /* slices have begun, or are done */
+} dd_part;
+
 /* A sphere and its thread. Any thread may ask at any time; numbers of one moment need not agree. */
 typedef struct dd_sphere_info {
     char sphere[16];      /* "zero", "3.0": where it is, or last was */
     uint32_t thread, tid; /* number in this trainer, and the kernel's */
     bool control, parked; /* has children; waits in the pool */
     dd_activity at;
-    uint32_t lane; /* at DD_AT_LANE; elsewhere 0, but in steps with slices: at DD_AT_B 1 once it has
-                      arrived and 2 once it has done its slice, at DD_AT_V 2; at DD_AT_RELAY 1 from
-                      B to the slices, 2 from there to V */
+    uint32_t lane;                /* at DD_AT_LANE */
+    dd_part part;                 /* at DD_AT_B, DD_AT_V and DD_AT_RELAY */
     uint32_t generation;          /* the latest that it entered: requests and changes, counted */
     uint32_t first_lane, n_lanes; /* placement: its consecutive non-empty lanes */
     uint32_t segments;            /* gradient segments it holds */

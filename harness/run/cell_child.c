@@ -109,6 +109,7 @@ static void tell_threads(const dd_child *c, uint64_t beat)
         if (i >= atomic_load_explicit(&c->page->n_threads, memory_order_relaxed) ||
             atomic_load_explicit(&t->at, memory_order_relaxed) != info.at ||
             atomic_load_explicit(&t->lane, memory_order_relaxed) != info.lane ||
+            atomic_load_explicit(&t->part, memory_order_relaxed) != info.part ||
             atomic_load_explicit(&t->generation, memory_order_relaxed) != info.generation ||
             atomic_load_explicit(&t->heartbeat, memory_order_relaxed) != info.heartbeat)
             atomic_store_explicit(&t->since_ns, now_ns, memory_order_relaxed);
@@ -125,6 +126,7 @@ static void tell_threads(const dd_child *c, uint64_t beat)
         atomic_store_explicit(&t->lanes_done, info.lanes_done, memory_order_relaxed);
         atomic_store_explicit(&t->at, info.at, memory_order_relaxed);
         atomic_store_explicit(&t->lane, info.lane, memory_order_relaxed);
+        atomic_store_explicit(&t->part, info.part, memory_order_relaxed);
         atomic_store_explicit(&t->generation, info.generation, memory_order_relaxed);
     }
     atomic_store_explicit(&c->page->told_beat, beat, memory_order_relaxed);

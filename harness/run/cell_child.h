@@ -33,8 +33,8 @@ typedef struct dd_page_thread {
     _Atomic uint32_t flags;
     _Atomic uint64_t sphere[2]; /* its place as text, dd_sphere_info.sphere */
     _Atomic uint64_t heartbeat, lanes_done;
-    _Atomic uint32_t at, lane, generation; /* dd_sphere_info */
-    _Atomic uint64_t since_ns;             /* CLOCK_MONOTONIC: when it was first found as it is */
+    _Atomic uint32_t at, lane, part, generation; /* dd_sphere_info */
+    _Atomic uint64_t since_ns; /* CLOCK_MONOTONIC: when it was first found as it is */
 } dd_page_thread;
 
 enum { DD_PAGE_CONTROL = 1, DD_PAGE_PARKED = 2, DD_PAGE_PLACED = 4 };

@@ -53,6 +53,7 @@ static void take_shown(const dd_page_thread *shown, uint32_t number, bool fresh,
     out->placed = fresh && (flags & DD_PAGE_PLACED);
     out->at = (dd_activity)atomic_load_explicit(&shown->at, memory_order_relaxed);
     out->lane = atomic_load_explicit(&shown->lane, memory_order_relaxed);
+    out->part = (dd_part)atomic_load_explicit(&shown->part, memory_order_relaxed);
     out->generation = atomic_load_explicit(&shown->generation, memory_order_relaxed);
     out->age_ns = at_ns > since_ns ? at_ns - since_ns : 0;
     out->heartbeat = atomic_load_explicit(&shown->heartbeat, memory_order_relaxed);

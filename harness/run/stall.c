@@ -8,9 +8,6 @@
 
 #define MAX_NAMED 3
 
-/* What .lane says at B, V and where a control relays, in steps with slices. */
-enum { TO_SLICES = 1, FROM_SLICES };
-
 void dd_stall_close(dd_stall *s)
 {
     for (size_t i = 0; s->thread && i < s->n; i++)
@@ -119,7 +116,7 @@ void dd_stall_where(const dd_stall *s, const dd_stall_thread *t, char text[80])
         snprintf(lane, sizeof lane, " %u", t->lane);
     if (t->at != DD_AT_POOL && t->at != DD_AT_MAIL)
         of_step(s, generation_of(t), step);
-    const bool with_slice = t->at == DD_AT_B && t->lane == FROM_SLICES;
+    const bool with_slice = t->at == DD_AT_B && t->part == DD_PART_FOLDED;
     snprintf(text, 80, "%s%s%s", with_slice ? "waits after slices" : words[t->at], lane, step);
 }
 
@@ -146,8 +143,8 @@ static bool is_astray(const dd_stall_thread *t)
 static uint64_t progress(const dd_stall_thread *t)
 {
     uint64_t at = 2 * (uint64_t)t->at;
-    if (t->at == DD_AT_B && t->lane)
-        at = 2 * (t->lane == FROM_SLICES ? DD_AT_SLICE : DD_AT_B) + 1;
+    if (t->at == DD_AT_B && t->part)
+        at = 2 * (t->part == DD_PART_FOLDED ? DD_AT_SLICE : DD_AT_B) + 1;
     return (uint64_t)generation_of(t) * (2 * DD_ACTIVITIES) + at;
 }
 
@@ -175,7 +172,7 @@ static void say_waiters(dd_stall *s)
     for (size_t i = 0; i < s->n; i++)
         for (size_t p = 0; p < POINTS; p++) {
             const dd_stall_thread *t = &s->thread[i];
-            const bool with_slice = t->at == DD_AT_B && t->lane == FROM_SLICES;
+            const bool with_slice = t->at == DD_AT_B && t->part == DD_PART_FOLDED;
             if (t->placed && !t->blamed && t->at == points[p].at &&
                 with_slice == points[p].with_slice) {
                 n[p]++;
@@ -210,15 +207,15 @@ static void say_missing(dd_stall *s, const dd_stall_thread *t)
         missing = "opened Point A";
         break;
     case DD_AT_RELAY:
-        missing = t->lane == TO_SLICES     ? "let its children through to their slices"
-                  : t->lane == FROM_SLICES ? "let its children through Point V"
-                                           : "let its children through Point A";
+        missing = t->part == DD_PART_SLICES   ? "let its children through to their slices"
+                  : t->part == DD_PART_FOLDED ? "let its children through Point V"
+                                              : "let its children through Point A";
         break;
     case DD_AT_B:
-        if (t->lane == TO_SLICES)
+        if (t->part == DD_PART_SLICES)
             missing = t->control ? "let its children through to their slices"
                                  : "begun its slice between Points B and V";
-        else if (t->lane == FROM_SLICES)
+        else if (t->part == DD_PART_FOLDED)
             missing = t->control ? "arrived with its children's slices between Points B and V"
                                  : "arrived with its slice between Points B and V";
         break;
@@ -434,7 +431,7 @@ static size_t n_past(const dd_stall *s, const dd_stall_thread *t)
 static void say_behind(dd_stall *s, const dd_stall_thread *t)
 {
     char who[80], where[80], above[80];
-    const bool let_through = t->at == DD_AT_A || (t->at == DD_AT_B && t->lane == TO_SLICES);
+    const bool let_through = t->at == DD_AT_A || (t->at == DD_AT_B && t->part == DD_PART_SLICES);
     const dd_stall_thread *parent = let_through ? parent_of(s, t) : NULL;
     const size_t n = n_past(s, t);
     dd_stall_who(t, who);
@@ -515,7 +512,7 @@ static bool all_wait(dd_stall *s)
     char step[40];
     of_step(s, generation_of(last), step);
     const bool with_slice =
-        (last->at == DD_AT_B || last->at == DD_AT_V) && last->lane == FROM_SLICES;
+        (last->at == DD_AT_B || last->at == DD_AT_V) && last->part == DD_PART_FOLDED;
     /* Who waits at V has arrived at B. */
     say(s,
         "every thread waits and none is behind: an arrival %s%s was lost, or the wake-up that the "

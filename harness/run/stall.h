@@ -20,8 +20,9 @@ typedef struct dd_stall_thread {
     uint32_t number;
     char sphere[16];
     bool control, parked;
-    bool placed; /* the next four are known: a trainer of spheres, and nothing has moved since */
+    bool placed; /* the next five are known: a trainer of spheres, and nothing has moved since */
     dd_activity at;
+    dd_part part;
     uint32_t lane, generation;
     uint64_t age_ns; /* how long it has been there, at least */
     uint64_t heartbeat, lanes_done;

@@ -706,8 +706,8 @@ static void test_all_wait_for_slices(void **state)
     (void)state;
     dd_stall_thread threads[BY_HAND];
     dd_stall s = by_hand(threads, DD_AT_B);
-    threads[2].lane = threads[4].lane = 2;
-    threads[3].lane = 1;
+    threads[2].part = threads[4].part = DD_PART_FOLDED;
+    threads[3].part = DD_PART_SLICES;
     dd_stall_explain(&s);
     assert_string_equal(s.sentence, "control 0 (thread 1, tid 0) has not let its children through: "
                                     "worker 0.4 (thread 3, tid 0) still waits at B of step 17, "
@@ -715,7 +715,7 @@ static void test_all_wait_for_slices(void **state)
                                     "slices, 1 at U");
     s = by_hand(threads, DD_AT_B);
     for (size_t i = 2; i < 5; i++)
-        threads[i].lane = 2;
+        threads[i].part = DD_PART_FOLDED;
     dd_stall_explain(&s);
     assert_non_null(strstr(s.sentence, "none is behind: an arrival with a slice between Points B "
                                        "and V of step 17 was lost"));
@@ -738,7 +738,7 @@ static void test_all_wait(void **state)
     for (size_t i = 0; i < BY_HAND; i++)
         assert_false(threads[i].blamed);
     for (size_t i = 2; i < 5; i++)
-        threads[i].lane = 2; /* they have done their slices */
+        threads[i].part = DD_PART_FOLDED; /* they have done their slices */
     dd_stall_explain(&s);
     assert_non_null(strstr(s.sentence, "none is behind: an arrival with a slice between Points B "
                                        "and V of step 17 was lost"));
