@@ -75,7 +75,6 @@ enum { DD_WAIT_A, DD_WAIT_B, DD_WAIT_V, DD_WAIT_U };
 typedef struct dd_health {
     dd_tally where; /* packed: dd_member_where_ */
     dd_tally at;    /* packed: dd_member_activity_ */
-    dd_tally part;  /* dd_part, which `at` tells of B, V and where a control relays */
     dd_tally tid, heartbeat;
     dd_tally lanes_done, lanes_cancelled, lanes_as_control, folds, steals, acted;
     dd_tally cpu_ns, wait_ns[4], unpinned;
@@ -102,6 +101,7 @@ typedef struct dd_member {
     dd_folder folder;
     dd_timeline timeline;
     uint64_t clock_ns; /* when what it does now began */
+    dd_part part;      /* of the step it is in, to be shown at B, V and where a control relays */
     uint32_t cpu;      /* runs on it alone; UINT32_MAX: on any; DD_CPU_OF_MAKER: on its maker's */
     uint32_t calls_seen;
     /* stealing: the own segments that are free */

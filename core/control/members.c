@@ -69,16 +69,11 @@ dd_activity dd_member_activity_(const dd_member *m, uint32_t *lane, dd_part *par
     return at;
 }
 
-static uint32_t part_of(const dd_member *self)
-{
-    return (uint32_t)dd_tally_get(&self->health.part);
-}
-
 static void show_waiting(dd_member *self, uint32_t point)
 {
     static const dd_activity at[] = {
         [DD_WAIT_A] = DD_AT_A, [DD_WAIT_B] = DD_AT_B, [DD_WAIT_V] = DD_AT_V, [DD_WAIT_U] = DD_AT_U};
-    dd_member_at_(self, at[point], point == DD_WAIT_B || point == DD_WAIT_V ? part_of(self) : 0);
+    dd_member_at_(self, at[point], point == DD_WAIT_B || point == DD_WAIT_V ? self->part : 0);
 }
 
 void dd_member_waited_(dd_member *self, uint32_t point)
@@ -150,7 +145,7 @@ static void report_begin(dd_member *self)
     self->report.cancelled = false;
     self->report.slice_ns = 0;
     self->report.fp_env = dd_fp_env();
-    dd_tally_set(&self->health.part, DD_PART_LANES);
+    self->part = DD_PART_LANES;
 }
 
 static void report_look_again(dd_member *self)
@@ -165,9 +160,9 @@ static void fold_slice(dd_member *self)
     const dd_team *team = self->team;
     const dd_slices *slices = &self->formation->slices;
     const uint32_t w = self->worker;
-    dd_tally_set(&self->health.part, DD_PART_SLICES);
+    self->part = DD_PART_SLICES;
     go_on(self, DD_WAIT_B);
-    dd_tally_set(&self->health.part, DD_PART_FOLDED);
+    self->part = DD_PART_FOLDED;
     dd_member_at_(self, DD_AT_SLICE, 0);
     DD_READ(&team->root, sizeof team->root);
     DD_READ(&team->n_fold_list, sizeof team->n_fold_list);
@@ -259,10 +254,10 @@ static void control_collects(dd_member *self, dd_doing doing)
     }
     arrive(self, DD_WAIT_B);
     if (doing == DD_DOING_STEP && team->slices) {
-        dd_tally_set(&self->health.part, DD_PART_SLICES);
+        self->part = DD_PART_SLICES;
         await_release(self, 0, DD_WAIT_B);
         dd_member_at_(self, DD_AT_RELAY, DD_PART_SLICES);
-        dd_tally_set(&self->health.part, DD_PART_FOLDED);
+        self->part = DD_PART_FOLDED;
         release_children(self);
         collect_children(self, DD_WAIT_B);
         arrive(self, DD_WAIT_B);
@@ -398,7 +393,6 @@ static void each_tally(dd_health *h, void (*f)(dd_tally *))
     dd_tally *const tallies[] = {
         &h->where,
         &h->at,
-        &h->part,
         &h->tid,
         &h->heartbeat,
         &h->lanes_done,

@@ -19,12 +19,11 @@ static void release_all(dd_member *self)
 static void collect_all(dd_member *self, uint32_t point)
 {
     const bool until_u = point == DD_WAIT_U || self->team->climb;
-    const uint32_t part = (uint32_t)dd_tally_get(&self->health.part);
-    dd_member_at_(self, until_u ? DD_AT_U : DD_AT_B, until_u ? 0 : part);
+    dd_member_at_(self, until_u ? DD_AT_U : DD_AT_B, until_u ? 0 : self->part);
     dd_points_collect(self->formation->points, DD_NODE_ZERO);
     dd_member_waited_(self, point);
     dd_member_at_(self, until_u ? DD_AT_ORDERS : DD_AT_VERDICT, 0);
-    dd_tally_set(&self->health.part, DD_PART_LANES);
+    self->part = DD_PART_LANES;
 }
 
 void dd_node_zero_publish_(dd_member *self, dd_doing doing, dd_formation *next)
@@ -66,7 +65,7 @@ static void cross_points(dd_member *self, dd_doing doing)
         dd_combine_fold_control(self->formation->combine, DD_NODE_ZERO, &self->folder, &root))
         dd_act_root_(self, root);
     if (step && team->slices) {
-        dd_tally_set(&self->health.part, DD_PART_FOLDED);
+        self->part = DD_PART_FOLDED;
         dd_act_slices_(self);
         release_all(self);
         collect_all(self, DD_WAIT_B);

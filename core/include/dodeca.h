@@ -486,11 +486,11 @@ typedef enum dd_activity {
     DD_ACTIVITIES
 } dd_activity;
 
-/* How far a thread has come in a step that has slices (reductions owner and sliced). */
+/* How far a thread has come in a step, which has slices with the reductions owner and sliced. */
 typedef enum dd_part {
-    DD_PART_LANES,  /* up to its arrival at B; in other steps always */
+    DD_PART_LANES,  /* up to its arrival at B; in steps without slices always, but for the last */
     DD_PART_SLICES, /* has arrived; its slice, or those of its children, have not begun */
-    DD_PART_FOLDED, /* slices have begun, or are done */
+    DD_PART_FOLDED, /* slices have begun, or are done; or a control relays V, in any step */
 } dd_part;
 
 /* A sphere and its thread. Any thread may ask at any time; numbers of one moment need not agree. */

@@ -139,6 +139,7 @@ static dd_attention head_of(const dd_model *m, const dd_workspace *ws, const dd_
 }
 /* clang-format on */
 
+/* A kernel for the heads of all sequences, each with its next one at hand. */
 static void each_head(const dd_model *m, const dd_workspace *ws, const dd_layer_acts *a,
                       void (*kernel)(const dd_attention *head, void *scratch))
 {
