@@ -59,9 +59,7 @@ static void scores(size_t t0, size_t rows, size_t d, const float *x, size_t x_ro
                               .b_pitch = y_pitch,
                               .from = DD_SET_NAME(zeros),
                               .to = S + s,
-                              .to_row = pitch,
-                              .to_next = S + s,
-                              .ahead = (const char *)(S + s)};
+                              .to_row = pitch};
         DD_SET_NAME(tile)(&tile);
     }
 }
@@ -128,9 +126,7 @@ static void lower_product(size_t t0, size_t rows, size_t T, size_t d, const floa
                               .b_pitch = pitch,
                               .from = DD_SET_NAME(zeros),
                               .to = out + i,
-                              .to_row = out_row,
-                              .to_next = out + i,
-                              .ahead = (const char *)(out + i)};
+                              .to_row = out_row};
         DD_SET_NAME(tile)(&tile);
     }
     for (size_t i = 0; i < d; i += DD_TILE_COLS) {
@@ -174,9 +170,7 @@ static void upper_product(size_t T, size_t d, const float *L, size_t L_row, cons
                                   .from = out + i,
                                   .from_row = out_row,
                                   .to = out + i,
-                                  .to_row = out_row,
-                                  .to_next = out + i,
-                                  .ahead = (const char *)(out + i)};
+                                  .to_row = out_row};
             DD_SET_NAME(tile)(&tile);
         }
     }
@@ -240,9 +234,9 @@ DD_INLINE_ void fetch(const float *a, size_t a_row, size_t rows, size_t n, const
     for (size_t t = 0; t < rows; t++, a += a_row)
         for (size_t i = 0; i < n; i += 16)
             if (to_write)
-                __builtin_prefetch(a + i, 1, 2);
+                __builtin_prefetch(a + i, 1, 3);
             else
-                __builtin_prefetch(a + i, 0, 2);
+                __builtin_prefetch(a + i, 0, 3);
 }
 
 static void fetch_operands(const dd_attention *a, size_t t0, size_t rows)

@@ -15,15 +15,16 @@
 
 enum {
     TILE_WIDTH = DD_TILE_PANELS * DD_TILE_COLS,
-    KS = 768,                         /* most k of a block of the left operand */
-    KC = 384,                         /* most k of a tile: 24 KiB of a panel, for L1 */
-    PARTS = KS / KC,                  /* of a stretch of k at most */
-    LEFT = 104 << 10,                 /* floats of the left operand packed at once, for L2 */
-    RIGHT = 208 << 10,                /* floats of the right one, for L2 or L3 */
-    MC = LEFT / (KC + 1),             /* most rows of a block whose k has several parts */
-    RUN = DD_TILE_ROWS <= 8 ? 8 : 16, /* floats moved for a tile's rows at one k */
-    SHARING = 3,                      /* tiles of rows that share a panel in L1 */
-    HELD = 8 * TILE_WIDTH,            /* most columns where C cannot hold chains */
+    KS = 768,                           /* most k of a block of the left operand */
+    KC = DD_TILE_PANELS > 1 ? KS : 384, /* most k of a tile: 24 KiB of a panel, for L1; two panels
+                                           and a tile of rows would not fit it anyway */
+    PARTS = KS / KC,                    /* of a stretch of k at most */
+    LEFT = 104 << 10,                   /* floats of the left operand packed at once, for L2 */
+    RIGHT = 208 << 10,                  /* floats of the right one, for L2 or L3 */
+    MC = LEFT / (KC + 1),               /* most rows of a block whose k has several parts */
+    RUN = DD_TILE_ROWS <= 8 ? 8 : 16,   /* floats moved for a tile's rows at one k */
+    SHARING = 3,                        /* tiles of rows that share a panel in L1 */
+    HELD = 8 * TILE_WIDTH,              /* most columns where C cannot hold chains */
 };
 
 typedef struct workspace {

@@ -45,8 +45,9 @@ typedef struct place {
 } place;
 
 /* The next K rows from a place on. `to` NULL: what they end with stays in the stack; else they are
- * the last ones, and the one value left goes there. Fetches the lines of to_next, and for each
- * eight rows a line of each panel, of later use, from `ahead` on in steps of ahead_step bytes. */
+ * the last ones, and the one value left goes there. Fetches the lines of to and to_next, and for
+ * each eight rows a line of each panel, of later use, from `ahead` on in steps of ahead_step bytes.
+ */
 typedef struct lanes_tile {
     size_t rows, panels, K;
     place begin;
@@ -72,12 +73,14 @@ typedef struct lanes_tile {
 #define EACH_SIZE(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #endif
 
-#define FETCH(i)                                                            \
+#define FETCH(i, to)                                                        \
     if (rows > i) {                                                         \
-        __builtin_prefetch(t->to_next + i * to_row, 1, 3);                  \
+        __builtin_prefetch(to + i * t->to_row, 1, 3);                       \
         if (panels > 1)                                                     \
-            __builtin_prefetch(t->to_next + i * to_row + 16, 1, 3);         \
+            __builtin_prefetch(to + i * t->to_row + 16, 1, 3);              \
     }
+#define FETCH_OWN(i) FETCH(i, t->to)
+#define FETCH_NEXT(i) FETCH(i, t->to_next)
 #define DECLARE(i) dd_v16 c##i = dd_v16_set(0.0f), d##i = c##i;
 #define RESUME(i)                                                           \
     if (rows > i) {                                                         \
@@ -131,8 +134,7 @@ DD_INLINE_ void tile(const size_t rows, const size_t panels, const lanes_tile *t
     float *top = t->stack + t->begin.height * VALUE;
     size_t K = t->K, done = t->begin.done;
     if (t->to) {
-        const size_t to_row = t->to_row;
-        EACH_ROW(FETCH)
+        EACH_ROW(FETCH_NEXT)
     }
     for (const dd_lane_rows *lane = t->begin.lane; K > 0; lane++) {
         EACH_ROW(DECLARE)
@@ -143,19 +145,24 @@ DD_INLINE_ void tile(const size_t rows, const size_t panels, const lanes_tile *t
         size_t k = dd_least(left, K), folds = k == left ? lane->folds : 0;
         K -= k;
         done = 0;
-        for (; k >= 8; k -= 8) {
-            __builtin_prefetch(ahead, 0, 2);
-            if (panels > 1)
-                __builtin_prefetch(ahead + b_pitch * sizeof *b, 0, 2);
-            ahead += ahead_step;
-            ONE_ROW
-            ONE_ROW
-            ONE_ROW
-            ONE_ROW
-            ONE_ROW
-            ONE_ROW
-            ONE_ROW
-            ONE_ROW
+        for (size_t late = K == 0 && t->to ? DD_TILE_LATE : 0;; late = 0) {
+            for (; k >= late + 8; k -= 8) {
+                __builtin_prefetch(ahead, 0, 3);
+                if (panels > 1)
+                    __builtin_prefetch(ahead + b_pitch * sizeof *b, 0, 3);
+                ahead += ahead_step;
+                ONE_ROW
+                ONE_ROW
+                ONE_ROW
+                ONE_ROW
+                ONE_ROW
+                ONE_ROW
+                ONE_ROW
+                ONE_ROW
+            }
+            if (!late)
+                break;
+            EACH_ROW(FETCH_OWN)
         }
         for (; k > 0; k--)
             ONE_ROW
@@ -256,8 +263,8 @@ static void fetch_row(const block *b, const float *row)
 {
     const size_t rows = b->tiles.n * b->tiles.rows + b->tiles.longer;
     for (size_t i = 0; i < rows; i += 16)
-        __builtin_prefetch(row + i, 0, 2);
-    __builtin_prefetch(row + rows - 1, 0, 2);
+        __builtin_prefetch(row + i, 0, 3);
+    __builtin_prefetch(row + rows - 1, 0, 3);
 }
 
 /* Fetches a tile's share of what is packed next. */

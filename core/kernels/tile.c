@@ -25,12 +25,17 @@ const float DD_SET_NAME(zeros)[DD_TILE_PANELS * DD_TILE_COLS];
 #define EACH_SIZE(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #endif
 
+#define FETCH(i, address, to)                                               \
+    if (rows > i) {                                                         \
+        __builtin_prefetch(to + i * to_row, 1, 3);                          \
+        if (panels > 1)                                                     \
+            __builtin_prefetch(to + i * to_row + 16, 1, 3);                 \
+    }
+#define FETCH_OWN(i, address) FETCH(i, address, to)
+#define FETCH_NEXT(i, address) FETCH(i, address, to_next)
 #define DECLARE(i, address) dd_v16 c##i = dd_v16_set(0.0f), d##i = c##i;
 #define START(i, address)                                                   \
     if (rows > i) {                                                         \
-        __builtin_prefetch(to_next + i * to_row, 1, 3);                     \
-        if (panels > 1)                                                     \
-            __builtin_prefetch(to_next + i * to_row + 16, 1, 3);            \
         c##i = dd_v16_load(from + i * from_row, 16);                        \
         if (panels > 1)                                                     \
             d##i = dd_v16_load(from + i * from_row + 16, 16);               \
@@ -90,22 +95,28 @@ DD_INLINE_ void tile(const size_t rows, const size_t panels, const size_t a_row,
     const size_t ahead_step = t->ahead_step;
     (void)a6, (void)a9, (void)a12; /* six rows use two */
     EACH_ROW(DECLARE)
+    EACH_ROW(FETCH_NEXT)
     EACH_ROW(START)
     size_t k = t->K;
-    for (; k >= 8; k -= 8) {
-        __builtin_prefetch(ahead, 0, 2);
-        if (panels > 1)
-            __builtin_prefetch(ahead + b_pitch * sizeof *b, 0, 2);
-        ahead += ahead_step;
-        UNRELATED
-        ONE_K
-        ONE_K
-        ONE_K
-        ONE_K
-        ONE_K
-        ONE_K
-        ONE_K
-        ONE_K
+    for (size_t late = t->K >= DD_TILE_LONG ? DD_TILE_LATE : 0;; late = 0) {
+        for (; k >= late + 8; k -= 8) {
+            __builtin_prefetch(ahead, 0, 3);
+            if (panels > 1)
+                __builtin_prefetch(ahead + b_pitch * sizeof *b, 0, 3);
+            ahead += ahead_step;
+            UNRELATED
+            ONE_K
+            ONE_K
+            ONE_K
+            ONE_K
+            ONE_K
+            ONE_K
+            ONE_K
+            ONE_K
+        }
+        if (!late)
+            break;
+        EACH_ROW(FETCH_OWN)
     }
     for (; k > 0; k--)
         ONE_K
