@@ -93,8 +93,9 @@ unit_tests() # TOOL
         [[ $size != long ]] || echo test_elastic
         ;;
     *-usual)
-        printf '%s\n' 'test_points 2000' 'test_queues 100' 'test_commands 100' 'test_membership 100' \
-            'test_checkpoint a_save_*'
+        # drd's time grows faster than by the square of the threads: with larger hierarchies it passes the limit
+        [[ $1 == drd ]] && echo 'test_points 2000 17' || echo 'test_points 2000'
+        printf '%s\n' 'test_queues 100' 'test_commands 100' 'test_membership 100' 'test_checkpoint a_save_*'
         ;;
     *-long)
         printf '%s\n' 'test_points 100' 'test_fold 20' 'test_queues 20' 'test_control 100' 'test_commands 20' \
