@@ -20,8 +20,9 @@ enum { DD_TILE_ROWS = 6, DD_TILE_PANELS = 1 };
 #endif
 
 /* Where a tile will write is fetched while the tile before it runs, since it may come all the way
- * from memory; and again LATE k before its own end if it is LONG, since the panels that pass
- * meanwhile drive it out of L1, and stores that miss there cost up to 5 % of a tile. */
+ * from memory; and again LATE k before its own end, since the panels that pass meanwhile drive it
+ * out of L1, and stores that miss there cost up to 5 % of a tile. Short tiles of attention, whose
+ * memory is near, do without: less than LONG. */
 enum { DD_TILE_LATE = 32, DD_TILE_LONG = 192 };
 
 /* to(i, j) = chain(k < K: a(i, k) * b(k, j); from(i, j)) for i < rows, j < cols; with fold
