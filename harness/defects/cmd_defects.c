@@ -2,6 +2,7 @@
  * `dodeca defects`: plants defects into a copy of the sources and shows which means catch which.
  * Owns the choice of defects and the exit code. */
 #include <argp.h>
+#include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,9 @@ enum {
     OPTION_BUILD,
     OPTION_JSON,
     OPTION_RESUME,
-    NAMES_MAX = 256
+    OPTION_JOBS,
+    NAMES_MAX = 256,
+    JOBS_MAX = 64
 };
 
 typedef struct request {
@@ -32,6 +35,7 @@ typedef struct request {
     const char *source, *build, *compiler;
     const char *name[NAMES_MAX];
     uint32_t n_names;
+    size_t jobs;
 } request;
 
 /* ---- Arguments ---- */
@@ -74,6 +78,16 @@ static void take_checks(request *r, const char *text, struct argp_state *state)
     }
 }
 
+static size_t take_jobs(const char *text, struct argp_state *state)
+{
+    char *end;
+    errno = 0;
+    const long n = strtol(text, &end, 10);
+    if (!text[0] || *end || errno || n < 1 || n > JOBS_MAX)
+        argp_error(state, "--jobs must be a number from 1 to %d, not \"%.40s\"", JOBS_MAX, text);
+    return (size_t)n;
+}
+
 static error_t parse(int id, char *text, struct argp_state *state)
 {
     request *r = state->input;
@@ -86,6 +100,9 @@ static error_t parse(int id, char *text, struct argp_state *state)
         return 0;
     case OPTION_RESUME:
         r->resume = true;
+        return 0;
+    case OPTION_JOBS:
+        r->jobs = take_jobs(text, state);
         return 0;
     case OPTION_KIND:
         take_kind(r, text, state);
@@ -107,10 +124,11 @@ static error_t parse(int id, char *text, struct argp_state *state)
         r->name[r->n_names++] = text;
         return 0;
     case ARGP_KEY_END:
-        if (r->list && (r->by_means || r->build || r->resume))
+        if (r->list && (r->by_means || r->build || r->jobs || r->resume))
             argp_error(state, "--list plants nothing: it takes no %s",
                        r->by_means ? "--checks"
                        : r->build  ? "--build"
+                       : r->jobs   ? "--jobs"
                                    : "--resume");
         return 0;
     default:
@@ -222,11 +240,11 @@ static int show(const dd_hunt *h, dd_hunted result, bool json)
     return dd_matrix_holds(h) ? DD_EXIT_HELD : DD_EXIT_FAILED;
 }
 
-static int hunt(const request *r, dd_workshop *w, const dd_defects *all, bool *chosen)
+static int hunt(const request *r, dd_workshop *w, size_t n, const dd_defects *all, bool *chosen)
 {
     dd_hunt h = {.chosen = chosen, .by_means = r->by_means, .log = stderr};
     memcpy(h.means, r->means, sizeof h.means);
-    if (!dd_hunt_open(&h, w, all, r->resume)) {
+    if (!dd_hunt_open(&h, w, n, all, r->resume)) {
         dd_hunt_close(&h);
         return complain(DD_EXIT_ENVIRONMENT, h.message);
     }
@@ -249,25 +267,44 @@ static void set_sanitizers(void)
     setenv("UBSAN_OPTIONS", "print_stacktrace=1", 1);
 }
 
+/* The folder that is named, and for every further job one below it, with a copy of its copy.
+ * returns  how many are open: fewer than asked for, message says why */
+static size_t open_workshops(const request *r, dd_workshop *w, size_t n, int stop_fd,
+                             char message[DD_DEFECT_MESSAGE])
+{
+    size_t open = dd_workshop_open(&w[0], r->source, r->build, r->compiler, stop_fd, message);
+    while (open && open < n) {
+        char name[32], folder[DD_FILE_PATH];
+        snprintf(name, sizeof name, "job-%zu", open + 1);
+        if (!dd_workshop_open(&w[open], w[0].source, dd_path(folder, w[0].folder, name),
+                              r->compiler, stop_fd, message))
+            break;
+        open++;
+    }
+    return open;
+}
+
 /* Once chosen from the original, the defects are read anew from the copy, which stands still. */
 static int plant_all(const request *r, int stop_fd)
 {
-    char message[DD_DEFECT_MESSAGE];
-    dd_workshop w;
-    dd_defects all;
+    char message[DD_DEFECT_MESSAGE] = "no memory";
+    dd_defects all = {0};
     int code = DD_EXIT_ENVIRONMENT;
-    if (!dd_workshop_open(&w, r->source, r->build, r->compiler, stop_fd, message))
-        return complain(DD_EXIT_ENVIRONMENT, message);
-    if (!dd_defects_open(w.source, &all, message)) {
-        dd_workshop_close(&w);
-        return complain(DD_EXIT_USAGE, message);
-    }
-    bool *chosen = calloc(all.n + 1, sizeof *chosen);
+    const size_t n = r->jobs ? r->jobs : 1;
+    dd_workshop *w = calloc(n, sizeof *w);
+    const size_t open = w ? open_workshops(r, w, n, stop_fd, message) : 0;
+    if (open < n)
+        complain(code, message);
+    else if (!dd_defects_open(w->source, &all, message))
+        code = complain(DD_EXIT_USAGE, message);
+    bool *chosen = all.n ? calloc(all.n, sizeof *chosen) : NULL;
     if (chosen)
-        code = choose(r, &all, chosen) ? hunt(r, &w, &all, chosen) : DD_EXIT_USAGE;
+        code = choose(r, &all, chosen) ? hunt(r, w, n, &all, chosen) : DD_EXIT_USAGE;
     free(chosen);
     dd_defects_close(&all);
-    dd_workshop_close(&w);
+    for (size_t i = 0; i < open; i++)
+        dd_workshop_close(&w[i]);
+    free(w);
     return code;
 }
 
@@ -310,6 +347,8 @@ int dd_cmd_defects(int argc, char **argv)
         {"build", OPTION_BUILD, "DIR", 0,
          "folder for the copy and its builds (default: defects/ in this build's)", 0},
         {"json", OPTION_JSON, NULL, 0, "results as JSON", 0},
+        {"jobs", OPTION_JOBS, "N", 0,
+         "try N defects at a time, each in a copy of its own, of some 400 MB (default: 1)", 0},
         {"resume", OPTION_RESUME, NULL, 0, "go on where an interrupted run of the same sources was",
          0},
         {0},
@@ -326,7 +365,7 @@ int dd_cmd_defects(int argc, char **argv)
             "  dodeca defects --list --kind all\n"
             "  dodeca defects wake-one torn-steal\n"
             "  dodeca defects --kind catalogue --checks all\n"
-            "  dodeca defects --kind generated --resume\n\n"
+            "  dodeca defects --kind generated --jobs 4 --resume\n\n"
             "Exit: 0 every defect is caught by all that it names and by one at least, or argued to "
             "be harmless; 1 one is not; 2 bad usage or a bad defect file; 3 sources, compiler or a "
             "tool are missing; 130 interrupted.",

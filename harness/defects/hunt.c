@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Plans trials, runs them on the untouched sources and then on the defects. */
+ * Runs trials on the untouched sources and on the defects, in as many threads as there are
+ * workshops. */
 #include "hunt.h"
 
 #include <stdarg.h>
@@ -7,28 +8,31 @@
 #include <string.h>
 
 #include "judge.h"
-#include "tool.h"
 
 #define MOST_S 600.0
 
-enum { TRIALS_MAX = 400, TARGETS_MAX = 48 };
+enum { TARGETS_MAX = 48 };
 
 #define LIMIT_BASE_S 10.0
 #define LIMIT_FACTOR 6.0
 #define EXPLORE_MOST_S 20.0
-#define UNKNOWN_S 1e6
 
-/* The trials for one defect, those of one means side by side. */
-typedef struct plan {
-    dd_trial trial[TRIALS_MAX];
-    bool named[TRIALS_MAX];
-    size_t n;
-} plan;
+/* A thread of the hunt. Only it uses its workshop and its message. */
+typedef struct hunter {
+    dd_hunt *hunt;
+    dd_workshop *workshop;
+    pthread_t thread;
+    char message[DD_DEFECT_MESSAGE];
+} hunter;
 
-bool dd_hunt_open(dd_hunt *h, dd_workshop *w, const dd_defects *all, bool resume)
+bool dd_hunt_open(dd_hunt *h, dd_workshop *w, size_t n, const dd_defects *all, bool resume)
 {
     h->workshop = w;
+    h->n_workshops = n;
     h->all = all;
+    for (size_t i = 1; i < n; i++)
+        strcpy(w[i].keeper, w->folder);
+    pthread_mutex_init(&h->lock, NULL);
     h->row = calloc(all->n + 1, sizeof *h->row);
     if (!h->row) {
         snprintf(h->message, sizeof h->message, "no memory for %zu defects", all->n);
@@ -48,6 +52,7 @@ void dd_hunt_close(dd_hunt *h)
     h->row = NULL;
     h->known = NULL;
     h->exploration = NULL;
+    pthread_mutex_destroy(&h->lock);
 }
 
 bool dd_hunt_know_(dd_hunt *h, const dd_known *known)
@@ -60,7 +65,7 @@ bool dd_hunt_know_(dd_hunt *h, const dd_known *known)
     return true;
 }
 
-static dd_known *find_known(const dd_hunt *h, const dd_trial *trial)
+dd_known *dd_hunt_find_(const dd_hunt *h, const dd_trial *trial)
 {
     char key[DD_TRIAL_KEY];
     dd_trial_key(trial, key);
@@ -70,84 +75,14 @@ static dd_known *find_known(const dd_hunt *h, const dd_trial *trial)
     return NULL;
 }
 
-/* ---- Plans ---- */
-
-/* How long it takes on the untouched sources; UNKNOWN_S if that is not known yet, < 0 if too long.
- */
-static double seconds_of(const dd_hunt *h, size_t i)
+/* A copy.  returns  false: not known yet */
+static bool look_up(dd_hunt *h, const dd_trial *trial, dd_known *out)
 {
-    const dd_known *known = find_known(h, &h->exploration[i].trial);
-    return known ? known->seconds : UNKNOWN_S;
-}
-
-/* In the order to try them what is not known yet comes last, as it stands. */
-static double cost_of(const dd_hunt *h, size_t i)
-{
-    const double seconds = seconds_of(h, i);
-    return seconds < UNKNOWN_S ? seconds / (1 + h->exploration[i].catches)
-                               : UNKNOWN_S * (1 + h->exploration[i].way);
-}
-
-/* A weakened memory order: sequential consistency knows none. */
-static bool is_order(const dd_defect *d)
-{
-    return strstr(d->name, ":order-") || strstr(d->name, ":failure-") ||
-           strncmp(d->name, "order-", 6) == 0;
-}
-
-static void plan_explorations(const dd_hunt *h, const dd_defect *d, plan *p)
-{
-    double cost[TRIALS_MAX]; /* of p->trial */
-    const size_t first = p->n;
-    for (size_t i = 0; i < h->n_explorations; i++) {
-        if ((is_order(d) && h->exploration[i].way == DD_EXPLORE_SC) || p->n == TRIALS_MAX)
-            continue;
-        const double own = cost_of(h, i);
-        size_t at = p->n++;
-        for (; at > first && cost[at - 1] > own; at--) {
-            p->trial[at] = p->trial[at - 1];
-            cost[at] = cost[at - 1];
-        }
-        p->trial[at] = h->exploration[i].trial;
-        cost[at] = own;
-    }
-}
-
-/* Those that the defect names for this means, else the usual ones. */
-static void plan_means(const dd_hunt *h, const dd_defect *d, dd_means means, bool only_named,
-                       plan *p)
-{
-    const size_t before = p->n;
-    for (uint32_t i = 0; i < d->n_expected && p->n < TRIALS_MAX; i++)
-        if (d->expected[i].means == means) {
-            dd_trial *trial = &p->trial[p->n];
-            p->named[p->n++] = true;
-            dd_trial_of(&d->expected[i], trial);
-            if (means == DD_MEANS_EXPLORE && is_order(d))
-                strncat(trial->arguments, " --memory c11",
-                        sizeof trial->arguments - 1 - strlen(trial->arguments));
-        }
-    if (p->n > before || only_named)
-        return;
-    if (means != DD_MEANS_EXPLORE)
-        p->n += dd_trials_usual(means, d->source, p->trial + p->n, TRIALS_MAX - p->n);
-    else if (dd_trial_explores(d->source))
-        plan_explorations(h, d, p);
-}
-
-static void make_plan(const dd_hunt *h, const dd_defect *d, plan *p)
-{
-    static const dd_means ladder[] = {DD_MEANS_EXPLORE, DD_MEANS_UNIT, DD_MEANS_TSAN,
-                                      DD_MEANS_SERIAL};
-    *p = (plan){.n = 0};
-    if (d->kind == DD_GENERATED && !h->by_means) {
-        for (size_t i = 0; i < sizeof ladder / sizeof ladder[0]; i++)
-            plan_means(h, d, ladder[i], false, p);
-        return;
-    }
-    for (dd_means m = 0; m < DD_N_MEANS; m++)
-        if (!h->by_means || h->means[m])
-            plan_means(h, d, m, !h->by_means, p);
+    pthread_mutex_lock(&h->lock);
+    const dd_known *known = dd_hunt_find_(h, trial);
+    *out = known ? *known : (dd_known){.seconds = -1};
+    pthread_mutex_unlock(&h->lock);
+    return known;
 }
 
 /* ---- The untouched sources ---- */
@@ -161,61 +96,6 @@ __attribute__((format(printf, 2, 3))) static void say(const dd_hunt *h, const ch
     vfprintf(h->log, format, args);
     va_end(args);
     fflush(h->log);
-}
-
-/* In the ways from `first` up to, not including, `end`. */
-static void add_explorations(dd_hunt *h, const char *protocol, size_t length, dd_exploring first,
-                             dd_exploring end)
-{
-    static const char *const options[DD_EXPLORATIONS] = {
-        [DD_EXPLORE_SC] = "--memory sc",
-        [DD_EXPLORE_C11] = "--memory c11",
-        [DD_EXPLORE_C11_BOUNDED] = "--memory c11 --tier bounded --bound 2",
-        [DD_EXPLORE_GLANCE] = "--memory c11 --seconds 3"};
-    for (dd_exploring k = first; k < end; k++) {
-        dd_expectation e = {.means = DD_MEANS_EXPLORE};
-        dd_exploration *made = &h->exploration[h->n_explorations++];
-        dd_trial *trial = &made->trial;
-        made->way = k;
-        dd_trial_of(&e, trial);
-        snprintf(trial->arguments, sizeof trial->arguments, "%.*s %s", (int)length, protocol,
-                 options[k]);
-    }
-}
-
-/* The protocols of the explorer as it is built, in the ways that are for them. */
-static bool list_protocols(dd_hunt *h)
-{
-    char path[DD_FILE_PATH], log[DD_FILE_PATH];
-    const char *argv[] = {dd_workshop_program(h->workshop, DD_BUILD_PLAIN, "dodeca", false, path),
-                          "explore", "--list", NULL};
-    const dd_tool tool = {.argv = argv,
-                          .out = dd_workshop_log(h->workshop, "protocols.log", log),
-                          .limit_s = 60,
-                          .stop_fd = -1};
-    const dd_tool_end end = dd_tool_run(&tool);
-    char *text = dd_slurp(log, NULL);
-    bool done = end.ending == DD_TOOL_ENDED && end.status == 0 && text;
-    h->exploration = calloc(TRIALS_MAX, sizeof *h->exploration);
-    done = done && h->exploration;
-    for (char *at = text, *next; done && *at; at = next) {
-        next = strchrnul(at, '\n');
-        if (*next)
-            *next++ = '\0';
-        const size_t n = strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789-");
-        if (!n || at[n] != ' ' || h->n_explorations + DD_EXPLORATIONS > TRIALS_MAX)
-            continue;
-        if (strstr(at, "(slow)"))
-            add_explorations(h, at, n, DD_EXPLORE_GLANCE, DD_EXPLORATIONS);
-        else if (strstr(at, "(slow under sc)"))
-            add_explorations(h, at, n, DD_EXPLORE_C11, DD_EXPLORE_GLANCE);
-        else if (strstr(at, "(at random only)")) /* bounds nothing */
-            add_explorations(h, at, n, DD_EXPLORE_SC, DD_EXPLORE_C11_BOUNDED);
-        else
-            add_explorations(h, at, n, DD_EXPLORE_SC, DD_EXPLORE_GLANCE);
-    }
-    free(text);
-    return done;
 }
 
 /* Targets of one build, each once. */
@@ -255,70 +135,6 @@ static dd_hunted build_untouched(dd_hunt *h, const dd_trial *trial, size_t n)
     return DD_HUNTED;
 }
 
-/* Runs a trial on the untouched sources, where that was not done before. */
-static dd_hunted try_untouched(dd_hunt *h, const dd_trial *trial)
-{
-    dd_known known = {.seconds = 0};
-    dd_trial any = *trial; /* whatever it finds here is wrong */
-    any.want[0] = '\0';
-    dd_trial_key(trial, known.key);
-    if (find_known(h, trial))
-        return DD_HUNTED;
-    if (trial->means == DD_MEANS_SERIAL && !dd_trial_oracle(h->workshop, trial, known.oracle)) {
-        snprintf(h->message, sizeof h->message,
-                 "the oracle of the untouched sources does not end well for \"%s\"", known.key);
-        return DD_HUNT_UNSOUND;
-    }
-    const bool explores = trial->means == DD_MEANS_EXPLORE;
-    const dd_finding found =
-        dd_trial_run(h->workshop, &any, true, explores ? EXPLORE_MOST_S : MOST_S, known.oracle);
-    if (found.stopped)
-        return DD_HUNT_STOPPED;
-    if (found.kind != DD_FOUND_NOTHING) {
-        snprintf(h->message, sizeof h->message,
-                 "\"%s\" finds something on the untouched sources, and so can catch nothing: %s; "
-                 "what it said is in %.400s/untouched.log",
-                 known.key, found.how, h->workshop->logs);
-        return DD_HUNT_UNSOUND;
-    }
-    const bool glance = explores && strstr(trial->arguments, "--seconds");
-    const bool too_long =
-        explores && !glance && strncmp(found.how, DD_GIVEN_UP, strlen(DD_GIVEN_UP)) == 0;
-    known.seconds = too_long ? -1 : found.seconds;
-    if (!dd_hunt_know_(h, &known)) {
-        snprintf(h->message, sizeof h->message, "no memory");
-        return DD_HUNT_UNSOUND;
-    }
-    dd_hunt_state_known_(h, &known);
-    return DD_HUNTED;
-}
-
-/* Adds the trials of every defect that is still to be hunted to a list, each once. */
-static bool gather(dd_hunt *h, dd_trial **list, size_t *n)
-{
-    plan p;
-    for (size_t d = 0; d < h->all->n; d++) {
-        if (!h->chosen[d] || h->row[d].done)
-            continue;
-        make_plan(h, &h->all->defect[d], &p);
-        for (size_t i = 0; i < p.n; i++) {
-            char key[DD_TRIAL_KEY], other[DD_TRIAL_KEY];
-            bool there = false;
-            dd_trial_key(&p.trial[i], key);
-            for (size_t k = 0; k < *n && !there; k++)
-                there = strcmp(dd_trial_key(&(*list)[k], other), key) == 0;
-            if (there)
-                continue;
-            dd_trial *grown = realloc(*list, (*n + 1) * sizeof **list);
-            if (!grown)
-                return false;
-            *list = grown;
-            (*list)[(*n)++] = p.trial[i];
-        }
-    }
-    return true;
-}
-
 static dd_hunted prepare(dd_hunt *h, const dd_trial *trial, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -331,6 +147,51 @@ static dd_hunted prepare(dd_hunt *h, const dd_trial *trial, size_t n)
     return build_untouched(h, trial, n);
 }
 
+static bool remember(dd_hunt *h, const dd_known *known)
+{
+    pthread_mutex_lock(&h->lock);
+    const bool done = dd_hunt_know_(h, known);
+    dd_hunt_state_known_(h, known);
+    pthread_mutex_unlock(&h->lock);
+    return done;
+}
+
+/* Runs a trial on the untouched sources, where that was not done before. */
+static dd_hunted try_untouched(hunter *self, const dd_trial *trial)
+{
+    dd_known known;
+    dd_trial any = *trial; /* whatever it finds here is wrong */
+    any.want[0] = '\0';
+    if (look_up(self->hunt, trial, &known))
+        return DD_HUNTED;
+    dd_trial_key(trial, known.key);
+    if (trial->means == DD_MEANS_SERIAL && !dd_trial_oracle(self->workshop, trial, known.oracle)) {
+        snprintf(self->message, sizeof self->message,
+                 "the oracle of the untouched sources does not end well for \"%s\"", known.key);
+        return DD_HUNT_UNSOUND;
+    }
+    const bool explores = trial->means == DD_MEANS_EXPLORE;
+    const dd_finding found =
+        dd_trial_run(self->workshop, &any, true, explores ? EXPLORE_MOST_S : MOST_S, known.oracle);
+    if (found.stopped)
+        return DD_HUNT_STOPPED;
+    if (found.kind != DD_FOUND_NOTHING) {
+        snprintf(self->message, sizeof self->message,
+                 "\"%s\" finds something on the untouched sources, and so can catch nothing: %s; "
+                 "what it said is in %.400s/untouched.log",
+                 known.key, found.how, self->workshop->logs);
+        return DD_HUNT_UNSOUND;
+    }
+    const bool glance = explores && strstr(trial->arguments, "--seconds");
+    const bool too_long =
+        explores && !glance && strncmp(found.how, DD_GIVEN_UP, strlen(DD_GIVEN_UP)) == 0;
+    known.seconds = too_long ? -1 : found.seconds;
+    if (remember(self->hunt, &known))
+        return DD_HUNTED;
+    snprintf(self->message, sizeof self->message, "no memory");
+    return DD_HUNT_UNSOUND;
+}
+
 /* ---- Defects ---- */
 
 static bool is_catch(dd_finding_kind kind)
@@ -338,70 +199,77 @@ static bool is_catch(dd_finding_kind kind)
     return kind == DD_FOUND_IT || kind == DD_FOUND_HANG || kind == DD_FOUND_CRASH;
 }
 
-/* Whether the trial is an exploration that need not be done: it takes too long, or is with few
- * changes of thread what can be had whole. */
-static bool is_of_no_use(const dd_hunt *h, const dd_trial *trial, bool named)
+static bool is_of_no_use(dd_hunt *h, const dd_trial *trial, bool named)
 {
-    const dd_known *known = find_known(h, trial);
-    for (size_t i = 0; i < h->n_explorations && !named; i++)
-        if (h->exploration[i].way == DD_EXPLORE_C11_BOUNDED && seconds_of(h, i - 1) >= 0 &&
-            strcmp(h->exploration[i].trial.arguments, trial->arguments) == 0)
-            return true;
-    return !named && known && known->seconds < 0;
+    pthread_mutex_lock(&h->lock);
+    const bool none = !named && dd_hunt_is_of_no_use_(h, trial);
+    pthread_mutex_unlock(&h->lock);
+    return none;
 }
 
 /* Whether the untouched sources take so much longer than when they were timed that the limit was
  * too short for a machine as busy as this one is now; that time then counts. */
-static bool is_slower_now(dd_hunt *h, const dd_trial *trial, bool *stopped)
+static bool is_slower_now(hunter *self, const dd_trial *trial, bool *stopped)
 {
-    dd_known *known = find_known(h, trial);
-    if (!known || known->seconds < 0)
+    dd_hunt *h = self->hunt;
+    dd_known known;
+    if (!look_up(h, trial, &known) || known.seconds < 0)
         return false;
-    const dd_finding found = dd_trial_run(h->workshop, trial, true, MOST_S, known->oracle);
-    const bool slower = found.kind == DD_FOUND_NOTHING && found.seconds > 2 * known->seconds;
+    const dd_finding found = dd_trial_run(self->workshop, trial, true, MOST_S, known.oracle);
+    const bool slower = found.kind == DD_FOUND_NOTHING && found.seconds > 2 * known.seconds;
     *stopped = found.stopped;
-    if (slower)
-        known->seconds = found.seconds;
+    if (slower) {
+        pthread_mutex_lock(&h->lock);
+        dd_hunt_find_(h, trial)->seconds = found.seconds;
+        pthread_mutex_unlock(&h->lock);
+    }
     return slower;
 }
 
 /* Runs the trial on what is planted, once more where it was late for no fault of its own. */
-static dd_finding run_planted(dd_hunt *h, const dd_trial *trial)
+static dd_finding run_planted(hunter *self, const dd_trial *trial)
 {
     for (;;) {
-        const dd_known *known = find_known(h, trial);
-        const bool timed = known && known->seconds >= 0;
+        dd_known known;
+        (void)look_up(self->hunt, trial, &known);
         const double limit_s =
-            LIMIT_BASE_S + LIMIT_FACTOR * (timed ? known->seconds : EXPLORE_MOST_S);
+            LIMIT_BASE_S + LIMIT_FACTOR * (known.seconds >= 0 ? known.seconds : EXPLORE_MOST_S);
         bool stopped = false;
-        const dd_finding found =
-            dd_trial_run(h->workshop, trial, false, limit_s, known ? known->oracle : "");
-        if (found.stopped || found.seconds < limit_s || !is_slower_now(h, trial, &stopped))
+        const dd_finding found = dd_trial_run(self->workshop, trial, false, limit_s, known.oracle);
+        if (found.stopped || found.seconds < limit_s || !is_slower_now(self, trial, &stopped))
             return stopped ? (dd_finding){.kind = DD_FOUND_NOT_RUN, .stopped = true} : found;
     }
 }
 
+static void count_catch(dd_hunt *h, const dd_trial *trial)
+{
+    pthread_mutex_lock(&h->lock);
+    for (size_t i = 0; i < h->n_explorations; i++)
+        h->exploration[i].catches +=
+            strcmp(h->exploration[i].trial.arguments, trial->arguments) == 0;
+    pthread_mutex_unlock(&h->lock);
+}
+
 /* One trial on what is planted; builds what it needs. */
-static dd_hunted try_planted(dd_hunt *h, const dd_trial *trial, bool named, dd_hunt_row *row,
+static dd_hunted try_planted(hunter *self, const dd_trial *trial, bool named, dd_hunt_row *row,
                              dd_finding *found)
 {
+    dd_hunt *h = self->hunt;
     const char *const target[] = {dd_trial_target(trial), NULL};
     *found = (dd_finding){.kind = DD_FOUND_NOT_RUN};
     if (is_of_no_use(h, trial, named))
         return DD_HUNTED;
-    const dd_hunted sound = try_untouched(h, trial);
+    const dd_hunted sound = try_untouched(self, trial);
     if (sound != DD_HUNTED || is_of_no_use(h, trial, named))
         return sound;
-    const dd_built built = dd_workshop_build(h->workshop, trial->build, target, h->message);
+    const dd_built built = dd_workshop_build(self->workshop, trial->build, target, self->message);
     if (built == DD_BUILD_FAILED)
         snprintf(row->problem, sizeof row->problem, "does not build (%s)", target[0]);
     if (built != DD_BUILT)
         return built == DD_BUILD_STOPPED ? DD_HUNT_STOPPED : DD_HUNTED;
-    *found = run_planted(h, trial);
+    *found = run_planted(self, trial);
     if (found->kind == DD_FOUND_IT && trial->means == DD_MEANS_EXPLORE)
-        for (size_t i = 0; i < h->n_explorations; i++)
-            h->exploration[i].catches +=
-                strcmp(h->exploration[i].trial.arguments, trial->arguments) == 0;
+        count_catch(h, trial);
     return found->stopped ? DD_HUNT_STOPPED : DD_HUNTED;
 }
 
@@ -417,42 +285,49 @@ static void join(dd_finding *cell, const dd_finding *found, bool named)
     cell->seconds = seconds;
 }
 
-static dd_hunted hunt_one(dd_hunt *h, size_t d)
+/* What another hunter came to. */
+static dd_hunted result_of(dd_hunt *h)
 {
-    const dd_defect *defect = &h->all->defect[d];
-    dd_hunt_row *row = &h->row[d];
-    plan p;
+    pthread_mutex_lock(&h->lock);
+    const dd_hunted result = h->result;
+    pthread_mutex_unlock(&h->lock);
+    return result;
+}
+
+/* row->done is for the caller to set. */
+static dd_hunted hunt_one(hunter *self, const dd_defect *defect, const dd_hunt_plan *p,
+                          dd_hunt_row *row)
+{
     *row = (dd_hunt_row){.done = false};
-    make_plan(h, defect, &p);
-    if (!dd_workshop_plant(h->workshop, h->all, defect, h->message)) {
-        snprintf(row->problem, sizeof row->problem, "%.230s", h->message);
-        row->done = true;
+    if (!dd_workshop_plant(self->workshop, self->hunt->all, defect, self->message)) {
+        snprintf(row->problem, sizeof row->problem, "%.230s", self->message);
         return DD_HUNTED;
     }
-    const bool first_is_enough = defect->kind == DD_GENERATED && !h->by_means;
+    const bool first_is_enough = defect->kind == DD_GENERATED && !self->hunt->by_means;
     bool caught = false;
-    for (size_t i = 0; i < p.n && !row->problem[0]; i++) {
+    for (size_t i = 0; i < p->n && !row->problem[0]; i++) {
         dd_finding found;
-        dd_finding *cell = &row->cell[p.trial[i].means];
-        if ((first_is_enough && caught) || (!p.named[i] && is_catch(cell->kind)))
+        dd_finding *cell = &row->cell[p->trial[i].means];
+        if ((first_is_enough && caught) || (!p->named[i] && is_catch(cell->kind)))
             continue;
-        const dd_hunted result = try_planted(h, &p.trial[i], p.named[i], row, &found);
+        dd_hunted result = result_of(self->hunt);
+        if (result == DD_HUNTED)
+            result = try_planted(self, &p->trial[i], p->named[i], row, &found);
         if (result != DD_HUNTED)
             return result;
         if (found.kind == DD_FOUND_NOT_RUN)
             continue;
-        join(cell, &found, p.named[i]);
-        row->named[p.trial[i].means] |= p.named[i];
+        join(cell, &found, p->named[i]);
+        row->named[p->trial[i].means] |= p->named[i];
         caught |= is_catch(found.kind);
     }
-    row->done = true;
     return DD_HUNTED;
 }
 
-static void tell_row(const dd_hunt *h, size_t d, size_t number, size_t of)
+static void tell_row(const dd_hunt *h, size_t d, size_t number)
 {
     const dd_hunt_row *row = &h->row[d];
-    say(h, "%zu of %zu  %s: ", number, of, h->all->defect[d].name);
+    say(h, "%zu of %zu  %s: ", number, h->n_open, h->all->defect[d].name);
     const char *between = "";
     for (dd_means m = 0; m < DD_N_MEANS; m++) {
         const dd_finding *cell = &row->cell[m];
@@ -466,37 +341,100 @@ static void tell_row(const dd_hunt *h, size_t d, size_t number, size_t of)
     say(h, "%s\n", row->problem);
 }
 
-dd_hunted dd_hunt_run(dd_hunt *h)
+static bool is_open(const dd_hunt *h, size_t d)
 {
-    size_t n = 0, of = 0, number = 0;
+    return h->chosen[d] && !h->row[d].done;
+}
+
+/* ---- Hunters ---- */
+
+/* Takes the next defect and plans its trials.  returns  its index; that of none at the end */
+static size_t take_next(dd_hunt *h, dd_hunt_plan *p)
+{
+    pthread_mutex_lock(&h->lock);
+    while (h->next < h->all->n && !is_open(h, h->next))
+        h->next++;
+    const size_t d = h->result == DD_HUNTED ? h->next : h->all->n;
+    h->next += d < h->all->n;
+    if (d < h->all->n)
+        dd_hunt_plan_(h, &h->all->defect[d], p);
+    pthread_mutex_unlock(&h->lock);
+    return d;
+}
+
+static void finish(hunter *self, size_t d, dd_hunted result)
+{
+    dd_hunt *h = self->hunt;
+    pthread_mutex_lock(&h->lock);
+    if (result == DD_HUNTED) {
+        h->row[d].done = true;
+        dd_hunt_state_row_(h, d);
+        tell_row(h, d, ++h->n_done);
+    } else if (h->result == DD_HUNTED) {
+        h->result = result;
+        memcpy(h->message, self->message, sizeof h->message);
+    }
+    pthread_mutex_unlock(&h->lock);
+}
+
+static void *hunt_on(void *argument)
+{
+    hunter *self = argument;
+    dd_hunt *h = self->hunt;
+    dd_hunt_plan p;
+    for (size_t d; (d = take_next(h, &p)) < h->all->n;)
+        finish(self, d, hunt_one(self, &h->all->defect[d], &p, &h->row[d]));
+    return NULL;
+}
+
+/* Those that cannot be started leave their share to the others; this thread is the first. */
+static void hunt_all(dd_hunt *h, hunter *all)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < h->n_workshops; i++)
+        all[i] = (hunter){.hunt = h, .workshop = &h->workshop[i]};
+    while (n < h->n_workshops && pthread_create(&all[n].thread, NULL, hunt_on, &all[n]) == 0)
+        n++;
+    hunt_on(&all[0]);
+    while (n > 1)
+        pthread_join(all[--n].thread, NULL);
+}
+
+static dd_hunted begin(dd_hunt *h)
+{
+    size_t n = 0;
     dd_trial *list = NULL;
     const char *const program[] = {"dodeca_program", NULL};
     say(h, "building the untouched sources\n");
     const dd_built built = dd_workshop_build(h->workshop, DD_BUILD_PLAIN, program, h->message);
     if (built != DD_BUILT)
         return built == DD_BUILD_STOPPED ? DD_HUNT_STOPPED : DD_HUNT_UNSOUND;
-    if (!list_protocols(h) || !gather(h, &list, &n)) {
+    dd_hunted result = DD_HUNT_UNSOUND;
+    if (dd_hunt_list_protocols_(h) && dd_hunt_gather_(h, &list, &n))
+        result = prepare(h, list, n);
+    else
         snprintf(h->message, sizeof h->message, "`dodeca explore --list` does not end well");
-        free(list);
+    free(list);
+    return result;
+}
+
+dd_hunted dd_hunt_run(dd_hunt *h)
+{
+    hunter *all = calloc(h->n_workshops, sizeof *all);
+    if (!all) {
+        snprintf(h->message, sizeof h->message, "no memory for %zu threads", h->n_workshops);
         return DD_HUNT_UNSOUND;
     }
-    dd_hunted result = prepare(h, list, n);
-    free(list);
+    h->result = begin(h);
     for (size_t d = 0; d < h->all->n; d++)
-        of += h->chosen[d] && !h->row[d].done;
-    for (size_t d = 0; d < h->all->n && result == DD_HUNTED; d++) {
-        if (!h->chosen[d] || h->row[d].done)
-            continue;
-        result = hunt_one(h, d);
-        if (result != DD_HUNTED)
-            break;
-        dd_hunt_state_row_(h, d);
-        tell_row(h, d, ++number, of);
-    }
+        h->n_open += is_open(h, d);
+    hunt_all(h, all);
+    free(all);
     char message[DD_DEFECT_MESSAGE];
-    if (!dd_workshop_restore(h->workshop, message) && result == DD_HUNTED) {
-        memcpy(h->message, message, sizeof message);
-        result = DD_HUNT_UNSOUND;
-    }
-    return result;
+    for (size_t i = 0; i < h->n_workshops; i++)
+        if (!dd_workshop_restore(&h->workshop[i], message) && h->result == DD_HUNTED) {
+            memcpy(h->message, message, sizeof message);
+            h->result = DD_HUNT_UNSOUND;
+        }
+    return h->result;
 }

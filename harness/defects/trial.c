@@ -2,7 +2,7 @@
  * What is run for each means, and by what in its words or exit code a defect is known. */
 #include "trial.h"
 
-#include <fnmatch.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,10 +175,20 @@ static void add(command *c, const char *argument)
         c->argv[c->n++] = argument;
 }
 
-/* Adds a text's words; quotes hold them together.  returns  false: no such thing */
+/* A text's words; quotes hold them together.  returns  false: no such thing */
+static bool split_words(const char *text, wordexp_t *words)
+{
+    static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER; /* wordexp cannot do more */
+    pthread_mutex_lock(&one_at_a_time);
+    const bool done = wordexp(text, words, WRDE_NOCMD | WRDE_UNDEF) == 0;
+    pthread_mutex_unlock(&one_at_a_time);
+    return done;
+}
+
+/* returns  false: they are no words */
 static bool add_words(command *c, const char *text)
 {
-    c->split = wordexp(text, &c->words, WRDE_NOCMD | WRDE_UNDEF) == 0;
+    c->split = split_words(text, &c->words);
     for (size_t i = 0; c->split && i < c->words.we_wordc; i++)
         add(c, c->words.we_wordv[i]);
     return c->split;
@@ -207,7 +217,7 @@ static void add_tool(command *c, dd_means means)
 static bool write_sets(const char *arguments, char *text, size_t size)
 {
     wordexp_t words;
-    if (wordexp(arguments, &words, WRDE_NOCMD | WRDE_UNDEF) != 0)
+    if (!split_words(arguments, &words))
         return false;
     size_t used = 0;
     for (size_t i = 0; i < words.we_wordc && used < size; i++) {

@@ -28,7 +28,7 @@ const char *dd_workshop_program(const dd_workshop *w, dd_bench_build build, cons
     char folder[DD_FILE_PATH], tests[DD_FILE_PATH], kept[128];
     if (untouched) {
         snprintf(kept, sizeof kept, "untouched-%s-%.64s", build_names[build], name);
-        return dd_path(path, w->folder, kept);
+        return dd_path(path, w->keeper, kept);
     }
     dd_path(folder, w->folder, build_names[build]);
     if (strcmp(name, "dodeca") == 0)
@@ -151,6 +151,7 @@ bool dd_workshop_open(dd_workshop *w, const char *source, const char *folder, co
             rmdir(folder);
         return false;
     }
+    strcpy(w->keeper, w->folder);
     if (!make_folder(dd_path(w->logs, w->folder, "logs"), message) || !take_folder(w, message) ||
         !dd_mirror(original, dd_path(w->source, w->folder, "source"), &w->revision, message)) {
         dd_workshop_close(w);

@@ -28,9 +28,10 @@ typedef enum dd_built {
 
 typedef struct dd_workshop {
     char folder[DD_FILE_PATH], source[DD_FILE_PATH], logs[DD_FILE_PATH];
-    const char *compiler; /* the caller's */
-    uint64_t revision;    /* of what was copied: mirror.h */
-    int stop_fd;          /* readable: give up whatever runs. -1: none */
+    char keeper[DD_FILE_PATH]; /* folder of the untouched programs: its own, until a hunt says */
+    const char *compiler;      /* the caller's */
+    uint64_t revision;         /* of what was copied: mirror.h */
+    int stop_fd;               /* readable: give up whatever runs. -1: none */
     int lock_fd;
     bool configured[DD_N_BUILDS];
     char planted[64]; /* the source that is changed, relative to core/; "" for none */

@@ -15,6 +15,7 @@ expect 0 'caught: explore eventcount DEADLOCK' defects --list wake-one
 expect 2 'no defect "wake-ome", did you mean "wake-one"?' defects wake-ome
 expect 2 '--checks "luck": there are unit, explore' defects --checks luck
 expect 2 '--kind must be catalogue' defects --kind odd
+expect 2 '--jobs must be a number from 1 to 64, not "0"' defects --jobs 0 wake-one
 expect 2 '--checks is empty' defects --checks '' wake-one
 expect 2 '"wake-one" is of another kind' defects --kind generated wake-one
 mkdir -p theirs/source && echo kept >theirs/source/letter
@@ -27,10 +28,12 @@ expect 2 '--list plants nothing: it takes no --checks' defects --list --checks u
 expect 2 'it takes no --build' defects --list --build shop
 expect 3 'there are no sources in' defects --source "$folder/nowhere"
 
-expect 0 'wake-one' defects --build "$folder/shop" wake-one weight-decay-ignored close-tells-nobody \
+expect 0 'wake-one' defects --build "$folder/shop" --jobs 2 wake-one weight-decay-ignored close-tells-nobody \
     'gen:sync/eventcount.c:dd_eventcount_advance:wake-none:*'
 grep -q '4 defects: 4 caught' out || fail 'not all four were caught'
 grep -q 'close-tells-nobody: .*watchdog HANG' out err || fail 'the watchdog did not see the hang'
-diff -r "$source/core" "$folder/shop/source/core" >out 2>err || fail 'the copy was not restored'
+for copy in shop shop/job-2; do
+    diff -r "$source/core" "$folder/$copy/source/core" >out 2>err || fail "$copy was not restored"
+done
 
 ((failures == 0))

@@ -110,7 +110,7 @@ static int make_tree(void **state)
 
 /* One hunt from opening to closing. */
 typedef struct outing {
-    dd_workshop workshop;
+    dd_workshop workshop[2];
     dd_defects all;
     dd_hunt hunt;
     dd_hunted result;
@@ -118,20 +118,25 @@ typedef struct outing {
     bool chosen[64];
 } outing;
 
+static size_t jobs = 1;
+
 /* By explorer and serial on what is generated, or by what files name. */
 static void go(outing *o, bool generated, bool resume, int stop_fd)
 {
-    char message[DD_DEFECT_MESSAGE];
+    char message[DD_DEFECT_MESSAGE], second[DD_FILE_PATH];
     memset(o, 0, sizeof *o);
-    if (!dd_workshop_open(&o->workshop, source, shop, C_COMPILER, stop_fd, message) ||
-        !dd_defects_open(o->workshop.source, &o->all, message))
+    dd_path(second, shop, "job-2");
+    if (!dd_workshop_open(&o->workshop[0], source, shop, C_COMPILER, stop_fd, message) ||
+        (jobs == 2 && !dd_workshop_open(&o->workshop[1], o->workshop[0].source, second, C_COMPILER,
+                                        stop_fd, message)) ||
+        !dd_defects_open(o->workshop[0].source, &o->all, message))
         fail_msg("%s", message);
     assert_true(o->all.n < sizeof o->chosen);
     for (size_t i = 0; i < o->all.n; i++)
         o->chosen[i] = (o->all.defect[i].kind == DD_GENERATED) == generated;
     o->hunt = (dd_hunt){.chosen = o->chosen, .by_means = generated};
     o->hunt.means[DD_MEANS_EXPLORE] = o->hunt.means[DD_MEANS_SERIAL] = generated;
-    assert_true(dd_hunt_open(&o->hunt, &o->workshop, &o->all, resume));
+    assert_true(dd_hunt_open(&o->hunt, o->workshop, jobs, &o->all, resume));
     for (size_t i = 0; i < o->all.n; i++)
         o->n_done_before += o->hunt.row[i].done;
     o->result = dd_hunt_run(&o->hunt);
@@ -141,7 +146,8 @@ static void come_home(outing *o)
 {
     dd_hunt_close(&o->hunt);
     dd_defects_close(&o->all);
-    dd_workshop_close(&o->workshop);
+    for (size_t i = 0; i < jobs; i++)
+        dd_workshop_close(&o->workshop[i]);
 }
 
 static dd_row_verdict verdict_on(const outing *o, const char *name)
@@ -155,11 +161,15 @@ static dd_row_verdict verdict_on(const outing *o, const char *name)
 
 static void assert_restored(void)
 {
-    char path[DD_FILE_PATH];
-    char *text = dd_slurp(dd_path(path, shop, "source/core/sync/word.c"), NULL);
-    assert_non_null(text);
-    assert_string_equal(text, word_c);
-    free(text);
+    static const char *const copies[] = {"source/core/sync/word.c",
+                                         "job-2/source/core/sync/word.c"};
+    for (size_t i = 0; i < jobs; i++) {
+        char path[DD_FILE_PATH];
+        char *text = dd_slurp(dd_path(path, shop, copies[i]), NULL);
+        assert_non_null(text);
+        assert_string_equal(text, word_c);
+        free(text);
+    }
 }
 
 static void files_are_planted_and_judged(void **state)
@@ -176,6 +186,19 @@ static void files_are_planted_and_judged(void **state)
     assert_false(dd_matrix_holds(&o.hunt));
     come_home(&o);
     assert_restored();
+}
+
+/* The second job's share, too, is in the one state file that is resumed. */
+static void two_jobs_come_to_the_same(void **state)
+{
+    jobs = 2;
+    files_are_planted_and_judged(state);
+    outing o;
+    go(&o, false, true, -1);
+    assert_int_equal(o.n_done_before, 4);
+    assert_int_equal(verdict_on(&o, "caught"), DD_ROW_CAUGHT);
+    come_home(&o);
+    jobs = 1;
 }
 
 static void what_is_finished_is_resumed(void **state)
@@ -248,6 +271,15 @@ static void a_trial_that_fails_untouched_sources_is_none(void **state)
     put("harness/unit/test_word.c", "int main(void) { return 0; }\n");
 }
 
+/* What ends one ends the other, and the message is the first one's. */
+static void what_one_job_meets_ends_all(void **state)
+{
+    jobs = 2;
+    a_trial_that_fails_untouched_sources_is_none(state);
+    an_interrupted_hunt_restores(state);
+    jobs = 1;
+}
+
 static void two_cannot_work_in_one_shop(void **state)
 {
     (void)state;
@@ -304,10 +336,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_are_planted_and_judged),
+        cmocka_unit_test(two_jobs_come_to_the_same),
         cmocka_unit_test(what_is_finished_is_resumed),
         cmocka_unit_test(mutants_are_caught_survive_or_are_argued_for),
         cmocka_unit_test(an_interrupted_hunt_restores),
         cmocka_unit_test(a_trial_that_fails_untouched_sources_is_none),
+        cmocka_unit_test(what_one_job_meets_ends_all),
         cmocka_unit_test(two_cannot_work_in_one_shop),
         cmocka_unit_test(a_shop_is_nobody_elses_folder),
         cmocka_unit_test(the_mirror_follows),
