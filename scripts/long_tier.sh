@@ -16,6 +16,8 @@ Runs what no commit waits for, hours of it:
   full        scripts/test.sh --full
   same-bits   every compiler, level and processor: scripts/same_bits.sh --full
   race        every cell and test under every checker: scripts/race_check.sh all --long
+  explore     all of the schedule explorer's protocols, those too that take many minutes: dodeca explore --all; the
+              table goes to results/tables/explorer.md, too
   defects     every planted defect, the generated ones too, by every check there is, those that must catch it among
               them: dodeca defects --kind all --checks all; the matrix goes to results/tables/defects.md, too
   floats      the elementary functions over all 2^32 floats, in 32 parts
@@ -39,11 +41,12 @@ exit: 0 all passed, 1 a step failed, 2 bad usage, 3 a step could not be run here
 END
 }
 
-steps=(full same-bits race defects floats fuzz soak gate)
+steps=(full same-bits race explore defects floats fuzz soak gate)
 declare -A paths=(
     [full]='core harness scenarios scripts CMakeLists.txt'
     [same-bits]='core harness scripts/same_bits.sh scripts/toolchains scripts/lib.sh CMakeLists.txt'
     [race]='core harness scripts/race_check.sh scripts/race_check_plugin.sh scripts/race_canaries.txt scripts/lib.sh CMakeLists.txt'
+    [explore]='core/control core/memory core/platform core/spheres core/sync harness/explore CMakeLists.txt'
     [defects]='core harness CMakeLists.txt'
     [floats]='core/kernels core/platform harness/unit/test_elementary.c harness/unit/elementary_forms.c
         harness/unit/elementary_forms.h'
@@ -211,26 +214,40 @@ run_same-bits() { part all scripts/same_bits.sh --full; }
 run_race() { part all scripts/race_check.sh all --long --resume; }
 run_gate() { part all scripts/perf_gate.sh --self-test; }
 
-# The matrix is written whether it is as it should be or not, once there is one.
-run_defects()
+# tabulate NAME TITLE TOLD FIRST COMMAND…  runs the command as a part; what it prints from the line that begins with FIRST on
+# becomes results/tables/NAME.md, be all as it should or not.
+tabulate()
 {
     local status=0
-    program dodeca_program || return
-    part all build/dodeca defects --kind all --checks all --jobs "$(cores)" --resume >"$state.out" || status=$?
+    part all "${@:5}" >"$state.out" || status=$?
     cat "$state.out"
-    if grep -q '^[0-9]* defects: ' "$state.out"; then
+    if grep -q "^$4" "$state.out"; then
         {
-            echo '# Every planted defect by every check'
+            echo "# $2"
             echo
-            echo "\`dodeca defects --kind all --checks all\` on $revision, $(date -u +%Y-%m-%d): $machine, $(cores) at a time."
+            echo "\`$3\` on $revision, $(date -u +%Y-%m-%d): $machine."
             echo
             echo '```'
-            sed -n '/^catalogue /,$p' "$state.out"
+            sed -n "/^$4/,\$p" "$state.out"
             echo '```'
-        } >results/tables/defects.md
+        } >"results/tables/$1.md"
     fi
     rm -f "$state.out"
     return "$status"
+}
+
+run_explore()
+{
+    program dodeca_program || return
+    tabulate explorer 'What the schedule explorer went through' 'dodeca explore --all' 'protocol ' \
+        build/dodeca explore --all
+}
+
+run_defects()
+{
+    program dodeca_program || return
+    tabulate defects 'Every planted defect by every check' 'dodeca defects --kind all --checks all' 'catalogue ' \
+        build/dodeca defects --kind all --checks all --jobs "$(cores)" --resume
 }
 
 # At the end the worst error of each piece over all parts, in the words of the test.

@@ -413,7 +413,8 @@ static dd_hunted begin(dd_hunt *h)
     if (dd_hunt_list_protocols_(h) && dd_hunt_gather_(h, &list, &n))
         result = prepare(h, list, n);
     else
-        snprintf(h->message, sizeof h->message, "`dodeca explore --list` does not end well");
+        snprintf(h->message, sizeof h->message,
+                 "`dodeca explore --list` does not end well, or has too many protocols");
     free(list);
     return result;
 }

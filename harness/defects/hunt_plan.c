@@ -50,8 +50,11 @@ bool dd_hunt_list_protocols_(dd_hunt *h)
         if (*next)
             *next++ = '\0';
         const size_t n = strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789-");
-        if (!n || at[n] != ' ' || h->n_explorations + DD_EXPLORATIONS > DD_TRIALS_MAX)
+        if (!n || at[n] != ' ')
             continue;
+        done = h->n_explorations + DD_EXPLORATIONS <= DD_TRIALS_MAX; /* none is left out unseen */
+        if (!done)
+            break;
         if (strstr(at, "(slow)"))
             add_explorations(h, at, n, DD_EXPLORE_GLANCE, DD_EXPLORATIONS);
         else if (strstr(at, "(slow under sc)"))

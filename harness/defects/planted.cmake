@@ -17,4 +17,4 @@ add_custom_command(OUTPUT ${stray_write_object}
   COMMAND ${CMAKE_C_COMPILER} -r -nostdlib -o ${stray_write_object} $<TARGET_OBJECTS:dodeca_stray_write>
   COMMAND ${CMAKE_OBJCOPY} --redefine-sym dd_trainer_open=dd_trainer_open_stray_write ${stray_write_object}
   COMMAND ${CMAKE_OBJCOPY} --keep-global-symbol=dd_trainer_open_stray_write ${stray_write_object}
-  DEPENDS $<TARGET_OBJECTS:dodeca_stray_write> COMMAND_EXPAND_LISTS VERBATIM)
+  DEPENDS dodeca_stray_write $<TARGET_OBJECTS:dodeca_stray_write> COMMAND_EXPAND_LISTS VERBATIM)

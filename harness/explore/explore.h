@@ -44,6 +44,7 @@ typedef struct dd_program {
                                   under C11 */
     bool slow;                 /* not part of the quick tests */
     bool slow_c11;             /* the same, under DD_MEMORY_C11 */
+    bool minutes, minutes_c11; /* nor of the slow ones: many minutes, under SC, under C11 */
     /* Under SC, under C11: 0: can be gone through by one of these; N: too many states, and what is
      * exhausted instead are executions with fewer than N changes of thread that are not forced. */
     uint32_t bounded, bounded_c11;

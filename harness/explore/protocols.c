@@ -74,6 +74,9 @@ static const dd_points_case points_wide_pthread = {POINTS_OF(PTHREAD, 2, 2)};
 #define POINTS_FOUR(b, n)                                                                          \
     .barrier = DD_BARRIER_##b, .spread = {.workers = 4, .controls = 2}, .rounds = n, .stages = 1
 static const dd_points_case points_four = {POINTS_FOUR(TREE, 1), .climb = true, .generation = WRAP};
+static const dd_points_case points_four_round = {POINTS_FOUR(TREE, 1), .climb = true,
+                                                 .without_last = true};
+static const dd_points_case points_four_gather = {POINTS_FOUR(TREE, 1), .without_last = true};
 static const dd_points_case points_four_collect = {POINTS_FOUR(TREE, 1), .generation = WRAP_31};
 static const dd_points_case points_four_pthread = {POINTS_FOUR(PTHREAD, 3)};
 #define POINTS_THRICE(b)                                                                           \
@@ -389,11 +392,14 @@ static const dd_team_case twelve_terminate = {
 #define POINTS(n, a, c, w, s) ALONE(n, a, points, c, w, s)
 #define SNAPSHOTS(n, a, c, w, s) ROW(n, a, dd_protocol_snapshot_, c, w, s)
 #define TEAMS(n, a, c, w, s) ROW(n, a, dd_protocol_team_, c, w, s)
-/* Under sequential consistency, under C11, or under both; and what has too many states under C11,
- * or under SC: changes of thread allowed. */
+/* Under sequential consistency, under C11, or under both: some seconds to two minutes; more; and
+ * what has too many states under C11, or under SC: changes of thread allowed. */
 #define SLOW_SC .slow = true
 #define SLOW_C11 .slow_c11 = true
 #define SLOW .slow = true, .slow_c11 = true
+#define MINUTES_SC .minutes = true
+#define MINUTES_C11 .minutes_c11 = true
+#define MINUTES .minutes = true, .minutes_c11 = true
 #define CHANGES(n) .bounded_c11 = (n) + 1
 #define CHANGES_SC(n) .bounded = (n) + 1
 /* What has too many to visit them all. */
@@ -424,8 +430,8 @@ const dd_program dd_protocols[] = {
     {POINTS("points-thrice", "three rounds of points-tree", points_thrice, 2, 3)},
     {POINTS("points-three-twice", "two rounds of points-three", points_three_twice, 3, 2),
      SLOW_C11},
-    {POINTS("points-three-thrice", "three rounds of points-three", points_three_thrice, 3, 3),
-     SLOW},
+    {POINTS("points-three-thrice", "three rounds of points-three", points_three_thrice, 3, 3), SLOW,
+     MINUTES_C11},
     {POINTS("points-three-collect", "the same, collecting", points_three_thrice_collect, 3, 3),
      SLOW_C11, CHANGES(2)},
     {POINTS("points-three-pthread", "the same by pthread barriers", points_three_thrice_pthread, 3,
@@ -442,6 +448,12 @@ const dd_program dd_protocols[] = {
     {POINTS("points-four", "two workers under each of two controls: climbing; 32-bit wrap",
             points_four, 4, 1),
      SLOW, CHANGES_SC(2), CHANGES(1)},
+    {ROW("points-four-round", "one round of it, without returns for no reason", dd_protocol_points_,
+         points_four_round, 4, 1),
+     SLOW},
+    {ROW("points-four-gather", "the same, collecting", dd_protocol_points_, points_four_gather, 4,
+         1),
+     SLOW},
     {POINTS("points-four-collect", "the same, collecting; 31-bit wrap", points_four_collect, 4, 1),
      SLOW, CHANGES_SC(2), CHANGES(1)},
     {POINTS("points-four-pthread", "the same by pthread barriers", points_four_pthread, 4, 3)},
@@ -528,7 +540,7 @@ const dd_program dd_protocols[] = {
      SLOW, CHANGES(1)},
     {TEAMS("cancel-pthread-control", "as step-pthread-control, cancelled at any moment",
            cancel_pthread_control, 2, 1),
-     SLOW_C11},
+     SLOW_C11, MINUTES_C11},
     {TEAMS("cancel-pthread-sliced", "as step-pthread-sliced, cancelled at any moment",
            cancel_pthread_sliced, 2, 1),
      REDUCED_C11, SLOW_C11},
@@ -537,7 +549,7 @@ const dd_program dd_protocols[] = {
      SLOW, REDUCED_C11},
     {TEAMS("cancel-steal-owner", "with stealing, three lanes, cancelled at any moment",
            cancel_steal_owner, 2, 1),
-     SLOW, REDUCED_C11},
+     SLOW, MINUTES_C11, REDUCED_C11},
     {TEAMS("cancel-tree-tree", "as step-tree-tree, cancelled at any moment", cancel_tree_tree, 2,
            1),
      SLOW, CHANGES(1)},
@@ -628,7 +640,7 @@ const dd_program dd_protocols[] = {
            terminate_owner, 2, 2),
      SLOW, REDUCED_C11},
     {TEAMS("terminate-any-time", "as terminate, at any moment of a step", terminate_any_time, 2, 1),
-     REDUCED_SC, SLOW, CHANGES(1)},
+     REDUCED_SC, SLOW, MINUTES, CHANGES(1)},
     {TEAMS("spawn-tree-step", "as spawn-tree, then a step", spawn_tree_step, 1, 1), CHANGES_SC(2),
      SLOW_C11, CHANGES(1)},
     {TEAMS("spawn-tree-any-time", "the same, at any moment of a step", spawn_tree_any_time, 1, 1),

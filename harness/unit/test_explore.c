@@ -205,9 +205,14 @@ static void explore_protocols(dd_memory memory, bool slow)
 {
     uint32_t n = 0;
     for (const dd_program *p = dd_protocols; p->name; p++) {
-        if (dd_explore_is_large(p, memory) ||
-            (memory == DD_MEMORY_C11 ? p->slow_c11 : p->slow) != slow)
+        const bool c11 = memory == DD_MEMORY_C11;
+        if (dd_explore_is_large(p, memory) || (c11 ? p->slow_c11 : p->slow) != slow)
             continue;
+        if (c11 ? p->minutes_c11 : p->minutes) {
+            if (part == n_parts)
+                printf("  %-23s %-4s left to test.sh --long\n", p->name, c11 ? "C11" : "SC");
+            continue;
+        }
         if (slow && n++ % n_parts + 1 != part)
             continue;
         const dd_explore_limits limits = dd_explore_usual(p, memory);
