@@ -233,6 +233,7 @@ static void train(const dd_settings *s, dd_child *child, const dd_subject_api *s
 
 refused:
     close_run(&r);
+    free(r.end.sphere);
     dd_child_refuse(child, st, error.message);
 }
 

@@ -23,12 +23,13 @@ int dd_sweep_job_prepare(dd_sweep_job *job, dd_scenario *scenario, bool only_lis
                          char message[DD_JOURNAL_MESSAGE_MAX]);
 /* Makes the results folder (as dd_report_open_folder) and begins its journal. replace: what results
  * there are in it go.
- * returns  false, message filled, and nothing new is left                                       */
+ * returns  false, message filled, and nothing new is left. job->journal is the caller's to leave
+ * and to close in any case                                                             */
 bool dd_sweep_job_begin(dd_sweep_job *job, const char *out, bool replace, const char *const *sets,
                         size_t n_sets, char message[DD_JOURNAL_MESSAGE_MAX]);
 /* Takes the folder that the report opened, for what is no sweep: with an empty journal, until
  * dd_journal_leave and dd_journal_close. replace: what results there are in it go.
- * returns  false, message filled, and nothing new is left                                       */
+ * returns  false, message filled, and nothing new is left; *out, if there is one, the caller's  */
 bool dd_sweep_job_hold(dd_report *report, bool replace, dd_journal **out,
                        char message[DD_JOURNAL_MESSAGE_MAX]);
 /* In place of the two: what was begun in the folder goes on. again: the number of a cell whose

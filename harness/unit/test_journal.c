@@ -364,7 +364,12 @@ int __wrap_mkdir(const char *path, mode_t mode)
 static bool begin(planted *p, bool replace, dd_sweep_job *job)
 {
     *job = (dd_sweep_job){.scenario = &p->f->scenario, .sweep = p->f->sweep};
-    return dd_sweep_job_begin(job, file_named("new"), replace, sets, 2, p->message);
+    const bool good = dd_sweep_job_begin(job, file_named("new"), replace, sets, 2, p->message);
+    if (!good) {
+        dd_journal_close(job->journal);
+        job->journal = NULL;
+    }
+    return good;
 }
 
 static int other_lives = -1; /* closed: it may go */
