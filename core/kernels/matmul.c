@@ -32,6 +32,7 @@ typedef struct workspace {
     float right[RIGHT];           /* unless it comes packed */
     float parts[MC * TILE_WIDTH]; /* chains between two parts of k */
     float held[MC * HELD];        /* chains between two stretches of k that C cannot hold */
+    dd_leaving leaving;
 } workspace;
 
 size_t DD_SET_NAME(matmul_scratch)(void)
@@ -94,6 +95,7 @@ typedef struct block {
     size_t from_row, from_col; /* from_col 0: every column starts alike */
     float *to;
     size_t to_row;
+    dd_leaving *leaving;
     bool fold;
 } block;
 
@@ -115,6 +117,8 @@ static part part_of(const block *b, size_t i, float *held)
                         .from_row = b->from_row,
                         .to = b->to,
                         .to_row = b->to_row,
+                        .leaving = b->leaving,
+                        .leaves = b->leaving != NULL,
                         .fold = b->fold};
     if (i > 0) {
         p.first.from = held;
@@ -124,7 +128,7 @@ static part part_of(const block *b, size_t i, float *held)
     if (i + 1 < b->parts) {
         p.first.to = held;
         p.first.to_row = TILE_WIDTH;
-        p.first.fold = false;
+        p.first.leaves = p.first.fold = false; /* near already, and read soon */
         p.to_col = 0;
     }
     return p;
@@ -219,7 +223,11 @@ static void multiply_stretch(const dd_matmul *m, const stretch *s, workspace *w)
     const bool packed = pays && m->a_col != 1;
     const size_t tiles = LEFT / (spread ? DD_TILE_ROWS * spread_pitch(s->K) : tile_pitch(s->K));
     const size_t row_parts = dd_parts_of(s->rows, tiles * DD_TILE_ROWS);
-    block b = {.m = m, .cols = s->cols, .K = s->K, .parts = dd_parts_of(s->K, KC)};
+    block b = {.m = m,
+               .cols = s->cols,
+               .K = s->K,
+               .parts = dd_parts_of(s->K, KC),
+               .leaving = DD_TILE_PANELS > 1 ? &w->leaving : NULL};
     if (m->b) {
         DD_SET_NAME(pack_panels)
         (s->K, s->cols, m->b + s->k0 * m->b_row + s->j0 * m->b_col, m->b_row, m->b_col, w->right);
@@ -261,6 +269,7 @@ static void multiply_stretch(const dd_matmul *m, const stretch *s, workspace *w)
         else
             by_columns(&b, w->parts);
     }
+    DD_SET_NAME(leave)(&w->leaving);
 }
 
 /* All of k for some of the rows and columns of C. */
@@ -289,6 +298,7 @@ void DD_SET_NAME(matmul)(const dd_matmul *m, void *scratch)
     assert(!(m->sink == DD_RESUME && m->bias));
     assert((uintptr_t)scratch % 64 == 0);
     workspace *w = scratch;
+    dd_leaving_begin(&w->leaving);
     const size_t stretches = dd_parts_of(m->K, KS);
     /* what C holds to be added to leaves it no room for chains */
     const bool apart = m->sink == DD_FOLD && stretches > 1;

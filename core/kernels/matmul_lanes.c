@@ -24,7 +24,7 @@ enum {
 typedef struct workspace {
     float left[LEFT];
     float values[VALUES];
-    float edge[VALUE];
+    dd_leaving leaving;
 } workspace;
 
 _Static_assert((size_t)(MOST_ROWS / DD_TILE_ROWS + 1) * DD_FOLD_VALUES * VALUE <= VALUES,
@@ -45,9 +45,9 @@ typedef struct place {
 } place;
 
 /* The next K rows from a place on. `to` NULL: what they end with stays in the stack; else they are
- * the last ones, and the one value left goes there. Fetches the lines of to and to_next, and for
- * each eight rows a line of each panel, of later use, from `ahead` on in steps of ahead_step bytes.
- */
+ * the last ones, and the one value left begins to leave for there, after what was leaving before,
+ * which has as many panels. Fetches the lines of to, and for each eight rows a line of each panel,
+ * of later use, from `ahead` on in steps of ahead_step bytes. */
 typedef struct lanes_tile {
     size_t rows, panels, K;
     place begin;
@@ -57,7 +57,7 @@ typedef struct lanes_tile {
     float *stack;
     float *to;
     size_t to_row;
-    const float *to_next;
+    dd_leaving *leaving;
     const char *ahead;
     size_t ahead_step;
 } lanes_tile;
@@ -73,14 +73,12 @@ typedef struct lanes_tile {
 #define EACH_SIZE(X) X(1) X(2) X(3) X(4) X(5) X(6)
 #endif
 
-#define FETCH(i, to)                                                        \
+#define FETCH(i)                                                            \
     if (rows > i) {                                                         \
-        __builtin_prefetch(to + i * t->to_row, 1, 3);                       \
+        __builtin_prefetch(t->to + i * t->to_row, 1, 3);                    \
         if (panels > 1)                                                     \
-            __builtin_prefetch(to + i * t->to_row + 16, 1, 3);              \
+            __builtin_prefetch(t->to + i * t->to_row + 16, 1, 3);           \
     }
-#define FETCH_OWN(i) FETCH(i, t->to)
-#define FETCH_NEXT(i) FETCH(i, t->to_next)
 #define DECLARE(i) dd_v16 c##i = dd_v16_set(0.0f), d##i = c##i;
 #define RESUME(i)                                                           \
     if (rows > i) {                                                         \
@@ -103,9 +101,9 @@ typedef struct lanes_tile {
     }
 #define STORE(i)                                                            \
     if (rows > i) {                                                         \
-        dd_v16_store(to + i * to_row, 16, c##i);                            \
+        dd_v16_store(top + i * TILE_WIDTH, 16, c##i);                       \
         if (panels > 1)                                                     \
-            dd_v16_store(to + i * to_row + 16, 16, d##i);                   \
+            dd_v16_store(top + i * TILE_WIDTH + 16, 16, d##i);              \
     }
 #if DD_VECTOR_REGISTERS == 2
 #define STAY(i)                                                             \
@@ -131,10 +129,15 @@ DD_INLINE_ void tile(const size_t rows, const size_t panels, const lanes_tile *t
     const float *a = t->a, *b = t->b;
     const size_t b_pitch = t->b_pitch, ahead_step = t->ahead_step;
     const char *ahead = t->ahead;
+    dd_leaving *l = t->leaving;
+    const float *value = l->value + l->row * TILE_WIDTH;
+    float *out = l->to;
+    const size_t out_row = l->to_row;
+    size_t leaves = l->rows - l->row;
     float *top = t->stack + t->begin.height * VALUE;
     size_t K = t->K, done = t->begin.done;
     if (t->to) {
-        EACH_ROW(FETCH_NEXT)
+        EACH_ROW(FETCH)
     }
     for (const dd_lane_rows *lane = t->begin.lane; K > 0; lane++) {
         EACH_ROW(DECLARE)
@@ -145,24 +148,21 @@ DD_INLINE_ void tile(const size_t rows, const size_t panels, const lanes_tile *t
         size_t k = dd_least(left, K), folds = k == left ? lane->folds : 0;
         K -= k;
         done = 0;
-        for (size_t late = K == 0 && t->to ? DD_TILE_LATE : 0;; late = 0) {
-            for (; k >= late + 8; k -= 8) {
-                __builtin_prefetch(ahead, 0, 3);
-                if (panels > 1)
-                    __builtin_prefetch(ahead + b_pitch * sizeof *b, 0, 3);
-                ahead += ahead_step;
-                ONE_ROW
-                ONE_ROW
-                ONE_ROW
-                ONE_ROW
-                ONE_ROW
-                ONE_ROW
-                ONE_ROW
-                ONE_ROW
-            }
-            if (!late)
-                break;
-            EACH_ROW(FETCH_OWN)
+        for (; k >= 8; k -= 8) {
+            __builtin_prefetch(ahead, 0, 3);
+            if (panels > 1)
+                __builtin_prefetch(ahead + b_pitch * sizeof *b, 0, 3);
+            ahead += ahead_step;
+            if (leaves)
+                DD_LEAVE(panels, out, out_row, value, leaves);
+            ONE_ROW
+            ONE_ROW
+            ONE_ROW
+            ONE_ROW
+            ONE_ROW
+            ONE_ROW
+            ONE_ROW
+            ONE_ROW
         }
         for (; k > 0; k--)
             ONE_ROW
@@ -170,15 +170,22 @@ DD_INLINE_ void tile(const size_t rows, const size_t panels, const lanes_tile *t
             top -= VALUE;
             EACH_ROW(FOLD)
         }
-        float *to = top;
-        size_t to_row = TILE_WIDTH;
         if (K == 0 && t->to) {
-            to = t->to;
-            to_row = t->to_row;
+            while (leaves)
+                DD_LEAVE(panels, out, out_row, value, leaves);
+            top = l->value;
         }
         EACH_ROW(STORE)
         top += VALUE;
     }
+    if (t->to) {
+        l->to = t->to;
+        l->to_row = t->to_row;
+        l->rows = leaves = rows;
+    } else {
+        l->to = out;
+    }
+    l->row = l->rows - leaves;
 }
 
 #define TILE_OF(n)                                                                                 \
@@ -191,24 +198,16 @@ DD_INLINE_ void tile(const size_t rows, const size_t panels, const lanes_tile *t
     }
 EACH_SIZE(TILE_OF)
 
-/* `cols` of the tile's columns are there. Fewer than its panels have: by way of `edge`. */
-static void run_tile(const lanes_tile *t, size_t cols, float *edge)
+/* `cols` of the tile's columns are there. A tile lets whole panels leave, as many as it has. */
+static void run_tile(const lanes_tile *t, size_t cols)
 {
 #define NAME_OF(n) tile_##n,
     static void (*const tile_of[])(const lanes_tile *) = {EACH_SIZE(NAME_OF)};
-    if (!t->to || cols % DD_TILE_COLS == 0) {
-        tile_of[t->rows - 1](t);
-        return;
-    }
-    lanes_tile whole = *t;
-    whole.to = edge;
-    whole.to_row = TILE_WIDTH;
-    whole.to_next = edge;
-    tile_of[t->rows - 1](&whole);
-    for (size_t i = 0; i < t->rows; i++)
-        for (size_t j = 0; j < cols; j += 16)
-            dd_v16_store(t->to + i * t->to_row + j, cols - j,
-                         dd_v16_load(edge + i * TILE_WIDTH + j, 16));
+    dd_leaving *l = t->leaving;
+    if (l->cols != cols || cols % DD_TILE_COLS)
+        DD_SET_NAME(leave)(l);
+    tile_of[t->rows - 1](t);
+    l->cols = cols;
 }
 
 /* ---- The block ---- */
@@ -332,6 +331,7 @@ static void run_part(block *b, size_t p, size_t j, const float *panels, float *s
                     .b = first + now->r * DD_TILE_COLS,
                     .b_pitch = m->panel_pitch,
                     .to_row = m->c_row,
+                    .leaving = &w->leaving,
                     .ahead_step = 8 * DD_TILE_COLS * sizeof(float) / b->tiles.n + 1};
     const float *ahead = first + b->part[next].r * DD_TILE_COLS;
     if (next == 0 && j + cols < m->N)
@@ -345,10 +345,9 @@ static void run_part(block *b, size_t p, size_t j, const float *panels, float *s
         if (last) {
             t.to = to;
             to += t.rows * m->c_row;
-            t.to_next = q + 1 < b->tiles.n ? to : m->c + b->i0 * m->c_row + j + cols;
         }
         fetch_share(b);
-        run_tile(&t, cols, w->edge);
+        run_tile(&t, cols);
     }
 }
 
@@ -422,11 +421,14 @@ void DD_SET_NAME(matmul_lanes)(const dd_matmul_lanes *m, void *scratch)
         R += m->lane[l].n;
     }
     assert(height == 1 && depth <= DD_FOLD_VALUES && m->panel_pitch >= DD_TILE_COLS * R);
+    workspace *w = scratch;
+    dd_leaving_begin(&w->leaving);
     const size_t blocks = dd_parts_of(m->M, MOST_ROWS);
     for (size_t i = 0; i < blocks; i++) {
         const size_t i0 = dd_cut(m->M, i, blocks, DD_TILE_COLS);
-        multiply_rows(m, i0, dd_cut(m->M, i + 1, blocks, DD_TILE_COLS) - i0, R, depth, scratch);
+        multiply_rows(m, i0, dd_cut(m->M, i + 1, blocks, DD_TILE_COLS) - i0, R, depth, w);
     }
+    DD_SET_NAME(leave)(&w->leaving);
 }
 
 /* ---- The right operand ---- */

@@ -85,7 +85,8 @@ const float DD_SET_NAME(zeros)[DD_TILE_PANELS * DD_TILE_COLS];
 DD_INLINE_ void tile(const size_t rows, const size_t panels, const size_t a_row, const size_t a_col,
                      const dd_tile *t)
 {
-    const size_t from_row = t->from_row, to_row = t->to_row, b_pitch = t->b_pitch;
+    const size_t from_row = t->from_row, b_pitch = t->b_pitch;
+    size_t to_row = t->to_row;
     const float *a = t->a, *b = t->b, *from = t->from;
     const float *a3 = rows > 3 ? a + 3 * a_row : a, *a6 = rows > 6 ? a + 6 * a_row : a;
     const float *a9 = rows > 9 ? a + 9 * a_row : a, *a12 = rows > 12 ? a + 12 * a_row : a;
@@ -93,17 +94,24 @@ DD_INLINE_ void tile(const size_t rows, const size_t panels, const size_t a_row,
     float *to = t->to;
     const char *ahead = t->ahead ? t->ahead : (const char *)t->b;
     const size_t ahead_step = t->ahead_step;
+    dd_leaving *l = t->leaving;
+    size_t leaves = l ? l->rows - l->row : 0;
+    const float *value = l ? l->value + l->row * DD_TILE_PANELS * DD_TILE_COLS : NULL;
+    float *out = l ? l->to : NULL;
+    const size_t out_row = l ? l->to_row : 0;
     (void)a6, (void)a9, (void)a12; /* six rows use two */
     EACH_ROW(DECLARE)
     EACH_ROW(FETCH_NEXT)
     EACH_ROW(START)
     size_t k = t->K;
-    for (size_t late = t->K >= DD_TILE_LONG ? DD_TILE_LATE : 0;; late = 0) {
+    for (size_t late = !l && k >= DD_TILE_LONG ? DD_TILE_LATE : 0;; late = 0) {
         for (; k >= late + 8; k -= 8) {
             __builtin_prefetch(ahead, 0, 3);
             if (panels > 1)
                 __builtin_prefetch(ahead + b_pitch * sizeof *b, 0, 3);
             ahead += ahead_step;
+            if (leaves)
+                DD_LEAVE(panels, out, out_row, value, leaves);
             UNRELATED
             ONE_K
             ONE_K
@@ -123,7 +131,20 @@ DD_INLINE_ void tile(const size_t rows, const size_t panels, const size_t a_row,
     if (t->fold) {
         EACH_ROW(FOLD)
     }
+    if (t->leaves && !t->fold) {
+        while (leaves)
+            DD_LEAVE(panels, out, out_row, value, leaves);
+        l->to_row = to_row;
+        l->rows = leaves = rows;
+        out = to;
+        to = l->value;
+        to_row = DD_TILE_PANELS * DD_TILE_COLS;
+    }
     EACH_ROW(STORE)
+    if (l) {
+        l->to = out;
+        l->row = l->rows - leaves;
+    }
 }
 
 /* Known strides become displacements. */
@@ -160,7 +181,7 @@ static void narrow_tile(const dd_tile *t)
     dd_tile whole = *t;
     whole.from = whole.to = edge;
     whole.from_row = whole.to_row = WIDE;
-    whole.fold = false;
+    whole.leaves = whole.fold = false;
     whole_tile(&whole);
     for (size_t i = 0; i < t->rows; i++)
         for (size_t j = 0; j < t->cols; j += 16) {
@@ -177,10 +198,23 @@ void DD_SET_NAME(tile)(const dd_tile *t)
     assert(t->rows >= 1 && t->rows <= DD_TILE_ROWS);
     assert(t->cols >= 1 && t->cols <= DD_TILE_PANELS * DD_TILE_COLS);
     assert(t->a_row == 1 || t->a_col == 1);
+    dd_leaving *l = t->leaving;
+    if (l && l->cols != t->cols) {
+        DD_SET_NAME(leave)(l); /* tiles let as many panels leave as they have */
+        l->cols = t->cols;
+    }
     if (t->cols % DD_TILE_COLS == 0)
         whole_tile(t);
     else
         narrow_tile(t);
+}
+
+void DD_SET_NAME(leave)(dd_leaving *l)
+{
+    for (; l->row < l->rows; l->row++, l->to += l->to_row)
+        for (size_t j = 0; j < l->cols; j += 16)
+            dd_v16_store(l->to + j, l->cols - j,
+                         dd_v16_load(l->value + l->row * DD_TILE_PANELS * DD_TILE_COLS + j, 16));
 }
 
 /* k outermost: the source is read as it lies. */

@@ -19,17 +19,53 @@ enum { DD_TILE_ROWS = 14, DD_TILE_PANELS = 2 };
 enum { DD_TILE_ROWS = 6, DD_TILE_PANELS = 1 };
 #endif
 
-/* Where a tile will write is fetched while the tile before it runs, since it may come all the way
- * from memory; and again LATE k before its own end, since the panels that pass meanwhile drive it
- * out of L1, and stores that miss there cost up to 5 % of a tile. Short tiles of attention, whose
- * memory is near, do without: less than LONG. */
+/* The panels that pass during a tile drive the lines where it will write out of L1. Its stores
+ * miss, and waiting for all of them at its end costs up to 7 % of a tile of many rows. Therefore
+ * its values may leave while later tiles run, a row for each eight k. Whoever runs tiles sees to it
+ * that the last ones leave, and that none are read before. */
+typedef struct dd_leaving {
+    _Alignas(64) float value[DD_TILE_ROWS * DD_TILE_PANELS * DD_TILE_COLS];
+    float *to; /* where its next row goes */
+    size_t to_row, row, rows, cols;
+} dd_leaving;
+
+/* Rows of `to` between fetching one and writing it. */
+enum { DD_LEAVE_AHEAD = 4 };
+
+/* A tile of few rows is as well off that fetches its lines once more, LATE k before its end. Short
+ * tiles of attention, whose memory is near, do without: less than LONG. */
 enum { DD_TILE_LATE = 32, DD_TILE_LONG = 192 };
+
+/* One row of a tile's `panels`, inside of a later tile: out and value move on, `leaves` counts. */
+#define DD_LEAVE(panels, out, out_row, value, leaves)                                              \
+    do {                                                                                           \
+        __builtin_prefetch((out) + DD_LEAVE_AHEAD * (out_row), 1, 3);                              \
+        dd_v16_store(out, 16, dd_v16_load(value, 16));                                             \
+        if ((panels) > 1) {                                                                        \
+            __builtin_prefetch((out) + DD_LEAVE_AHEAD * (out_row) + 16, 1, 3);                     \
+            dd_v16_store((out) + 16, 16, dd_v16_load((value) + 16, 16));                           \
+        }                                                                                          \
+        (value) += DD_TILE_PANELS * DD_TILE_COLS;                                                  \
+        (out) += (out_row);                                                                        \
+        (leaves)--;                                                                                \
+    } while (0)
+
+/* Nothing leaves yet. */
+static inline void dd_leaving_begin(dd_leaving *l)
+{
+    l->row = l->rows = l->cols = 0;
+}
+
+/* What is left of it, at once. */
+void DD_SET_NAME(leave)(dd_leaving *l);
 
 /* to(i, j) = chain(k < K: a(i, k) * b(k, j); from(i, j)) for i < rows, j < cols; with fold
  * to(i, j) = to(i, j) + that chain
  * shapes   1 <= rows <= DD_TILE_ROWS, 1 <= cols <= DD_TILE_PANELS * 16; a(i, k) = a[i * a_row +
  *          k * a_col]; b a panel, 64-byte aligned, the second one b_pitch floats on; from and to
  *          have contiguous columns, from_row 0 gives every row the same start
+ * leaving  NULL: to is written before the return. Else what was leaving before goes on to do so,
+ *          and with `leaves`, not with fold, the tile's values take its place
  * fetches  the lines of to_next, where the next tile will write, and from ahead, memory of later
  *          use, one line for each eight k in steps of ahead_step bytes, and as much from b_pitch
  *          floats on if there are two panels. Either may be NULL, or point anywhere
@@ -47,7 +83,8 @@ typedef struct dd_tile {
     const float *to_next;
     const char *ahead;
     size_t ahead_step;
-    bool fold;
+    dd_leaving *leaving;
+    bool leaves, fold;
 } dd_tile;
 
 void DD_SET_NAME(tile)(const dd_tile *t);
