@@ -27,7 +27,8 @@ Runs what no commit waits for, hours of it:
 
 After each step its verdict, revision, machine and time go to results/long.md, to be committed. A step is not run
 again that has passed on a machine like this one, if nothing that it depends on has changed since: not the paths that
---list names. Interrupted, the same command goes on in the midst of a step, too, with what is left of it.
+--list names. Interrupted, the same command goes on in the midst of a step, too, with what is left of it (explore, full
+and gate begin anew).
 
   --list         say of every step whether its result stands, run nothing
   --only STEP    leave the others for later
@@ -46,7 +47,7 @@ declare -A paths=(
     [full]='core harness scenarios scripts CMakeLists.txt'
     [same-bits]='core harness scripts/same_bits.sh scripts/toolchains scripts/lib.sh CMakeLists.txt'
     [race]='core harness scripts/race_check.sh scripts/race_check_plugin.sh scripts/race_canaries.txt scripts/lib.sh CMakeLists.txt'
-    [explore]='core/control core/memory core/platform core/spheres core/sync harness/explore CMakeLists.txt'
+    [explore]='core/control core/include core/memory core/platform core/spheres core/sync harness/explore CMakeLists.txt'
     [defects]='core harness CMakeLists.txt'
     [floats]='core/kernels core/platform harness/unit/test_elementary.c harness/unit/elementary_forms.c
         harness/unit/elementary_forms.h'
@@ -215,17 +216,17 @@ run_race() { part all scripts/race_check.sh all --long --resume; }
 run_gate() { part all scripts/perf_gate.sh --self-test; }
 
 # tabulate NAME TITLE TOLD FIRST COMMAND…  runs the command as a part; what it prints from the line that begins with FIRST on
-# becomes results/tables/NAME.md, be all as it should or not.
+# becomes results/tables/NAME.md, if it came to its end, be all as it should or not.
 tabulate()
 {
     local status=0
     part all "${@:5}" >"$state.out" || status=$?
     cat "$state.out"
-    if grep -q "^$4" "$state.out"; then
+    if ((status < 2)) && grep -q "^$4" "$state.out"; then
         {
             echo "# $2"
             echo
-            echo "\`$3\` on $revision, $(date -u +%Y-%m-%d): $machine."
+            echo "\`$3\` on $revision, exit code $status, $(date -u +%Y-%m-%d): $machine."
             echo
             echo '```'
             sed -n "/^$4/,\$p" "$state.out"
@@ -245,9 +246,12 @@ run_explore()
 
 run_defects()
 {
+    local jobs
+    jobs=$(cores)
+    ((jobs <= 64)) || jobs=64
     program dodeca_program || return
     tabulate defects 'Every planted defect by every check' 'dodeca defects --kind all --checks all' 'catalogue ' \
-        build/dodeca defects --kind all --checks all --jobs "$(cores)" --resume
+        build/dodeca defects --kind all --checks all --jobs "$jobs" --resume --build build/long/defects
 }
 
 # At the end the worst error of each piece over all parts, in the words of the test.

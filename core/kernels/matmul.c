@@ -223,6 +223,7 @@ static void multiply_stretch(const dd_matmul *m, const stretch *s, workspace *w)
     const bool packed = pays && m->a_col != 1;
     const size_t tiles = LEFT / (spread ? DD_TILE_ROWS * spread_pitch(s->K) : tile_pitch(s->K));
     const size_t row_parts = dd_parts_of(s->rows, tiles * DD_TILE_ROWS);
+    /* in products, tiles of few rows lose more by moving values twice than by waiting */
     block b = {.m = m,
                .cols = s->cols,
                .K = s->K,

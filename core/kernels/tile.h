@@ -32,7 +32,7 @@ typedef struct dd_leaving {
 /* Rows of `to` between fetching one and writing it. */
 enum { DD_LEAVE_AHEAD = 4 };
 
-/* A tile of few rows is as well off that fetches its lines once more, LATE k before its end. Short
+/* Where values do not leave, the lines are fetched once more LATE k before a tile's end. Short
  * tiles of attention, whose memory is near, do without: less than LONG. */
 enum { DD_TILE_LATE = 32, DD_TILE_LONG = 192 };
 
@@ -65,7 +65,8 @@ void DD_SET_NAME(leave)(dd_leaving *l);
  *          k * a_col]; b a panel, 64-byte aligned, the second one b_pitch floats on; from and to
  *          have contiguous columns, from_row 0 gives every row the same start
  * leaving  NULL: to is written before the return. Else what was leaving before goes on to do so,
- *          and with `leaves`, not with fold, the tile's values take its place
+ *          and with `leaves` the tile's values take its place, unless they are folded or the last
+ *          panel lacks columns
  * fetches  the lines of to_next, where the next tile will write, and from ahead, memory of later
  *          use, one line for each eight k in steps of ahead_step bytes, and as much from b_pitch
  *          floats on if there are two panels. Either may be NULL, or point anywhere

@@ -293,12 +293,14 @@ static int plant_all(const request *r, int stop_fd)
     const size_t n = r->jobs ? r->jobs : 1;
     dd_workshop *w = calloc(n, sizeof *w);
     const size_t open = w ? open_workshops(r, w, n, stop_fd, message) : 0;
+    bool *chosen = NULL;
     if (open < n)
         complain(code, message);
     else if (!dd_defects_open(w->source, &all, message))
         code = complain(DD_EXIT_USAGE, message);
-    bool *chosen = all.n ? calloc(all.n, sizeof *chosen) : NULL;
-    if (chosen)
+    else if (!(chosen = calloc(all.n + 1, sizeof *chosen)))
+        complain(code, "no memory");
+    else
         code = choose(r, &all, chosen) ? hunt(r, w, n, &all, chosen) : DD_EXIT_USAGE;
     free(chosen);
     dd_defects_close(&all);

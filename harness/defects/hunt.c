@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "judge.h"
 
@@ -30,8 +31,11 @@ bool dd_hunt_open(dd_hunt *h, dd_workshop *w, size_t n, const dd_defects *all, b
     h->workshop = w;
     h->n_workshops = n;
     h->all = all;
-    for (size_t i = 1; i < n; i++)
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    for (size_t i = 0; i < n; i++) {
+        w[i].compilers = cores > (long)n ? (size_t)cores / n : 1;
         strcpy(w[i].keeper, w->folder);
+    }
     pthread_mutex_init(&h->lock, NULL);
     h->row = calloc(all->n + 1, sizeof *h->row);
     if (!h->row) {
@@ -65,14 +69,18 @@ bool dd_hunt_know_(dd_hunt *h, const dd_known *known)
     return true;
 }
 
-dd_known *dd_hunt_find_(const dd_hunt *h, const dd_trial *trial)
+static dd_known *find_by_key(const dd_hunt *h, const char *key)
 {
-    char key[DD_TRIAL_KEY];
-    dd_trial_key(trial, key);
     for (size_t i = 0; i < h->n_known; i++)
         if (strcmp(h->known[i].key, key) == 0)
             return &h->known[i];
     return NULL;
+}
+
+dd_known *dd_hunt_find_(const dd_hunt *h, const dd_trial *trial)
+{
+    char key[DD_TRIAL_KEY];
+    return find_by_key(h, dd_trial_key(trial, key));
 }
 
 /* A copy.  returns  false: not known yet */
@@ -113,7 +121,8 @@ static void add_target(targets *t, const char *name)
         t->list[t->n++] = name;
 }
 
-/* Builds all that the trials take, and puts it aside. */
+/* Builds all that the trials take in every workshop, so that what fails later is a defect's doing,
+ * and nothing is timed beside builds of everything; and puts it aside. */
 static dd_hunted build_untouched(dd_hunt *h, const dd_trial *trial, size_t n)
 {
     for (dd_bench_build b = 0; b < DD_N_BUILDS; b++) {
@@ -123,10 +132,13 @@ static dd_hunted build_untouched(dd_hunt *h, const dd_trial *trial, size_t n)
                 add_target(&t, dd_trial_target(&trial[i]));
         if (t.n == 0)
             continue;
-        say(h, "building the untouched sources (%zu of 3, %zu targets)\n", (size_t)b + 1, t.n);
-        const dd_built built = dd_workshop_build(h->workshop, b, t.list, h->message);
-        if (built != DD_BUILT)
-            return built == DD_BUILD_STOPPED ? DD_HUNT_STOPPED : DD_HUNT_UNSOUND;
+        for (size_t w = 0; w < h->n_workshops; w++) {
+            say(h, "building the untouched sources (%zu of 3, %zu targets, job %zu of %zu)\n",
+                (size_t)b + 1, t.n, w + 1, h->n_workshops);
+            const dd_built built = dd_workshop_build(&h->workshop[w], b, t.list, h->message);
+            if (built != DD_BUILT)
+                return built == DD_BUILD_STOPPED ? DD_HUNT_STOPPED : DD_HUNT_UNSOUND;
+        }
         for (size_t i = 0; i < n; i++)
             if (trial[i].build == b &&
                 !dd_workshop_keep(h->workshop, b, trial[i].program, h->message))
@@ -150,8 +162,10 @@ static dd_hunted prepare(dd_hunt *h, const dd_trial *trial, size_t n)
 static bool remember(dd_hunt *h, const dd_known *known)
 {
     pthread_mutex_lock(&h->lock);
-    const bool done = dd_hunt_know_(h, known);
-    dd_hunt_state_known_(h, known);
+    const bool is_new = !find_by_key(h, known->key); /* another may have been as fast */
+    const bool done = !is_new || dd_hunt_know_(h, known);
+    if (is_new)
+        dd_hunt_state_known_(h, known);
     pthread_mutex_unlock(&h->lock);
     return done;
 }
@@ -165,7 +179,11 @@ static dd_hunted try_untouched(hunter *self, const dd_trial *trial)
     if (look_up(self->hunt, trial, &known))
         return DD_HUNTED;
     dd_trial_key(trial, known.key);
-    if (trial->means == DD_MEANS_SERIAL && !dd_trial_oracle(self->workshop, trial, known.oracle)) {
+    bool stopped = false;
+    if (trial->means == DD_MEANS_SERIAL &&
+        !dd_trial_oracle(self->workshop, trial, known.oracle, &stopped)) {
+        if (stopped)
+            return DD_HUNT_STOPPED;
         snprintf(self->message, sizeof self->message,
                  "the oracle of the untouched sources does not end well for \"%s\"", known.key);
         return DD_HUNT_UNSOUND;
@@ -220,7 +238,9 @@ static bool is_slower_now(hunter *self, const dd_trial *trial, bool *stopped)
     *stopped = found.stopped;
     if (slower) {
         pthread_mutex_lock(&h->lock);
-        dd_hunt_find_(h, trial)->seconds = found.seconds;
+        dd_known *now = dd_hunt_find_(h, trial);
+        if (now->seconds < found.seconds)
+            now->seconds = found.seconds;
         pthread_mutex_unlock(&h->lock);
     }
     return slower;

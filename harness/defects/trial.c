@@ -317,7 +317,8 @@ dd_finding dd_trial_run(const dd_workshop *w, const dd_trial *trial, bool untouc
     return found;
 }
 
-bool dd_trial_oracle(const dd_workshop *w, const dd_trial *trial, char hash[DD_HASH_TEXT])
+bool dd_trial_oracle(const dd_workshop *w, const dd_trial *trial, char hash[DD_HASH_TEXT],
+                     bool *stopped)
 {
     char path[DD_FILE_PATH], extra[DD_FILE_PATH], log[DD_FILE_PATH];
     command c = {.n = 0};
@@ -326,6 +327,7 @@ bool dd_trial_oracle(const dd_workshop *w, const dd_trial *trial, char hash[DD_H
         return false;
     add(&c, "--serial");
     const dd_tool_end end = run(w, trial, &c, 600, log);
+    *stopped = end.ending == DD_TOOL_STOPPED;
     if (c.split)
         wordfree(&c.words);
     char *said = dd_slurp(log, NULL);

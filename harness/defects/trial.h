@@ -54,7 +54,8 @@ const char *dd_means_lacks(dd_means means);
 dd_finding dd_trial_run(const dd_workshop *w, const dd_trial *trial, bool untouched, double limit_s,
                         const char *oracle);
 /* Serial: the weights' hash by the oracle of the untouched sources.
- * returns  false: it did not end well                                                       */
-bool dd_trial_oracle(const dd_workshop *w, const dd_trial *trial, char hash[DD_HASH_TEXT]);
+ * returns  false: it did not end well, or was stopped                                       */
+bool dd_trial_oracle(const dd_workshop *w, const dd_trial *trial, char hash[DD_HASH_TEXT],
+                     bool *stopped);
 
 #endif

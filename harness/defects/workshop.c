@@ -121,7 +121,7 @@ bool dd_workshop_sources(const char *source, char message[DD_DEFECT_MESSAGE])
 bool dd_workshop_open(dd_workshop *w, const char *source, const char *folder, const char *compiler,
                       int stop_fd, char message[DD_DEFECT_MESSAGE])
 {
-    *w = (dd_workshop){.compiler = compiler, .stop_fd = stop_fd, .lock_fd = -1};
+    *w = (dd_workshop){.compiler = compiler, .compilers = 1, .stop_fd = stop_fd, .lock_fd = -1};
     char original[DD_FILE_PATH];
     if (!dd_workshop_sources(source, message))
         return false;
@@ -304,10 +304,11 @@ dd_built dd_workshop_build(dd_workshop *w, dd_bench_build build, const char *con
             return configured;
         w->configured[build] = true;
     }
-    char folder[DD_FILE_PATH];
-    const char *argv[64] = {"cmake", "--build", dd_path(folder, w->folder, build_names[build]),
-                            "--parallel", "--target"};
-    size_t n = 5;
+    char folder[DD_FILE_PATH], compilers[32];
+    snprintf(compilers, sizeof compilers, "%zu", w->compilers);
+    const char *argv[64] = {"cmake",      "--build", dd_path(folder, w->folder, build_names[build]),
+                            "--parallel", compilers, "--target"};
+    size_t n = 6;
     for (; *targets && n + 1 < sizeof argv / sizeof argv[0]; targets++)
         argv[n++] = *targets;
     return run_cmake(w, argv, "building", message);

@@ -30,6 +30,7 @@ typedef struct dd_workshop {
     char folder[DD_FILE_PATH], source[DD_FILE_PATH], logs[DD_FILE_PATH];
     char keeper[DD_FILE_PATH]; /* folder of the untouched programs: its own, until a hunt says */
     const char *compiler;      /* the caller's */
+    size_t compilers;          /* at a time */
     uint64_t revision;         /* of what was copied: mirror.h */
     int stop_fd;               /* readable: give up whatever runs. -1: none */
     int lock_fd;

@@ -396,7 +396,6 @@ static const dd_team_case twelve_terminate = {
 #define SLOW_SC .slow = true
 #define SLOW_C11 .slow_c11 = true
 #define SLOW .slow = true, .slow_c11 = true
-#define MINUTES_SC .minutes = true
 #define MINUTES_C11 .minutes_c11 = true
 #define MINUTES .minutes = true, .minutes_c11 = true
 #define CHANGES(n) .bounded_c11 = (n) + 1
@@ -449,8 +448,9 @@ const dd_program dd_protocols[] = {
      SLOW, CHANGES_SC(2), CHANGES(1)},
     {POINTS("points-four-collect", "the same, collecting; 31-bit wrap", points_four_collect, 4, 1),
      SLOW, CHANGES_SC(2), CHANGES(1)},
-    {ROW("points-four-round", "points-four without returns for no reason", dd_protocol_points_,
-         points_four_round, 4, 1),
+    {ROW("points-four-round",
+         "one round of points-four, then left at once; no returns for no reason",
+         dd_protocol_points_, points_four_round, 4, 1),
      SLOW, CHANGES(2)},
     {POINTS("points-four-pthread", "the same by pthread barriers", points_four_pthread, 4, 3)},
     {POINTS("leave-deep", "leave alone: three workers under one control", leave_deep, 3, 0)},

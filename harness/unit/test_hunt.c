@@ -280,6 +280,30 @@ static void what_one_job_meets_ends_all(void **state)
     jobs = 1;
 }
 
+/* A workshop that cannot build is no defect's doing. */
+static void a_job_that_cannot_build_judges_nothing(void **state)
+{
+    (void)state;
+    char usual[DD_FILE_PATH], path[DD_FILE_PATH], name[DD_FILE_PATH];
+    strcpy(usual, shop);
+    dd_path(shop, folder, "shop-2");
+    dd_path(path, shop, "job-2");
+    assert_int_equal(mkdir(shop, 0755), 0);
+    assert_int_equal(mkdir(path, 0755), 0);
+    assert_true(dd_spill(dd_path(name, path, "lock"), "", 0));
+    assert_true(dd_spill(dd_path(name, shop, "lock"), "", 0));
+    assert_true(dd_spill(dd_path(name, path, "plain"), "", 0)); /* where its build is to be */
+    jobs = 2;
+    outing o;
+    go(&o, false, false, -1);
+    assert_int_equal(o.result, DD_HUNT_UNSOUND);
+    assert_non_null(strstr(o.hunt.message, "job-2/logs/build.log"));
+    assert_int_equal(verdict_on(&o, "caught"), DD_ROW_NOT_RUN);
+    come_home(&o);
+    jobs = 1;
+    strcpy(shop, usual);
+}
+
 static void two_cannot_work_in_one_shop(void **state)
 {
     (void)state;
@@ -342,6 +366,7 @@ int main(void)
         cmocka_unit_test(an_interrupted_hunt_restores),
         cmocka_unit_test(a_trial_that_fails_untouched_sources_is_none),
         cmocka_unit_test(what_one_job_meets_ends_all),
+        cmocka_unit_test(a_job_that_cannot_build_judges_nothing),
         cmocka_unit_test(two_cannot_work_in_one_shop),
         cmocka_unit_test(a_shop_is_nobody_elses_folder),
         cmocka_unit_test(the_mirror_follows),
