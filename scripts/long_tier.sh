@@ -194,7 +194,7 @@ part()
         begun=$SECONDS
         "$@" >"$said.running" 2>&1 </dev/null 3>&- &
         child=$!
-        wait "$child" || status=$?
+        wait -f "$child" || status=$? # to its end: one that is stopped for a while has not failed
         clock_out
         if ((status)); then
             cat "$said.running"
