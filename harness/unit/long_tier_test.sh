@@ -12,7 +12,7 @@ if ! command -v git >/dev/null; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-export CALLS=$work/calls FAILS=$work/fails STOPS=$work/stops
+export CALLS=$work/calls FAILS=$work/fails STOPS=$work/stops PAUSES=$work/pauses
 
 fail()
 {
@@ -50,8 +50,9 @@ commit() # FILE
     git -c user.name=test -c user.email=test@localhost commit -q -m "$1"
 }
 
-# A stand-in notes that it was called; where its command line stands in $FAILS it ends with the code there, and where
-# its arguments are those in $STOPS it stops the tier and would go on for an hour.
+# A stand-in notes that it was called; where there is $PAUSES it is stopped for a moment; where its command line stands in
+# $FAILS it ends with the code there, and where its arguments are those in $STOPS it stops the tier and would go on for
+# an hour.
 stub() # PATH  with further words of its own on stdin
 {
     mkdir -p "$(dirname "$1")"
@@ -63,6 +64,11 @@ if [[ -e $STOPS && $* == "$(<"$STOPS")" ]]; then
     rm "$STOPS"
     kill -TERM "$PPID"
     sleep 3600
+fi
+if [[ -e $PAUSES ]]; then
+    rm "$PAUSES"
+    (sleep 0.3 && kill -CONT $$) &
+    kill -STOP $$
 fi
 code=$(sed -n "s|^$name $*: ||p" "$FAILS")
 END
@@ -180,5 +186,8 @@ calls 2 ^fuzz
 : >"$FAILS"
 tier 0 --only fuzz
 calls 1 ^fuzz
+: >"$PAUSES"
+tier 0 --only fuzz --again fuzz
+calls 2 ^fuzz
 tier 2 --only nothing
 echo 'all held'
