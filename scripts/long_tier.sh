@@ -215,8 +215,8 @@ run_same-bits() { part all scripts/same_bits.sh --full; }
 run_race() { part all scripts/race_check.sh all --long --resume; }
 run_gate() { part all scripts/perf_gate.sh --self-test; }
 
-# tabulate NAME TITLE TOLD FIRST COMMAND…  runs the command as a part; what it prints from the line that begins with FIRST on
-# becomes results/tables/NAME.md, if it came to its end, be all as it should or not.
+# tabulate NAME TITLE TOLD FIRST COMMAND…  runs the command as a part; what it prints, from the line that begins with
+# FIRST on, becomes results/tables/NAME.md if it came to its end, be all as it should or not.
 tabulate()
 {
     local status=0

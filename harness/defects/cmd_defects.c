@@ -2,7 +2,6 @@
  * `dodeca defects`: plants defects into a copy of the sources and shows which means catch which.
  * Owns the choice of defects and the exit code. */
 #include <argp.h>
-#include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "nearest.h"
 #include "origin.h"
 #include "sweep_stop.h"
+#include "text.h"
 
 enum {
     OPTION_LIST = 0x100,
@@ -80,11 +80,10 @@ static void take_checks(request *r, const char *text, struct argp_state *state)
 
 static size_t take_jobs(const char *text, struct argp_state *state)
 {
-    char *end;
-    errno = 0;
-    const long n = strtol(text, &end, 10);
-    if (!text[0] || *end || errno || n < 1 || n > JOBS_MAX)
-        argp_error(state, "--jobs must be a number from 1 to %d, not \"%.40s\"", JOBS_MAX, text);
+    uint64_t n;
+    if (!dd_text_uint(text, &n) || n < 1 || n > JOBS_MAX)
+        argp_error(state, "--jobs must be a whole number from 1 to %d, not \"%.40s\"", JOBS_MAX,
+                   text);
     return (size_t)n;
 }
 
@@ -350,7 +349,7 @@ int dd_cmd_defects(int argc, char **argv)
          "folder for the copy and its builds (default: defects/ in this build's)", 0},
         {"json", OPTION_JSON, NULL, 0, "results as JSON", 0},
         {"jobs", OPTION_JOBS, "N", 0,
-         "try N defects at a time, each in a copy of its own, of some 400 MB (default: 1)", 0},
+         "try N defects at a time, each in a copy and builds of its own (default: 1)", 0},
         {"resume", OPTION_RESUME, NULL, 0, "go on where an interrupted run of the same sources was",
          0},
         {0},

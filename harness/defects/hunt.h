@@ -77,8 +77,7 @@ typedef struct dd_hunt {
     dd_hunt_row *row;     /* (all->n) its hunter's until it is done */
     dd_known *known;
     size_t n_known;
-    dd_exploration
-        *exploration; /* (n_explorations) by protocol, then by way; only catches change */
+    dd_exploration *exploration; /* by protocol, then by way; only catches change */
     size_t n_explorations;
     size_t next;           /* defect to take */
     size_t n_done, n_open; /* in this run: done, and open at its beginning */

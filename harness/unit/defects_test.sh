@@ -15,7 +15,7 @@ expect 0 'caught: explore eventcount DEADLOCK' defects --list wake-one
 expect 2 'no defect "wake-ome", did you mean "wake-one"?' defects wake-ome
 expect 2 '--checks "luck": there are unit, explore' defects --checks luck
 expect 2 '--kind must be catalogue' defects --kind odd
-expect 2 '--jobs must be a number from 1 to 64, not "0"' defects --jobs 0 wake-one
+expect 2 '--jobs must be a whole number from 1 to 64, not "0"' defects --jobs 0 wake-one
 expect 2 '--checks is empty' defects --checks '' wake-one
 expect 2 '"wake-one" is of another kind' defects --kind generated wake-one
 mkdir -p theirs/source && echo kept >theirs/source/letter
