@@ -212,7 +212,7 @@ program() { (build_tree "$root/build" -DDODECA_WERROR=ON -- "$@"); }
 
 run_full() { part all scripts/test.sh --full "${setup[@]}"; }
 run_same-bits() { part all scripts/same_bits.sh --full; }
-run_race() { part all scripts/race_check.sh all --long --resume; }
+run_race() { part all scripts/race_check.sh all --long "${resume[@]}"; }
 run_gate() { part all scripts/perf_gate.sh --self-test; }
 
 # tabulate NAME TITLE TOLD FIRST COMMAND…  runs the command as a part; what it prints, from the line that begins with
@@ -251,7 +251,7 @@ run_defects()
     ((jobs <= 64)) || jobs=64
     program dodeca_program || return
     tabulate defects 'Every planted defect by every check' 'dodeca defects --kind all --checks all' 'catalogue ' \
-        build/dodeca defects --kind all --checks all --jobs "$jobs" --resume --build build/long/defects
+        build/dodeca defects --kind all --checks all --jobs "$jobs" "${resume[@]}" --build build/long/defects
 }
 
 # At the end the worst error of each piece over all parts, in the words of the test.
@@ -311,8 +311,10 @@ for step in "${steps[@]}"; do
     # A part stays good for as long as the sources do.
     # shellcheck disable=SC2086 # paths are words
     state=$root/build/long/$step-$({ echo "$machine" && git ls-tree -r HEAD -- ${paths[$step]}; } | sha1sum | cut -c 1-12)
+    resume=(--resume)
     if [[ " ${again[*]} " == *" $step "* ]]; then
         rm -rf "$state"
+        resume=()
     elif stands "$step"; then
         say "$step: $why"
         continue

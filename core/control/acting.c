@@ -17,6 +17,7 @@ void dd_act_root_(dd_member *self, uint32_t segment)
 void dd_act_slices_(dd_member *self)
 {
     dd_team *team = self->team;
+    dd_member_at_(self, DD_AT_COMBINE, 0);
     DD_WRITE(&team->n_fold_list, sizeof team->n_fold_list);
     DD_WRITE(&team->root, sizeof team->root);
     team->n_fold_list = dd_combine_list(self->formation->combine, &team->fold_list, &team->root);
@@ -54,6 +55,7 @@ static dd_status judge(dd_team *team, const dd_formation *f)
 void dd_act_verdict_(dd_member *self, dd_doing doing)
 {
     dd_team *team = self->team;
+    dd_member_at_(self, DD_AT_VERDICT, 0);
     if (self->report.fp_env == DD_FP_ENV_DEFAULT)
         self->report.fp_env = dd_fp_env(); /* it may have folded since it looked */
     DD_WRITE(&team->status, sizeof team->status);

@@ -106,8 +106,6 @@ static bool arrive(dd_member *self, uint32_t point)
         dd_timeline_show(&self->timeline);
     const bool acts = dd_points_arrive(self->formation->points, self->sphere, self->team->climb);
     dd_member_waited_(self, point);
-    if (acts)
-        dd_member_at_(self, point == DD_WAIT_U ? DD_AT_U : DD_AT_VERDICT, 0);
     dd_tally_add(&self->health.acted, acts);
     return acts;
 }

@@ -22,7 +22,8 @@ static void collect_all(dd_member *self, uint32_t point)
     dd_member_at_(self, until_u ? DD_AT_U : DD_AT_B, until_u ? 0 : self->part);
     dd_points_collect(self->formation->points, DD_NODE_ZERO);
     dd_member_waited_(self, point);
-    dd_member_at_(self, until_u ? DD_AT_ORDERS : DD_AT_VERDICT, 0);
+    if (until_u)
+        dd_member_at_(self, DD_AT_ORDERS, 0);
     self->part = DD_PART_LANES;
 }
 
@@ -61,9 +62,11 @@ static void cross_points(dd_member *self, dd_doing doing)
     const dd_team *team = self->team;
     const bool step = doing == DD_DOING_STEP;
     uint32_t root;
-    if (step && team->options.reduce == DD_REDUCE_CONTROL &&
-        dd_combine_fold_control(self->formation->combine, DD_NODE_ZERO, &self->folder, &root))
-        dd_act_root_(self, root);
+    if (step && team->options.reduce == DD_REDUCE_CONTROL) {
+        dd_member_at_(self, DD_AT_COMBINE, 0);
+        if (dd_combine_fold_control(self->formation->combine, DD_NODE_ZERO, &self->folder, &root))
+            dd_act_root_(self, root);
+    }
     if (step && team->slices) {
         self->part = DD_PART_FOLDED;
         dd_act_slices_(self);

@@ -478,8 +478,9 @@ typedef enum dd_activity {
     DD_AT_LANE,    /* runs `lane`, and maybe some after it together */
     DD_AT_FOLDS,   /* between A and B, but in no lane: folds, looks for lanes, goes to B */
     DD_AT_B,       /* waits at B */
+    DD_AT_COMBINE, /* after B, in Node Zero's place: its folds, or the list of those of slices */
     DD_AT_SLICE,   /* between B and V: its slice of the gradients */
-    DD_AT_VERDICT, /* between B and V: what Node Zero does there, whoever does it */
+    DD_AT_VERDICT, /* before V, in Node Zero's place: judges, and decides on the update */
     DD_AT_V,       /* has arrived at B and waits for V */
     DD_AT_UPDATE,  /* between V and U: its slice of the weights */
     DD_AT_U,       /* waits at U */

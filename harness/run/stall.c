@@ -102,6 +102,7 @@ void dd_stall_where(const dd_stall *s, const dd_stall_thread *t, char text[80])
         [DD_AT_LANE] = "in lane",
         [DD_AT_FOLDS] = "between A and B, in no lane",
         [DD_AT_B] = "waits at B",
+        [DD_AT_COMBINE] = "at Node Zero's part of the fold after B",
         [DD_AT_SLICE] = "at its slice between B and V",
         [DD_AT_VERDICT] = "at the verdict between B and V",
         [DD_AT_V] = "waits at V",
@@ -125,8 +126,9 @@ void dd_stall_where(const dd_stall *s, const dd_stall_thread *t, char text[80])
 static bool at_work(const dd_stall_thread *t)
 {
     static const bool work[DD_ACTIVITIES] = {
-        [DD_AT_ORDERS] = true, [DD_AT_RELAY] = true,   [DD_AT_LANE] = true,  [DD_AT_FOLDS] = true,
-        [DD_AT_SLICE] = true,  [DD_AT_VERDICT] = true, [DD_AT_UPDATE] = true};
+        [DD_AT_ORDERS] = true,  [DD_AT_RELAY] = true,   [DD_AT_LANE] = true,
+        [DD_AT_FOLDS] = true,   [DD_AT_COMBINE] = true, [DD_AT_SLICE] = true,
+        [DD_AT_VERDICT] = true, [DD_AT_UPDATE] = true};
     return t->placed && !t->parked && work[t->at];
 }
 
@@ -218,6 +220,9 @@ static void say_missing(dd_stall *s, const dd_stall_thread *t)
         else if (t->part == DD_PART_FOLDED)
             missing = t->control ? "arrived with its children's slices between Points B and V"
                                  : "arrived with its slice between Points B and V";
+        break;
+    case DD_AT_COMBINE:
+        missing = "done Node Zero's part of the fold after Point B";
         break;
     case DD_AT_SLICE:
         missing = "done its slice between Points B and V";

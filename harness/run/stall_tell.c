@@ -37,9 +37,9 @@ void dd_stall_write(const dd_stall *s, FILE *out)
 
 static json_t *thread_json(const dd_stall *s, const dd_stall_thread *t)
 {
-    static const char *const names[DD_ACTIVITIES] = {"pool",    "mail", "orders", "change", "a",
-                                                     "relay",   "lane", "folds",  "b",      "slice",
-                                                     "verdict", "v",    "update", "u"};
+    static const char *const names[DD_ACTIVITIES] = {
+        "pool", "mail",    "orders", "change",  "a", "relay",  "lane", "folds",
+        "b",    "combine", "slice",  "verdict", "v", "update", "u"};
     char state[2] = {t->seen.state, '\0'};
     json_t *o = json_pack("{s:i, s:s, s:s, s:s, s:b, s:I}", "tid", (int)t->seen.tid, "name",
                           t->seen.name, "state", state, "call", t->seen.call, "blamed",

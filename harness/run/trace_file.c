@@ -104,19 +104,13 @@ static void put_activity(dd_trace_file *f, uint32_t tid, const dd_trace_event *e
     static const struct {
         const char *name, *category;
     } words[DD_ACTIVITIES] = {
-        [DD_AT_POOL] = {"pool", "membership"},
-        [DD_AT_MAIL] = {"wait mail", "wait"},
-        [DD_AT_ORDERS] = {"orders", "control"},
-        [DD_AT_CHANGE] = {"wait change", "wait"},
-        [DD_AT_A] = {"wait A", "wait"},
-        [DD_AT_RELAY] = {"relay", "control"},
-        [DD_AT_LANE] = {"lane", "lane"},
-        [DD_AT_FOLDS] = {"between lanes", "folds"},
-        [DD_AT_B] = {"wait B", "wait"},
-        [DD_AT_SLICE] = {"slice", "slice"},
-        [DD_AT_VERDICT] = {"verdict", "verdict"},
-        [DD_AT_V] = {"wait V", "wait"},
-        [DD_AT_UPDATE] = {"update slice", "update"},
+        [DD_AT_POOL] = {"pool", "membership"},  [DD_AT_MAIL] = {"wait mail", "wait"},
+        [DD_AT_ORDERS] = {"orders", "control"}, [DD_AT_CHANGE] = {"wait change", "wait"},
+        [DD_AT_A] = {"wait A", "wait"},         [DD_AT_RELAY] = {"relay", "control"},
+        [DD_AT_LANE] = {"lane", "lane"},        [DD_AT_FOLDS] = {"between lanes", "folds"},
+        [DD_AT_B] = {"wait B", "wait"},         [DD_AT_COMBINE] = {"combine", "folds"},
+        [DD_AT_SLICE] = {"slice", "slice"},     [DD_AT_VERDICT] = {"verdict", "verdict"},
+        [DD_AT_V] = {"wait V", "wait"},         [DD_AT_UPDATE] = {"update slice", "update"},
         [DD_AT_U] = {"wait U", "wait"},
     };
     begin_event(f, "X", words[e->at].category, tid, e->begin_ns);

@@ -189,5 +189,10 @@ calls 1 ^fuzz
 : >"$PAUSES"
 tier 0 --only fuzz --again fuzz
 calls 2 ^fuzz
+# What keeps its own account of what is done begins it anew.
+tier 0 --only race --again race --only defects --again defects
+calls 1 '^race_check.sh all --long$'
+calls 1 ^dodeca
+calls 0 resume
 tier 2 --only nothing
 echo 'all held'

@@ -50,7 +50,8 @@ typedef enum plant {
 /* Where: before the wrapped function's own work. */
 typedef enum spot {
     LANE,
-    STOLEN, /* a lane that another worker was to run */
+    STOLEN,  /* a lane that another worker was to run */
+    COMBINE, /* in Node Zero's place after B */
     SLICE,
     UPDATE,
     ARRIVE,
@@ -181,6 +182,19 @@ WRAPPED(uint32_t, dd_queues_steal, dd_queues *q, uint32_t worker, const uint32_t
         has_stolen = true;
     }
     return n;
+}
+
+WRAPPED(uint32_t, dd_combine_list, dd_combine *c, const dd_fold_pair **list, uint32_t *root)
+{
+    fall(COMBINE);
+    return __real_dd_combine_list(c, list, root);
+}
+
+WRAPPED(bool, dd_combine_fold_control, dd_combine *c, uint32_t control, dd_folder *folder,
+        uint32_t *root)
+{
+    fall(COMBINE);
+    return __real_dd_combine_fold_control(c, control, folder, root);
 }
 
 WRAPPED(void, dd_owner_slice, const dd_batch_gradient *batch, const dd_fold_pair *pair, uint32_t n,
@@ -418,6 +432,15 @@ static const stall controls[] = {
  * worker's arrivals are B, B with its slice, U; its descents those to its slice and V; a control's
  * releases A, slices, V. */
 static const stall slices[] = {
+    {"tree", "owner", "3", "1", COMBINE, LOOPS, NULL, 2,
+     {"worker ", "has not done Node Zero's part of the fold after Point B of step ", "running",
+      "3 others wait: 2 at B, 1 at U"}, "verdict", "planted_loop"},
+    {"pthread", "sliced", "3", "2", COMBINE, READS, "dd-node-zero", 2,
+     {"Node Zero (thread 0, ", "has not done Node Zero's part of the fold after Point B of step 1",
+      "asleep in read from", "4 others wait: 4 at B"}, "verdict", "planted_read"},
+    {"tree", "control", "3", "1", COMBINE, LOOPS, "dd-node-zero", 2,
+     {"Node Zero (thread 0, ", "has not done Node Zero's part of the fold after Point B of step 1",
+      "running", "3 others wait: 3 at V"}, "verdict", "planted_loop"},
     {"tree", "owner", "3", "1", LANE, LOOPS, "dd-thread-1", 2,
      {"worker ", "(thread 1, ", "has not arrived at Point B of step 1: in lane ", "running"},
      "thread 2", "planted_loop"},

@@ -89,6 +89,7 @@ static bool is_known(const json_t *e)
                  {"folds", "between lanes", false},
                  {"fold", "fold", false},
                  {"phase", "", true},
+                 {"folds", "combine", false},
                  {"slice", "slice", false},
                  {"verdict", "verdict", false},
                  {"update", "update slice", false},
