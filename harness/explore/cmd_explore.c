@@ -194,7 +194,8 @@ static error_t parse(int key, char *text, struct argp_state *state)
 static const struct argp_option options[] = {
     {"list", OPTION_LIST, NULL, 0,
      "list the protocols, each with the tier for it under sc and c11, and leave", 0},
-    {"all", OPTION_ALL, NULL, 0, "also the slow ones, of some seconds to some minutes each", 0},
+    {"all", OPTION_ALL, NULL, 0,
+     "also the slow ones, of some seconds to twenty minutes each, with up to 4 GB", 0},
     {"memory", OPTION_MEMORY, "sc|c11|both", 0,
      "sequential consistency, C11's memory model, or (default) one after the other", 0},
     {"tier", OPTION_TIER, "TIER", 0,

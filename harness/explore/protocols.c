@@ -451,7 +451,7 @@ const dd_program dd_protocols[] = {
     {ROW("points-four-round",
          "one round of points-four, then left at once; no returns for no reason",
          dd_protocol_points_, points_four_round, 4, 1),
-     SLOW, CHANGES(2)},
+     SLOW, MINUTES_C11, REDUCED_C11},
     {POINTS("points-four-pthread", "the same by pthread barriers", points_four_pthread, 4, 3)},
     {POINTS("leave-deep", "leave alone: three workers under one control", leave_deep, 3, 0)},
     {POINTS("leave-wide", "leave alone: one worker under each of two controls", leave_wide, 2, 0)},

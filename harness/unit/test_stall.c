@@ -190,11 +190,11 @@ WRAPPED(uint32_t, dd_combine_list, dd_combine *c, const dd_fold_pair **list, uin
     return __real_dd_combine_list(c, list, root);
 }
 
-WRAPPED(bool, dd_combine_fold_control, dd_combine *c, uint32_t control, dd_folder *folder,
+WRAPPED(bool, dd_combine_fold_control, dd_combine *c, uint32_t control, dd_folder *self,
         uint32_t *root)
 {
     fall(COMBINE);
-    return __real_dd_combine_fold_control(c, control, folder, root);
+    return __real_dd_combine_fold_control(c, control, self, root);
 }
 
 WRAPPED(void, dd_owner_slice, const dd_batch_gradient *batch, const dd_fold_pair *pair, uint32_t n,
