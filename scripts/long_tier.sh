@@ -27,8 +27,8 @@ Runs what no commit waits for, hours of it:
 
 After each step its verdict, revision, machine and time go to results/long.md, to be committed. A step is not run
 again that has passed on a machine like this one, if nothing that it depends on has changed since: not the paths that
---list names. Interrupted, the same command goes on in the midst of a step, too, with what is left of it (explore, full
-and gate begin anew).
+--list names. Interrupted, the same command goes on in the midst of a step, too, with what is left of it (full and gate
+begin anew).
 
   --list         say of every step whether its result stands, run nothing
   --only STEP    leave the others for later
@@ -215,43 +215,68 @@ run_same-bits() { part all scripts/same_bits.sh --full; }
 run_race() { part all scripts/race_check.sh all --long "${resume[@]}"; }
 run_gate() { part all scripts/perf_gate.sh --self-test; }
 
-# tabulate NAME TITLE TOLD FIRST COMMAND…  runs the command as a part; what it prints, from the line that begins with
-# FIRST on, becomes results/tables/NAME.md if it came to its end, be all as it should or not.
+# tabulate NAME TITLE TOLD STATUS  makes what comes on stdin results/tables/NAME.md
 tabulate()
 {
-    local status=0
-    part all "${@:5}" >"$state.out" || status=$?
-    cat "$state.out"
-    if ((status < 2)) && grep -q "^$4" "$state.out"; then
-        {
-            echo "# $2"
-            echo
-            echo "\`$3\` on $revision, exit code $status, $(date -u +%Y-%m-%d): $machine."
-            echo
-            echo '```'
-            sed -n "/^$4/,\$p" "$state.out"
-            echo '```'
-        } >"results/tables/$1.md"
-    fi
-    rm -f "$state.out"
-    return "$status"
+    {
+        echo "# $2"
+        echo
+        echo "\`$3\` on $revision, exit code $4, $(date -u +%Y-%m-%d): $machine."
+        echo
+        echo '```'
+        cat
+        echo '```'
+    } >"results/tables/$1.md"
+}
+
+# The rows of tables of single protocols as one table, without what each says below them.
+join_explorations()
+{
+    awk 'FNR == 1 { foot = 0; if (NR > 1) next }
+        /^The sources of core/ { foot = 1 }
+        NF && !foot' "$@"
 }
 
 run_explore()
 {
+    local name worst=0 status names=() tables=()
     program dodeca_program || return
-    tabulate explorer 'What the schedule explorer went through' 'dodeca explore --all' 'protocol ' \
-        build/dodeca explore --all
+    mapfile -t names < <(build/dodeca explore --list | cut -d ' ' -f 1)
+    ((${#names[@]})) || return 1
+    for name in "${names[@]}"; do
+        status=0
+        part "$name" build/dodeca explore --all "$name" >/dev/null || status=$?
+        ((status < 2)) || return "$status"
+        ((status == 0)) || worst=1
+        tables+=("$state/$name$( ((status == 0)) || echo .running)")
+    done
+    join_explorations "${tables[@]}" >"$state.out"
+    tabulate explorer 'What the schedule explorer went through' 'dodeca explore --all' "$worst" <"$state.out"
+    echo "What the tiers are: [README.md](../../README.md#what-the-explorer-went-through)." >>results/tables/explorer.md
+    awk '{ print }
+        $4 == "sc" || $4 == "c11" { n++; tier = $5; if (!(tier in of)) order[++kinds] = tier; of[tier]++ }
+        END { printf "%d explorations:", n
+              for (k = 1; k <= kinds; k++) printf "%s %d %s", k == 1 ? "" : ",", of[order[k]], order[k]
+              print "" }' "$state.out"
+    rm -f "$state.out"
+    return "$worst"
 }
 
 run_defects()
 {
-    local jobs
+    local jobs status=0
     jobs=$(cores)
     ((jobs <= 64)) || jobs=64
     program dodeca_program || return
-    tabulate defects 'Every planted defect by every check' 'dodeca defects --kind all --checks all' 'catalogue ' \
-        build/dodeca defects --kind all --checks all --jobs "$jobs" "${resume[@]}" --build build/long/defects
+    part all build/dodeca defects --kind all --checks all --jobs "$jobs" "${resume[@]}" --build build/long/defects \
+        >"$state.out" || status=$?
+    cat "$state.out"
+    if ((status < 2)) && grep -q '^catalogue ' "$state.out"; then
+        sed -n '/^catalogue /,$p' "$state.out" |
+            tabulate defects 'Every planted defect by every check' 'dodeca defects --kind all --checks all' "$status"
+    fi
+    rm -f "$state.out"
+    return "$status"
 }
 
 # At the end the worst error of each piece over all parts, in the words of the test.

@@ -193,9 +193,13 @@ static error_t parse(int key, char *text, struct argp_state *state)
 
 static const struct argp_option options[] = {
     {"list", OPTION_LIST, NULL, 0,
-     "list the protocols, each with the tier for it under sc and c11, and leave", 0},
+     "list the protocols, each with the tier for it under sc and c11 (with --all: that of --all), "
+     "and leave",
+     0},
     {"all", OPTION_ALL, NULL, 0,
-     "also the slow ones, of some seconds to twenty minutes each, with up to 4 GB", 0},
+     "also the slow ones; and those to their end that take minutes, up to 25 each, and up to 5 GB, "
+     "of which else --tier bounded must do",
+     0},
     {"memory", OPTION_MEMORY, "sc|c11|both", 0,
      "sequential consistency, C11's memory model, or (default) one after the other", 0},
     {"tier", OPTION_TIER, "TIER", 0,
@@ -234,6 +238,7 @@ static const struct argp argp = {
         "Examples:\n"
         "  dodeca explore                                    # what is quick\n"
         "  dodeca explore points-tree --tier dpor --memory sc\n"
+        "  dodeca explore 'points-wide*' --all               # to the end: some minutes\n"
         "  dodeca explore stop-two --tier reduced --memory sc\n"
         "  dodeca explore --tier bounded --bound 3 spawn-tree\n"
         "  dodeca explore --tier random --seconds 60 --seed 7 twelve-tree\n"
@@ -340,6 +345,12 @@ static void explore_large(session *s, const dd_program *p, dd_memory memory)
         explore(s, p, memory, DD_TIER_PCT, 0);
 }
 
+static void explore_usual(session *s, const dd_program *p, dd_memory memory)
+{
+    const dd_explore_limits usual = dd_explore_usual(p, memory, s->a->all);
+    explore(s, p, memory, usual.tier, usual.bound);
+}
+
 static void explore_program(session *s, const dd_program *p)
 {
     const arguments *a = s->a;
@@ -355,7 +366,7 @@ static void explore_program(session *s, const dd_program *p)
         else if (large)
             explore_large(s, p, m);
         else
-            explore(s, p, m, dd_explore_usual(p, m).tier, dd_explore_usual(p, m).bound);
+            explore_usual(s, p, m);
     }
 }
 
@@ -391,11 +402,11 @@ static int replay(const char *text)
 
 /* A protocol, the tier that goes through all of it or as much as can be under each model, and what
  * it is. Names begin the lines, and what is slow is in brackets: others read this, too. */
-static void list(const dd_program *p)
+static void list(const dd_program *p, bool all)
 {
     dd_tier_text tier[2];
     for (dd_memory m = DD_MEMORY_SC; m <= DD_MEMORY_C11; m++) {
-        dd_explore_limits usual = dd_explore_usual(p, m);
+        dd_explore_limits usual = dd_explore_usual(p, m, all);
         if (dd_explore_is_large(p, m))
             usual.tier = DD_TIER_RANDOM;
         tier[m] = dd_tier_told(&usual);
@@ -420,6 +431,6 @@ int dd_cmd_explore(int argc, char **argv)
         return run(&a);
     for (const dd_program *p = dd_protocols; p->name; p++)
         if (!a.n_names || is_asked_for(&a, p))
-            list(p);
+            list(p, a.all);
     return DD_EXIT_HELD;
 }

@@ -136,12 +136,13 @@ void dd_explore(const dd_program *program, const dd_explore_limits *limits,
     dd_world_stop();
 }
 
-dd_explore_limits dd_explore_usual(const dd_program *program, dd_memory memory)
+dd_explore_limits dd_explore_usual(const dd_program *program, dd_memory memory, bool whole)
 {
     const bool weak = memory == DD_MEMORY_C11;
     const uint32_t bounded = weak ? program->bounded_c11 : program->bounded;
     dd_explore_limits limits = {.memory = memory, .tier = DD_TIER_EXHAUSTIVE};
-    if (bounded) {
+    whole = whole && (weak ? program->whole_c11 : program->whole);
+    if (bounded && !whole) {
         limits.tier = DD_TIER_BOUNDED;
         limits.bound = bounded - 1;
     } else if (weak ? program->reduced_c11 : program->reduced) {

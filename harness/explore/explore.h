@@ -44,12 +44,13 @@ typedef struct dd_program {
                                   under C11 */
     bool slow;                 /* not part of the quick tests */
     bool slow_c11;             /* the same, under DD_MEMORY_C11 */
-    bool minutes, minutes_c11; /* nor of the slow ones: many minutes, under SC, under C11 */
     /* Under SC, under C11: 0: can be gone through by one of these; N: too many states, and what is
      * exhausted instead are executions with fewer than N changes of thread that are not forced. */
     uint32_t bounded, bounded_c11;
-    bool large;     /* too large for anything but executions at random */
-    bool large_c11; /* the same, under C11 alone */
+    bool whole, whole_c11; /* not too many for somebody who has minutes: then `bounded` is not for
+                              it; under SC, under C11 */
+    bool large;            /* too large for anything but executions at random */
+    bool large_c11;        /* the same, under C11 alone */
 } dd_program;
 
 /* What an atomic load may see. */
@@ -121,8 +122,9 @@ void dd_explore(const dd_program *program, const dd_explore_limits *limits,
 void dd_explore_release(dd_explore_result *result);
 
 /* The tier, with its bound, that goes through all of the program under this model, or through as
- * much of it as can be; all else is zero but for the model. */
-dd_explore_limits dd_explore_usual(const dd_program *program, dd_memory memory);
+ * much of it as can be; all else is zero but for the model.
+ * whole: `bounded` is not to be heeded where that can be had, in minutes */
+dd_explore_limits dd_explore_usual(const dd_program *program, dd_memory memory, bool whole);
 
 /* Whether not even that would end, and there are executions at random only. */
 bool dd_explore_is_large(const dd_program *program, dd_memory memory);

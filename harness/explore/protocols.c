@@ -391,15 +391,15 @@ static const dd_team_case twelve_terminate = {
 #define POINTS(n, a, c, w, s) ALONE(n, a, points, c, w, s)
 #define SNAPSHOTS(n, a, c, w, s) ROW(n, a, dd_protocol_snapshot_, c, w, s)
 #define TEAMS(n, a, c, w, s) ROW(n, a, dd_protocol_team_, c, w, s)
-/* Under sequential consistency, under C11, or under both: some seconds to two minutes; more; and
- * what has too many states under C11, or under SC: changes of thread allowed. */
+/* Under sequential consistency, under C11, or under both: some seconds to two minutes; what has too
+ * many states, under C11 or SC: changes of thread allowed; and where minutes are enough for all. */
 #define SLOW_SC .slow = true
 #define SLOW_C11 .slow_c11 = true
 #define SLOW .slow = true, .slow_c11 = true
-#define MINUTES_C11 .minutes_c11 = true
-#define MINUTES .minutes = true, .minutes_c11 = true
 #define CHANGES(n) .bounded_c11 = (n) + 1
 #define CHANGES_SC(n) .bounded = (n) + 1
+#define WHOLE_SC .whole = true
+#define WHOLE_C11 .whole_c11 = true
 /* What has too many to visit them all. */
 #define REDUCED_SC .reduced = true
 #define REDUCED_C11 .reduced_c11 = true
@@ -429,9 +429,9 @@ const dd_program dd_protocols[] = {
     {POINTS("points-three-twice", "two rounds of points-three", points_three_twice, 3, 2),
      SLOW_C11},
     {POINTS("points-three-thrice", "three rounds of points-three", points_three_thrice, 3, 3), SLOW,
-     MINUTES_C11},
+     CHANGES(2), WHOLE_C11},
     {POINTS("points-three-collect", "the same, collecting", points_three_thrice_collect, 3, 3),
-     SLOW_C11, CHANGES(2)},
+     SLOW_C11, CHANGES(2), WHOLE_C11, REDUCED_C11},
     {POINTS("points-three-pthread", "the same by pthread barriers", points_three_thrice_pthread, 3,
             3)},
     {POINTS("points-deep", "two workers under one control: climbing; wrap", points_deep, 2, 1)},
@@ -439,9 +439,9 @@ const dd_program dd_protocols[] = {
     {POINTS("points-deep-collect", "the same, collecting", points_deep_collect, 2, 1), SLOW_C11},
     {POINTS("points-deep-pthread", "the same by pthread barriers", points_deep_pthread, 2, 2)},
     {POINTS("points-wide", "one worker under each of two controls: climbing", points_wide, 2, 1),
-     SLOW, CHANGES(2)},
+     SLOW, CHANGES(2), WHOLE_C11, REDUCED_C11},
     {POINTS("points-wide-collect", "the same, collecting", points_wide_collect, 2, 1), SLOW,
-     CHANGES(2)},
+     CHANGES(2), WHOLE_C11, REDUCED_C11},
     {POINTS("points-wide-pthread", "the same by pthread barriers", points_wide_pthread, 2, 2)},
     {POINTS("points-four", "two workers under each of two controls: climbing; 32-bit wrap",
             points_four, 4, 1),
@@ -451,7 +451,7 @@ const dd_program dd_protocols[] = {
     {ROW("points-four-round",
          "one round of points-four, then left at once; no returns for no reason",
          dd_protocol_points_, points_four_round, 4, 1),
-     SLOW, MINUTES_C11, REDUCED_C11},
+     SLOW, CHANGES(2), WHOLE_C11, REDUCED_C11},
     {POINTS("points-four-pthread", "the same by pthread barriers", points_four_pthread, 4, 3)},
     {POINTS("leave-deep", "leave alone: three workers under one control", leave_deep, 3, 0)},
     {POINTS("leave-wide", "leave alone: one worker under each of two controls", leave_wide, 2, 0)},
@@ -536,7 +536,7 @@ const dd_program dd_protocols[] = {
      SLOW, CHANGES(1)},
     {TEAMS("cancel-pthread-control", "as step-pthread-control, cancelled at any moment",
            cancel_pthread_control, 2, 1),
-     SLOW_C11, MINUTES_C11},
+     SLOW_C11, CHANGES(1), WHOLE_C11},
     {TEAMS("cancel-pthread-sliced", "as step-pthread-sliced, cancelled at any moment",
            cancel_pthread_sliced, 2, 1),
      REDUCED_C11, SLOW_C11},
@@ -545,7 +545,7 @@ const dd_program dd_protocols[] = {
      SLOW, REDUCED_C11},
     {TEAMS("cancel-steal-owner", "with stealing, three lanes, cancelled at any moment",
            cancel_steal_owner, 2, 1),
-     SLOW, MINUTES_C11, REDUCED_C11},
+     SLOW, CHANGES(1), WHOLE_C11, REDUCED_C11},
     {TEAMS("cancel-tree-tree", "as step-tree-tree, cancelled at any moment", cancel_tree_tree, 2,
            1),
      SLOW, CHANGES(1)},
@@ -612,7 +612,7 @@ const dd_program dd_protocols[] = {
            1, 1),
      SLOW, CHANGES(2)},
     {TEAMS("stop-cancel", "a stop and a cancel come at once", stop_cancel, 1, 0), SLOW_C11,
-     CHANGES(2)},
+     CHANGES(2), WHOLE_C11, REDUCED_C11},
     {TEAMS("stop-cancel-step", "the same, at any moment of a step", stop_cancel_step, 1, 1), SLOW,
      CHANGES(1)},
     {TEAMS("senders", "a stop and a pause come at once", senders, 1, 0), SLOW, CHANGES(1)},
@@ -636,7 +636,7 @@ const dd_program dd_protocols[] = {
            terminate_owner, 2, 2),
      SLOW, REDUCED_C11},
     {TEAMS("terminate-any-time", "as terminate, at any moment of a step", terminate_any_time, 2, 1),
-     REDUCED_SC, SLOW, MINUTES, CHANGES(1)},
+     SLOW, CHANGES_SC(2), WHOLE_SC, REDUCED_SC, CHANGES(1)},
     {TEAMS("spawn-tree-step", "as spawn-tree, then a step", spawn_tree_step, 1, 1), CHANGES_SC(2),
      SLOW_C11, CHANGES(1)},
     {TEAMS("spawn-tree-any-time", "the same, at any moment of a step", spawn_tree_any_time, 1, 1),

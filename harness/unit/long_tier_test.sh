@@ -97,7 +97,14 @@ if [[ $1 == defects ]]; then
         '1 defects: 1 caught'
     exit "${code:-0}"
 fi
-[[ $1 != explore ]] || echo 'protocol  verdict'
+if [[ $* == 'explore --list' ]]; then
+    printf '%s\n' 'one  sc exhaustive c11 exhaustive the first' 'two  sc random c11 random the second'
+    exit
+fi
+if [[ $1 == explore ]]; then
+    printf '%s\n' 'protocol  verdict' "$3  1 2 sc exhaustive  PASS" "$3  1 2 c11 reduced  PASS" '' 'The sources of core/spheres'
+    exit "${code:-0}"
+fi
 echo '40 rounds in 10:00 (draw seed 1), beside 3 runs of the oracle: 40 passed, 0 did not, 0 could not run here'
 echo '96 steps, 22 changes of membership, 8 pauses, 2 stops, 2 cancels'
 END
@@ -170,6 +177,9 @@ row '| fuzz | PASS | .* | no finding in 2 parsers, runs first 1234, second 1234 
 row '| defects | PASS | .* | 1 defects: 1 caught |'
 [[ $(sed -n '/^```$/,/^```$/p' results/tables/defects.md) == $'```\ncatalogue  explore  verdict\nwake-one   0.1  caught\n1 defects: 1 caught\n```' ]] ||
     fail "not the matrix: $(cat results/tables/defects.md)"
+row '| explore | PASS | .* | 4 explorations: 2 exhaustive, 2 reduced |'
+[[ $(sed -n '/^```$/,/^```$/p' results/tables/explorer.md | grep -c -e ^one -e ^two -e ^protocol -e ^The) == 5 ]] ||
+    fail "not the rows: $(cat results/tables/explorer.md)"
 row '| soak | PASS | .* | 240 rounds, each beside the oracle: 576 steps, 132 changes of membership, 48 pauses, 12 stops |'
 echo 'perf_gate.sh --self-test: 3' >"$FAILS"
 tier 3
@@ -189,6 +199,15 @@ calls 1 ^fuzz
 : >"$PAUSES"
 tier 0 --only fuzz --again fuzz
 calls 2 ^fuzz
+echo 'dodeca explore --all two: 1' >"$FAILS"
+tier 1 --only explore --again explore
+calls 3 '^dodeca explore'
+row '| explore | FAIL | .* | 4 explorations: 2 exhaustive, 2 reduced |'
+grep -q 'exit code 1' results/tables/explorer.md || fail 'the table does not say that a protocol failed'
+: >"$FAILS"
+tier 0 --only explore
+calls 1 '^dodeca explore --all two'
+calls 0 '^dodeca explore --all one'
 # What keeps its own account of what is done begins it anew.
 tier 0 --only race --again race --only defects --again defects
 calls 1 '^race_check.sh all --long$'

@@ -446,8 +446,8 @@ static void what_is_not_exhausted_is_walked(void **state)
     for (const dd_program *p = dd_protocols; p->name; p++)
         for (dd_memory m = DD_MEMORY_SC; m <= DD_MEMORY_C11; m++)
             for (dd_tier t = DD_TIER_RANDOM; t <= DD_TIER_PCT; t++) {
-                if (p->large ||
-                    (!dd_explore_is_large(p, m) && dd_explore_usual(p, m).tier != DD_TIER_BOUNDED))
+                if (p->large || (!dd_explore_is_large(p, m) &&
+                                 dd_explore_usual(p, m, false).tier != DD_TIER_BOUNDED))
                     continue;
                 dd_explore_result r;
                 dd_explore(p, &(dd_explore_limits){.tier = t, .memory = m, .runs = 25}, &r);

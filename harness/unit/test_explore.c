@@ -208,14 +208,9 @@ static void explore_protocols(dd_memory memory, bool slow)
         const bool c11 = memory == DD_MEMORY_C11;
         if (dd_explore_is_large(p, memory) || (c11 ? p->slow_c11 : p->slow) != slow)
             continue;
-        if (c11 ? p->minutes_c11 : p->minutes) {
-            if (part == n_parts)
-                printf("  %-23s %-4s left to test.sh --long\n", p->name, c11 ? "C11" : "SC");
-            continue;
-        }
         if (slow && n++ % n_parts + 1 != part)
             continue;
-        const dd_explore_limits limits = dd_explore_usual(p, memory);
+        const dd_explore_limits limits = dd_explore_usual(p, memory, false);
         dd_explore_result r;
         dd_explore(p, &limits, &r);
         show(p->name, memory, &r);
@@ -254,7 +249,7 @@ static bool catches(const struct mutant *m, dd_memory memory, bool reduced)
     const dd_program *p = find(m->table, m->protocol);
     assert_non_null(p);
     dd_explore_result r;
-    dd_explore_limits limits = dd_explore_usual(p, memory);
+    dd_explore_limits limits = dd_explore_usual(p, memory, false);
     if (reduced)
         limits.tier = DD_TIER_REDUCED;
     dd_explore(p, &limits, &r);
